@@ -1,0 +1,150 @@
+//! What the runner needs of a field of work (detection, classification): a model, data, a metric.
+//! Knows nothing of pictures or boxes.
+
+use std::any::Any;
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+use tch::Tensor;
+
+use crate::ModelState;
+
+/// Any error of a model, a data source or a metric; the message says what and where.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A batch; only the field that made it knows what is inside.
+pub type AnyBatch = Box<dyn Any + Send>;
+
+/// The predictions for a batch; only the field that made them knows what is inside.
+pub type AnyPredictions = Box<dyn Any>;
+
+/// Where a training step stands, for what depends on it (batch-wise random sizes).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StepContext {
+    /// Training iterations finished.
+    pub iter: u64,
+    /// Epochs finished.
+    pub epoch: u64,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+/// The losses of one step by name, in the order in which the log shows them, without their sum.
+#[derive(Debug, Default)]
+pub struct Losses(pub Vec<(String, Tensor)>);
+
+/// A part of a model that hooks can see.
+#[derive(Clone, Debug)]
+pub struct ModuleInfo {
+    /// Dotted name: `bbox_head`.
+    pub name: String,
+    /// The `type` that the config gave it.
+    pub type_name: String,
+    /// Attributes: `num_classes`, `use_l1`.
+    pub attributes: Json,
+}
+
+/// A model that can be trained and asked for predictions.
+pub trait Model {
+    /// Its parameters and buffers.
+    fn state(&self) -> &ModelState;
+    /// Training or evaluation mode, for batch norm and the like.
+    fn set_training(&mut self, training: bool);
+    /// Gives the weights their start values (initialisation or pretrained files).
+    ///
+    /// Errors: a pretrained file that is missing or does not fit.
+    fn init_weights(&mut self, seed: u64) -> Result<(), BoxError>;
+    /// Forward pass and losses of a training batch.
+    fn loss(&mut self, batch: &AnyBatch, context: &StepContext) -> Result<Losses, BoxError>;
+    /// Predictions for a batch, in the coordinates of the original pictures.
+    fn predict(&mut self, batch: &AnyBatch) -> Result<AnyPredictions, BoxError>;
+    /// The parts with their attributes.
+    fn modules(&self) -> Vec<ModuleInfo>;
+    /// Sets an attribute (`bbox_head`, `use_l1`, true).
+    ///
+    /// Errors: no such part or attribute (nearest names), wrong type.
+    fn set_attribute(&mut self, module: &str, name: &str, value: &Json) -> Result<(), BoxError>;
+    /// Calls a method of the model (`set_epoch`).
+    ///
+    /// Errors: no such method.
+    fn call(&mut self, method: &str, arguments: &Json) -> Result<Json, BoxError>;
+}
+
+/// Batches, epoch after epoch.
+pub trait DataSource {
+    /// Batches of an epoch.
+    fn batches(&self) -> usize;
+    /// Samples of the data set.
+    fn samples(&self) -> usize;
+    /// Starts epoch `epoch` at batch `start` (0 unless a run is resumed in mid-epoch).
+    fn start_epoch(&mut self, epoch: u64, start: u64) -> Result<(), BoxError>;
+    /// The next batch of the epoch; `None` at its end.
+    fn next_batch(&mut self) -> Option<Result<AnyBatch, BoxError>>;
+    /// Ends the epoch early: stops threads, frees batches.
+    fn end_epoch(&mut self);
+    /// Meta data: classes, palette.
+    fn meta(&self) -> Json;
+    /// The epoch that the sampler shuffles for, from the next start on.
+    fn set_epoch(&mut self, epoch: u64);
+    /// Leaves out transforms of these types from the next epoch on.
+    fn skip_transforms(&mut self, types: &[String]) -> Result<(), BoxError>;
+    /// Replaces the pipeline from the next epoch on.
+    fn set_pipeline(&mut self, pipeline: &Json) -> Result<(), BoxError>;
+}
+
+/// The numbers of an evaluation.
+#[derive(Clone, Debug, Default)]
+pub struct Evaluation {
+    /// Metrics in the order in which the log shows them: `coco/bbox_mAP`.
+    pub metrics: Vec<(String, f64)>,
+    /// A table for people, logged as it is.
+    pub table: Option<String>,
+}
+
+/// Collects predictions and turns them into metrics.
+pub trait Evaluator {
+    /// Takes in the predictions for a batch.
+    fn process(&mut self, batch: &AnyBatch, predictions: &AnyPredictions) -> Result<(), BoxError>;
+    /// The metrics over everything taken in, and starts anew.
+    fn evaluate(&mut self, samples: usize) -> Result<Evaluation, BoxError>;
+}
+
+/// Which pictures to draw of a batch.
+#[derive(Clone, Debug)]
+pub struct DrawRequest {
+    /// The folder that the pictures go into; made if it is missing.
+    pub folder: PathBuf,
+    /// Prefix of the file names: `val_img`.
+    pub name: String,
+    /// Iteration or picture number, part of the file name.
+    pub step: u64,
+    /// Boxes below this score are left out.
+    pub score_threshold: f64,
+    /// At most so many pictures of the batch.
+    pub most: usize,
+}
+
+/// Draws predictions.
+pub trait Painter {
+    /// Draws what was asked for; returns the files.
+    fn draw(
+        &mut self,
+        batch: &AnyBatch,
+        predictions: &AnyPredictions,
+        request: &DrawRequest,
+    ) -> Result<Vec<PathBuf>, BoxError>;
+}
+
+/// Everything of a field that a run works with.
+pub struct Task {
+    /// The model.
+    pub model: Box<dyn Model>,
+    /// Training data; `None` for a test.
+    pub train_data: Option<Box<dyn DataSource>>,
+    /// Validation data and metric.
+    pub validation: Option<(Box<dyn DataSource>, Box<dyn Evaluator>)>,
+    /// Test data and metric.
+    pub test: Option<(Box<dyn DataSource>, Box<dyn Evaluator>)>,
+    /// Draws predictions.
+    pub painter: Option<Box<dyn Painter>>,
+}
