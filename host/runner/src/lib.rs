@@ -6,14 +6,29 @@
 
 pub mod averaging;
 pub mod checkpoint;
+mod error;
 pub mod history;
+pub mod log;
+mod loops;
+mod machine;
 pub mod optim;
+mod progress_bar;
+mod run;
+mod saving;
 pub mod schedule;
+mod services;
+mod settings;
 mod state;
 mod task;
+mod workdir;
 
+pub use error::RunError;
+pub use machine::{Machine, RunInfo};
+pub use run::Run;
+pub use settings::{Start, TrainSettings};
 pub use state::{Entry, Layer, ModelState, Role, Scope};
 pub use task::{
     AnyBatch, AnyPredictions, BoxError, DataSource, DrawRequest, Evaluation, Evaluator, Losses, Model,
     ModuleInfo, Painter, StepContext, Task,
 };
+pub use workdir::RunNames;

@@ -1,0 +1,246 @@
+//! Decides when a checkpoint is saved and which old ones may go. Knows nothing of how one is written.
+
+use serde_json::json;
+use snaphook_plugin_api::prelude::*;
+
+/// Saves checkpoints at intervals, the best by a metric, and keeps only the newest ones.
+///
+/// Source: `mmengine/hooks/checkpoint_hook.py`. Better here: an old checkpoint is removed only after
+/// the new one is whole on disk, and the best one can be resumed (it has the optimizer).
+#[derive(Kwargs)]
+pub struct CheckpointHook {
+    /// Epochs (or iterations) between checkpoints; -1 saves none at intervals.
+    #[kwarg(default = 1, min = -1)]
+    interval: i64,
+    /// Whether `interval` counts epochs.
+    #[kwarg(default = true)]
+    by_epoch: bool,
+    /// Whether the optimizer's state is saved.
+    #[kwarg(default = true)]
+    save_optimizer: bool,
+    /// Whether the schedules' state is saved.
+    #[kwarg(default = true)]
+    save_param_scheduler: bool,
+    /// How many checkpoints of intervals are kept; -1 keeps all.
+    #[kwarg(default = -1, min = -1)]
+    max_keep_ckpts: i64,
+    /// Whether the last epoch is saved whatever the interval.
+    #[kwarg(default = true)]
+    save_last: bool,
+    /// A metric (`coco/bbox_mAP`), a list of metrics, or `auto` for the first one; none by default.
+    #[kwarg(default = null)]
+    save_best: Json,
+    /// `greater`, `less`, a list of them, or none: told from the metric's name.
+    #[kwarg(default = null)]
+    rule: Json,
+    /// The first epoch (or iteration) that is saved.
+    #[kwarg(default = 0)]
+    save_begin: u64,
+    kept: Vec<String>,
+    best: Vec<Best>,
+}
+
+/// The best value of a metric so far and where it was saved.
+#[derive(Clone, Default)]
+struct Best {
+    metric: String,
+    greater: bool,
+    score: Option<f64>,
+    path: Option<String>,
+}
+
+const GREATER: [&str; 9] = ["acc", "top", "ar@", "auc", "precision", "map", "mdice", "miou", "macc"];
+const LESS: [&str; 1] = ["loss"];
+
+impl CheckpointHook {
+    fn is_due(&self, finished: u64, is_last: bool) -> bool {
+        let at_interval = self.interval > 0
+            && finished >= self.save_begin
+            && (finished - self.save_begin) % self.interval as u64 == 0;
+        at_interval || (self.save_last && self.interval > 0 && is_last)
+    }
+
+    fn save(&self, runner: &mut Runner, name: String, reason: Json) -> HookResult {
+        let mut options = json!({
+            "name": name,
+            "optimizer": self.save_optimizer,
+            "schedules": self.save_param_scheduler,
+        });
+        if let (Some(options), Some(reason)) = (options.as_object_mut(), reason.as_object()) {
+            options.extend(reason.clone());
+        }
+        Ok(runner.checkpoints().request_save(options)?)
+    }
+
+    fn indicators(&self, metrics: &Metrics) -> Result<Vec<Best>, HookError> {
+        let names = match &self.save_best {
+            Json::Null => return Ok(Vec::new()),
+            Json::String(auto) if auto == "auto" => {
+                metrics.iter().next().map(|(name, _)| name.to_owned()).into_iter().collect()
+            }
+            Json::String(name) => vec![name.clone()],
+            Json::Array(names) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+            other => {
+                let text = format!("save_best: expected a metric's name or a list of names, found {other}");
+                return Err(HookError::fatal(text));
+            }
+        };
+        let best = |(index, metric): (usize, String)| {
+            let greater = is_greater_better(&metric, rule_for(&self.rule, index))?;
+            Ok(Best { metric, greater, ..Best::default() })
+        };
+        names.into_iter().enumerate().map(best).collect()
+    }
+
+    fn forget_old(&mut self, runner: &mut Runner) -> HookResult {
+        while self.max_keep_ckpts > 0 && self.kept.len() > self.max_keep_ckpts as usize {
+            let oldest = self.kept.remove(0);
+            runner.checkpoints().remove(&oldest)?;
+        }
+        Ok(())
+    }
+}
+
+fn rule_for(rule: &Json, index: usize) -> Option<&str> {
+    rule.as_str().or_else(|| rule.get(index).and_then(Json::as_str))
+}
+
+fn is_greater_better(metric: &str, rule: Option<&str>) -> Result<bool, HookError> {
+    match rule {
+        Some("greater") => return Ok(true),
+        Some("less") => return Ok(false),
+        Some(other) => {
+            let text = format!("rule: expected \"greater\" or \"less\", found \"{other}\"");
+            return Err(HookError::fatal(text));
+        }
+        None => {}
+    }
+    let name = metric.to_ascii_lowercase();
+    if GREATER.iter().any(|key| name.contains(key)) {
+        return Ok(true);
+    }
+    if LESS.iter().any(|key| name.contains(key)) {
+        return Ok(false);
+    }
+    Err(HookError::fatal(format!(
+        "save_best: whether more of \"{metric}\" is better is not known (say rule='greater' or rule='less')"
+    )))
+}
+
+#[hook(priority = "VERY_LOW")]
+impl Hook for CheckpointHook {
+    fn before_train(&mut self, runner: &mut Runner) -> HookResult {
+        let folder = runner.run().info()?.work_dir;
+        runner.info(&format!("Checkpoints will be saved to {folder}."));
+        self.forget_old(runner)
+    }
+
+    fn after_train_iter(&mut self, runner: &mut Runner, _: &TrainStep) -> HookResult {
+        let finished = runner.iter() + 1;
+        if self.by_epoch || !self.is_due(finished, runner.is_last_train_iter()) {
+            return Ok(());
+        }
+        runner.info(&format!("Saving checkpoint at {finished} iterations"));
+        self.save(runner, format!("iter_{finished}"), json!({ "iter": finished, "last": true }))
+    }
+
+    fn after_train_epoch(&mut self, runner: &mut Runner) -> HookResult {
+        let finished = runner.epoch() + 1;
+        if !self.by_epoch || !self.is_due(finished, runner.is_last_train_epoch()) {
+            return Ok(());
+        }
+        runner.info(&format!("Saving checkpoint at {finished} epochs"));
+        self.save(runner, format!("epoch_{finished}"), json!({ "epoch": finished, "last": true }))
+    }
+
+    fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
+        for candidate in self.indicators(metrics)? {
+            let Some(score) = metrics.get(&candidate.metric) else {
+                let known: Vec<_> = metrics.iter().map(|(name, _)| name.to_owned()).collect();
+                let text = format!(
+                    "save_best: no metric \"{}\" (the metrics are {})",
+                    candidate.metric,
+                    known.join(", ")
+                );
+                return Err(HookError::fatal(text));
+            };
+            let known = self.best.iter().position(|best| best.metric == candidate.metric);
+            let position = known.unwrap_or(self.best.len());
+            if known.is_none() {
+                self.best.push(candidate);
+            }
+            let best = &mut self.best[position];
+            let is_better =
+                best.score.is_none_or(|old| if best.greater { score > old } else { score < old });
+            if !is_better || score.is_nan() || runner.max_epochs() == 0 {
+                continue;
+            }
+            best.score = Some(score);
+            let (unit, finished) =
+                if self.by_epoch { ("epoch", runner.epoch()) } else { ("iter", runner.iter()) };
+            let metric = self.best[position].metric.clone();
+            let name = format!("best_{metric}_{unit}_{finished}").replace('/', "_");
+            runner.info(&format!(
+                "The best checkpoint with {score:.4} {metric} at {finished} {unit} is saved to {name}."
+            ));
+            self.save(runner, name, json!({ "best": metric }))?;
+        }
+        Ok(())
+    }
+
+    fn after_save_checkpoint(&mut self, runner: &mut Runner, saved: &SavedCheckpoint) -> HookResult {
+        match &saved.best {
+            None => {
+                self.kept.retain(|path| *path != saved.path);
+                self.kept.push(saved.path.clone());
+                self.forget_old(runner)
+            }
+            Some(metric) => {
+                let Some(best) = self.best.iter_mut().find(|best| best.metric == *metric) else {
+                    return Ok(());
+                };
+                let old = best.path.replace(saved.path.clone());
+                match old {
+                    Some(old) if old != saved.path => Ok(runner.checkpoints().remove(&old)?),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn save_state(&self) -> Option<HookState> {
+        let best = |best: &Best| {
+            json!({ "metric": best.metric, "greater": best.greater, "score": best.score, "path": best.path })
+        };
+        let best: Vec<_> = self.best.iter().map(best).collect();
+        Some(HookState { version: 1, data: json!({ "kept": self.kept, "best": best }) })
+    }
+
+    fn load_state(&mut self, state: HookState) -> HookResult {
+        let text = |value: &Json| value.as_str().map(str::to_owned);
+        self.kept = state.data["kept"].as_array().map_or_else(Vec::new, |list| list.iter().filter_map(text).collect());
+        let best = |entry: &Json| {
+            Some(Best {
+                metric: text(&entry["metric"])?,
+                greater: entry["greater"].as_bool()?,
+                score: entry["score"].as_f64(),
+                path: text(&entry["path"]),
+            })
+        };
+        self.best = state.data["best"].as_array().map_or_else(Vec::new, |list| list.iter().filter_map(best).collect());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_more_is_better_is_told_from_the_name() {
+        assert_eq!(is_greater_better("coco/bbox_mAP_50", None).ok(), Some(true));
+        assert_eq!(is_greater_better("val_loss", None).ok(), Some(false));
+        assert_eq!(is_greater_better("coco/bbox_mAP", Some("less")).ok(), Some(false));
+        assert!(is_greater_better("speed", None).is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! Keeps an average of the weights and validates with it. Knows nothing of how the average is computed.
+
+use serde_json::json;
+use snaphook_plugin_api::prelude::*;
+
+/// Averages the weights over the run; validation, test and checkpoints use the average.
+///
+/// In a checkpoint the model's weights are the averaged ones, and the raw training weights lie beside
+/// them, so that a resumed run goes on exactly.
+///
+/// Source: `mmengine/hooks/ema_hook.py`, `mmdet/models/layers/ema.py`.
+#[derive(Kwargs)]
+pub struct EMAHook {
+    /// The kind of average.
+    #[kwarg(
+        default = "ExponentialMovingAverage",
+        choices("ExponentialMovingAverage", "ExpMomentumEMA", "StochasticWeightAverage")
+    )]
+    ema_type: String,
+    /// Weight of the newest values.
+    #[kwarg(default = 0.0002, min = 0.0, max = 1.0)]
+    momentum: f64,
+    /// ExpMomentumEMA: iterations over which the momentum falls to its final value.
+    #[kwarg(default = 2000, min = 1)]
+    gamma: u64,
+    /// Iterations between updates.
+    #[kwarg(default = 1, min = 1)]
+    interval: u64,
+    /// Whether buffers (running means) are averaged too; otherwise they are copied.
+    #[kwarg(default = false)]
+    update_buffers: bool,
+    /// Whether a checkpoint must have an average for every tensor.
+    #[kwarg(default = false)]
+    strict_load: bool,
+    /// The first iteration that is averaged.
+    #[kwarg(default = 0)]
+    begin_iter: u64,
+    /// The first epoch that is averaged; not together with `begin_iter`.
+    #[kwarg(default = 0)]
+    begin_epoch: u64,
+}
+
+impl EMAHook {
+    fn has_started(&self, runner: &Runner) -> bool {
+        if self.begin_epoch > 0 {
+            runner.epoch() + 1 >= self.begin_epoch
+        } else {
+            runner.iter() + 1 >= self.begin_iter
+        }
+    }
+}
+
+#[hook]
+impl Hook for EMAHook {
+    fn before_run(&mut self, runner: &mut Runner) -> HookResult {
+        if self.begin_iter > 0 && self.begin_epoch > 0 {
+            return Err(HookError::fatal("begin_iter and begin_epoch are both set, give one of them"));
+        }
+        let options = json!({
+            "type": self.ema_type,
+            "momentum": self.momentum,
+            "gamma": self.gamma,
+            "interval": self.interval,
+            "update_buffers": self.update_buffers,
+            "strict_load": self.strict_load,
+        });
+        Ok(runner.averaging().create(options)?)
+    }
+
+    fn before_train(&mut self, runner: &mut Runner) -> HookResult {
+        for (name, begin, most, unit) in [
+            ("begin_epoch", self.begin_epoch, runner.max_epochs(), "epochs"),
+            ("begin_iter", self.begin_iter, runner.max_iters(), "iterations"),
+        ] {
+            if begin > most {
+                let text = format!("{name}: expected at most the run's {most} {unit}, found {begin}");
+                return Err(HookError::fatal(text));
+            }
+        }
+        Ok(())
+    }
+
+    fn after_train_iter(&mut self, runner: &mut Runner, _: &TrainStep) -> HookResult {
+        let started = self.has_started(runner);
+        Ok(runner.averaging().update(json!({ "started": started }))?)
+    }
+
+    fn before_val_epoch(&mut self, runner: &mut Runner) -> HookResult {
+        Ok(runner.averaging().swap()?)
+    }
+
+    fn after_val_epoch(&mut self, runner: &mut Runner, _: &Metrics) -> HookResult {
+        Ok(runner.averaging().swap()?)
+    }
+
+    fn before_test_epoch(&mut self, runner: &mut Runner) -> HookResult {
+        Ok(runner.averaging().swap()?)
+    }
+
+    fn after_test_epoch(&mut self, runner: &mut Runner, _: &Metrics) -> HookResult {
+        Ok(runner.averaging().swap()?)
+    }
+}

@@ -1,0 +1,20 @@
+//! The built-in hooks. Each is written against the same [`Hook`](snaphook_plugin_api::Hook) trait and the
+//! same services as a plugin's: none can do what a third party could not.
+
+mod checkpoint;
+mod ema;
+mod iter_timer;
+mod logger;
+mod param_scheduler;
+mod registry;
+mod runtime_info;
+mod sampler_seed;
+
+pub use checkpoint::CheckpointHook;
+pub use ema::EMAHook;
+pub use iter_timer::IterTimerHook;
+pub use logger::LoggerHook;
+pub use param_scheduler::ParamSchedulerHook;
+pub use registry::{BuiltIn, all, find};
+pub use runtime_info::RuntimeInfoHook;
+pub use sampler_seed::DistSamplerSeedHook;

@@ -1,0 +1,202 @@
+//! Calls hooks: in order of priority, only those that want the point, with what happens on an error.
+//! Knows nothing of what a hook does, nor on which side of the plugin border it lives.
+
+use std::time::{Duration, Instant};
+
+use snaphook_plugin_api::host::{HookInstance, LogLevel, Services};
+use snaphook_plugin_api::{HookError, HookPoint};
+
+use crate::{OnError, Priority};
+
+/// A hook that failed, and where.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("hook {hook} at {} (epoch {epoch}, iter {iter}): {error}", point.name())]
+pub struct HookFault {
+    /// The hook's type with its plugin, if it has one.
+    pub hook: String,
+    /// Where it was called.
+    pub point: HookPoint,
+    /// Epochs finished.
+    pub epoch: u64,
+    /// Iterations finished.
+    pub iter: u64,
+    /// What it said.
+    pub error: HookError,
+}
+
+/// What hooks work on: the services, and the carrying out of what hooks asked for.
+pub trait Host: Services + Sized {
+    /// What ends a run.
+    type Error: From<HookFault>;
+    /// Whether a hook asked for something that is to be done before the next hook runs.
+    fn has_requests(&self) -> bool;
+    /// Does it; may call hooks itself (`before_save_checkpoint`).
+    fn carry_out(&mut self, hooks: &mut Dispatcher) -> Result<(), Self::Error>;
+}
+
+/// A hook with its place in the order.
+pub struct Registered {
+    hook: Box<dyn HookInstance>,
+    priority: Priority,
+    on_error: OnError,
+    is_disabled: bool,
+    spent: Duration,
+    calls: u64,
+}
+
+/// One row of a hook listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookRow {
+    /// Type name.
+    pub type_name: String,
+    /// Its priority.
+    pub priority: Priority,
+    /// `built-in`, or the plugin's name, version and path.
+    pub source: String,
+}
+
+/// All hooks of a run.
+pub struct Dispatcher {
+    hooks: Vec<Registered>,
+    by_point: [Vec<usize>; HookPoint::ALL.len()],
+}
+
+impl Default for Dispatcher {
+    fn default() -> Self {
+        Dispatcher { hooks: Vec::new(), by_point: std::array::from_fn(|_| Vec::new()) }
+    }
+}
+
+impl Dispatcher {
+    /// Adds a hook; at equal priority it comes after those added before.
+    pub fn register(&mut self, hook: Box<dyn HookInstance>, priority: Priority, on_error: OnError) {
+        let index = self.hooks.len();
+        for point in hook.points() {
+            let list = &mut self.by_point[point.number() as usize];
+            let place = list.partition_point(|other| self.hooks[*other].priority <= priority);
+            list.insert(place, index);
+        }
+        self.hooks.push(Registered {
+            hook,
+            priority,
+            on_error,
+            is_disabled: false,
+            spent: Duration::ZERO,
+            calls: 0,
+        });
+    }
+
+    /// Calls every hook that wants `point`, and carries out what each asked for before the next one runs.
+    ///
+    /// Errors: of a hook whose policy is [`OnError::Stop`], or of what a hook asked for.
+    pub fn call<H: Host>(
+        &mut self,
+        point: HookPoint,
+        batch_idx: Option<u64>,
+        host: &mut H,
+    ) -> Result<(), H::Error> {
+        let slot = point.number() as usize;
+        if self.by_point[slot].is_empty() {
+            return Ok(());
+        }
+        let mut before = Instant::now();
+        for position in 0..self.by_point[slot].len() {
+            let index = self.by_point[slot][position];
+            let registered = &mut self.hooks[index];
+            if registered.is_disabled {
+                continue;
+            }
+            let result = registered.hook.call(point, batch_idx, host);
+            let after = Instant::now();
+            registered.spent += after - before;
+            registered.calls += 1;
+            before = after;
+            if let Err(error) = result {
+                self.fault(index, point, error, host)?;
+            }
+            if host.has_requests() {
+                host.carry_out(self)?;
+                before = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    fn fault(
+        &mut self,
+        index: usize,
+        point: HookPoint,
+        error: HookError,
+        host: &mut dyn Services,
+    ) -> Result<(), HookFault> {
+        let registered = &mut self.hooks[index];
+        let progress = host.progress();
+        let panicked = error.is_panic();
+        let fault = HookFault {
+            hook: label(&*registered.hook),
+            point,
+            epoch: progress.epoch,
+            iter: progress.iter,
+            error,
+        };
+        // A run that is ending with an error must not end with another one.
+        if registered.on_error == OnError::Stop && point != HookPoint::OnException {
+            return Err(fault);
+        }
+        registered.is_disabled = registered.on_error == OnError::Disable || panicked;
+        let outcome = if registered.is_disabled { "it is not called any more" } else { "the run goes on" };
+        host.log(LogLevel::Warn, "", &format!("{fault}; {outcome}"));
+        Ok(())
+    }
+
+    /// Registered hooks with their states, for a checkpoint.
+    pub fn hooks_mut(&mut self) -> impl Iterator<Item = &mut dyn HookInstance> {
+        self.hooks.iter_mut().filter(|hook| !hook.is_disabled).map(|hook| hook.hook.as_mut() as _)
+    }
+
+    /// The hooks of a point in the order in which they are called.
+    pub fn rows(&self, point: HookPoint) -> Vec<HookRow> {
+        let row = |index: &usize| {
+            let hook = &self.hooks[*index];
+            HookRow {
+                type_name: hook.hook.type_name().to_owned(),
+                priority: hook.priority,
+                source: hook.hook.source().to_string(),
+            }
+        };
+        self.by_point[point.number() as usize].iter().map(row).collect()
+    }
+
+    /// Time spent in each hook so far: type name, calls, total; the dearest first.
+    pub fn costs(&self) -> Vec<(String, u64, Duration)> {
+        let cost = |hook: &Registered| (hook.hook.type_name().to_owned(), hook.calls, hook.spent);
+        let mut costs: Vec<_> = self.hooks.iter().map(cost).collect();
+        costs.sort_by(|a, b| b.2.cmp(&a.2));
+        costs
+    }
+}
+
+fn label(hook: &dyn HookInstance) -> String {
+    match hook.source().to_string() {
+        source if source == "built-in" => hook.type_name().to_owned(),
+        source => format!("{} ({source})", hook.type_name()),
+    }
+}
+
+/// MMEngine's table of hooks, point by point, for the log and for `snaphook hooks list`.
+pub fn hook_table(rows: impl Fn(HookPoint) -> Vec<HookRow>) -> String {
+    let mut text = String::from("Hooks will be executed in the following order:\n");
+    for point in HookPoint::ALL {
+        let hooks = rows(point);
+        if hooks.is_empty() {
+            continue;
+        }
+        text += &format!("{}:\n", point.name());
+        for hook in hooks {
+            let from = if hook.source == "built-in" { String::new() } else { format!("  [{}]", hook.source) };
+            text += &format!("({:<12}) {:<35}{from}\n", hook.priority.label(), hook.type_name);
+        }
+        text += " -------------------- \n";
+    }
+    text
+}

@@ -1,0 +1,16 @@
+//! The built-in hooks, the order in which hooks are called, and the calling.
+//!
+//! No libtorch here, so that `snaphook hooks list` answers at once and hooks are tested without a trainer.
+//! What a hook can reach is behind [`Services`](snaphook_plugin_api::host::Services); the runner's machine
+//! and the fake runner of plugin-api both implement it.
+
+pub mod built_in;
+mod dispatcher;
+mod line;
+mod priority;
+mod spec;
+
+pub use dispatcher::{Dispatcher, Host, HookFault, HookRow, hook_table};
+pub use line::{Fields, LineHeader, iteration_line, summary_line};
+pub use priority::{OnError, Priority};
+pub use spec::{HookSpec, SpecError, hook_specs, plain_type};

@@ -1,0 +1,175 @@
+//! Reads `default_hooks` and `custom_hooks` of a config. Knows nothing of which hooks exist.
+
+use serde_json::{Map, Value as Json};
+
+use crate::{OnError, Priority};
+
+/// A hook as the config asks for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HookSpec {
+    /// Where it stands: `custom_hooks.0`.
+    pub key: String,
+    /// As written: `CheckInvalidLossHook`, `mmdet.SyncNormHook`, `plugin-name:Type`.
+    pub type_name: String,
+    /// `priority`; without it the hook's own default.
+    pub priority: Option<Priority>,
+    /// `on_error`.
+    pub on_error: OnError,
+    /// The other keys.
+    pub kwargs: Json,
+}
+
+/// A hook section that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {message}")]
+pub struct SpecError {
+    /// Dotted key.
+    pub key: String,
+    /// Expected, found, way out.
+    pub message: String,
+}
+
+const DEFAULTS: [(&str, &str); 6] = [
+    ("runtime_info", "RuntimeInfoHook"),
+    ("timer", "IterTimerHook"),
+    ("sampler_seed", "DistSamplerSeedHook"),
+    ("logger", "LoggerHook"),
+    ("param_scheduler", "ParamSchedulerHook"),
+    ("checkpoint", "CheckpointHook"),
+];
+
+/// The hooks of a resolved config, in the order in which they are registered.
+///
+/// Source: `Runner.register_default_hooks` and `register_custom_hooks` of MMEngine; a default hook
+/// without `type` keeps its type here, where MMEngine fails.
+///
+/// Errors: a section of the wrong kind, a missing type, a wrong priority.
+pub fn hook_specs(config: &Json) -> Result<Vec<HookSpec>, SpecError> {
+    let mut specs = Vec::new();
+    let defaults = match &config["default_hooks"] {
+        Json::Null => Map::new(),
+        Json::Object(map) => map.clone(),
+        other => return Err(wrong("default_hooks", "a dict of hooks", other)),
+    };
+    for (name, type_name) in DEFAULTS {
+        let key = format!("default_hooks.{name}");
+        match defaults.get(name) {
+            None => specs.push(read(&key, &Json::Object(Map::new()), Some(type_name))?),
+            Some(Json::Null) => {}
+            Some(value) => specs.push(read(&key, value, Some(type_name))?),
+        }
+    }
+    let known = |name: &str| DEFAULTS.iter().any(|(default, _)| *default == name);
+    for (name, value) in defaults.iter().filter(|(name, value)| !known(name) && !value.is_null()) {
+        if name != "_scope_" {
+            specs.push(read(&format!("default_hooks.{name}"), value, None)?);
+        }
+    }
+    match &config["custom_hooks"] {
+        Json::Null => {}
+        Json::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                specs.push(read(&format!("custom_hooks.{index}"), value, None)?);
+            }
+        }
+        other => return Err(wrong("custom_hooks", "a list of dicts", other)),
+    }
+    Ok(specs)
+}
+
+fn read(key: &str, value: &Json, default_type: Option<&str>) -> Result<HookSpec, SpecError> {
+    let Json::Object(map) = value else {
+        return Err(wrong(key, "a dict with a type", value));
+    };
+    let mut kwargs = map.clone();
+    kwargs.remove("_scope_");
+    let type_name = match (kwargs.remove("type"), default_type) {
+        (Some(Json::String(name)), _) => name,
+        (None, Some(name)) => name.to_owned(),
+        (found, _) => return Err(wrong(&format!("{key}.type"), "a hook's name", &found.unwrap_or(Json::Null))),
+    };
+    let priority = kwargs.remove("priority").map(|value| priority(key, &value)).transpose()?;
+    let on_error = kwargs.remove("on_error").map(|value| on_error(key, &value)).transpose()?;
+    let on_error = on_error.unwrap_or_default();
+    Ok(HookSpec { key: key.to_owned(), type_name, priority, on_error, kwargs: Json::Object(kwargs) })
+}
+
+fn priority(key: &str, value: &Json) -> Result<Priority, SpecError> {
+    let error = |message| SpecError { key: format!("{key}.priority"), message };
+    match value {
+        Json::String(name) => name.parse().map_err(error),
+        _ => match value.as_i64() {
+            Some(number @ 0..=100) => Ok(Priority(number)),
+            _ => Err(error(format!("expected a level's name or a number from 0 to 100, found {value}"))),
+        },
+    }
+}
+
+fn on_error(key: &str, value: &Json) -> Result<OnError, SpecError> {
+    match value.as_str() {
+        Some("stop") => Ok(OnError::Stop),
+        Some("disable") => Ok(OnError::Disable),
+        Some("warn") => Ok(OnError::Warn),
+        _ => Err(wrong(&format!("{key}.on_error"), "\"stop\", \"disable\" or \"warn\"", value)),
+    }
+}
+
+fn wrong(key: &str, expected: &str, found: &Json) -> SpecError {
+    SpecError { key: key.to_owned(), message: format!("expected {expected}, found {found}") }
+}
+
+/// The type's name without MMEngine's scope or module path: `mmdet.SyncNormHook` is `SyncNormHook`.
+pub fn plain_type(type_name: &str) -> &str {
+    type_name.rsplit_once('.').map_or(type_name, |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn types(config: &Json) -> Vec<String> {
+        hook_specs(config).unwrap().into_iter().map(|spec| spec.type_name).collect()
+    }
+
+    #[test]
+    fn none_removes_a_default_and_new_keys_come_after_the_six() {
+        let config = json!({
+            "default_hooks": { "visualization": { "type": "DetVisualizationHook" }, "timer": null },
+            "custom_hooks": [{ "type": "TraceHook" }],
+        });
+        let expected = [
+            "RuntimeInfoHook",
+            "DistSamplerSeedHook",
+            "LoggerHook",
+            "ParamSchedulerHook",
+            "CheckpointHook",
+            "DetVisualizationHook",
+            "TraceHook",
+        ];
+        assert_eq!(types(&config), expected);
+    }
+
+    #[test]
+    fn priority_and_policy_are_not_kwargs() {
+        let hook = json!({ "type": "A", "priority": "LOW", "on_error": "warn", "x": 1 });
+        let specs = hook_specs(&json!({ "custom_hooks": [hook] })).unwrap();
+        let spec = specs.last().unwrap();
+        assert_eq!((spec.priority, spec.on_error), (Some(Priority(70)), OnError::Warn));
+        assert_eq!(spec.kwargs, json!({ "x": 1 }));
+    }
+
+    #[test]
+    fn a_wrong_section_is_named() {
+        let text = |config: Json| hook_specs(&config).unwrap_err().to_string();
+        assert_eq!(
+            text(json!({ "custom_hooks": { "type": "A" } })),
+            "custom_hooks: expected a list of dicts, found {\"type\":\"A\"}"
+        );
+        assert!(text(json!({ "custom_hooks": ["A"] })).starts_with("custom_hooks.0: expected a dict"));
+        assert!(
+            text(json!({ "custom_hooks": [{ "type": "A", "priority": 1000 }] }))
+                .starts_with("custom_hooks.0.priority: expected a level")
+        );
+    }
+}

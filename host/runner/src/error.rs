@@ -1,0 +1,109 @@
+//! Why a run ended early. Knows nothing of how an error is shown.
+
+use std::path::PathBuf;
+
+use snaphook_hooks::HookFault;
+use snaphook_plugin_api::HookError;
+
+use crate::BoxError;
+use crate::checkpoint::CheckpointError;
+use crate::optim::OptimError;
+use crate::schedule::ScheduleError;
+
+/// Why a run could not start or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A key of the config asks for something that cannot be.
+    #[error("{key}: {message}")]
+    Config {
+        /// Dotted key: `train_cfg.max_epochs`.
+        key: String,
+        /// Expected, found, way out.
+        message: String,
+    },
+    /// A hook returned an error or panicked.
+    #[error(transparent)]
+    Hook(#[from] HookFault),
+    /// A hook's kwargs are wrong, or it could not be built.
+    #[error("hook {hook}: {error}")]
+    HookConstruction {
+        /// The hook's type.
+        hook: String,
+        /// What is wrong.
+        error: HookError,
+    },
+    /// A batch could not be read.
+    #[error("{stage} data: {source}")]
+    Data {
+        /// training, validation or test.
+        stage: &'static str,
+        /// What the data source said.
+        source: BoxError,
+    },
+    /// The model could not compute a batch.
+    #[error("model, {stage}, iter {iter}: {source}")]
+    Model {
+        /// training, validation or test.
+        stage: &'static str,
+        /// Iterations finished.
+        iter: u64,
+        /// What the model said.
+        source: BoxError,
+    },
+    /// A metric could not be computed.
+    #[error("metric: {0}")]
+    Metric(#[source] BoxError),
+    /// A checkpoint could not be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The optimizer section is wrong.
+    #[error(transparent)]
+    Optim(#[from] OptimError),
+    /// The schedule section is wrong.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// A file of the work folder could not be written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl RunError {
+    /// A config error at `key`.
+    pub fn config(key: impl Into<String>, message: impl Into<String>) -> RunError {
+        RunError::Config { key: key.into(), message: message.into() }
+    }
+
+    /// An input or output error at `path`.
+    pub fn file(path: impl Into<PathBuf>, source: std::io::Error) -> RunError {
+        RunError::File { path: path.into(), source }
+    }
+
+    /// The exit code of a program that ends with this error: 1 for wrong config, plugin or data,
+    /// 3 for a run that failed while it trained.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RunError::Hook(_) | RunError::Model { .. } | RunError::Metric(_) => 3,
+            RunError::Checkpoint(error) if error.is_write() => 3,
+            RunError::File { .. } => 3,
+            _ => 1,
+        }
+    }
+
+    /// A word for what went wrong, for hooks and machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            RunError::Config { .. } | RunError::Optim(_) | RunError::Schedule(_) => "config",
+            RunError::Hook(_) | RunError::HookConstruction { .. } => "hook",
+            RunError::Data { .. } => "data",
+            RunError::Model { .. } => "model",
+            RunError::Metric(_) => "metric",
+            RunError::Checkpoint(_) => "checkpoint",
+            RunError::File { .. } => "file",
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The run's log: MMEngine's lines on the console and in a file, and the records in `scalars.json`.
+
+mod logger;
+mod scalars;
+
+pub use logger::{Console, LogLayer, RunLogger};
+pub use scalars::ScalarFile;

@@ -1,0 +1,158 @@
+//! Everything of a run that hooks can reach: model, optimizer, messages, counters, requests.
+//! Knows nothing of the order in which things happen (see `loops`) nor of which hooks there are.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value as Json, json};
+use snaphook_plugin_api::host::Progress;
+use tch::{Device, Tensor};
+
+use crate::averaging::Averager;
+use crate::history::Messages;
+use crate::log::{RunLogger, ScalarFile};
+use crate::optim::OptimWrapper;
+use crate::schedule::Schedules;
+use crate::{AnyBatch, AnyPredictions, Task};
+
+/// What a run is called and where it writes.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// `work_dirs/<config>`: checkpoints.
+    pub work_dir: PathBuf,
+    /// `work_dirs/<config>/<timestamp>`: logs and pictures.
+    pub run_dir: PathBuf,
+    /// `%Y%m%d_%H%M%S`.
+    pub timestamp: String,
+    /// `<config>_<timestamp>`.
+    pub experiment_name: String,
+    /// The config file.
+    pub config_path: PathBuf,
+    /// Seed of every random draw.
+    pub seed: u64,
+    /// Where the model lives.
+    pub device: Device,
+}
+
+impl RunInfo {
+    /// The folder of scalars, the resolved config and pictures.
+    pub fn vis_data(&self) -> PathBuf {
+        self.run_dir.join("vis_data")
+    }
+
+    pub(crate) fn to_json(&self) -> Json {
+        json!({
+            "work_dir": self.work_dir,
+            "run_dir": self.run_dir,
+            "timestamp": self.timestamp,
+            "experiment_name": self.experiment_name,
+            "config_path": self.config_path,
+            "seed": self.seed,
+            "device": format!("{:?}", self.device).to_lowercase(),
+            "version": env!("CARGO_PKG_VERSION"),
+        })
+    }
+}
+
+/// A checkpoint that a hook asked for.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(crate) struct SaveRequest {
+    pub(crate) name: String,
+    pub(crate) epoch: Option<u64>,
+    pub(crate) iter: Option<u64>,
+    pub(crate) optimizer: Option<bool>,
+    pub(crate) schedules: Option<bool>,
+    pub(crate) last: bool,
+    pub(crate) best: Option<String>,
+}
+
+/// The state of a run. Implements the host services, see `services`.
+pub struct Machine {
+    /// Where lines go.
+    pub log: RunLogger,
+    /// The resolved config.
+    pub config: Json,
+    /// Names and places.
+    pub info: RunInfo,
+    /// Counters as hooks see them.
+    pub progress: Progress,
+    /// Model, data and metrics.
+    pub task: Task,
+    /// The optimizer, in a training run.
+    pub optim: Option<OptimWrapper>,
+    /// The schedules, in a training run.
+    pub schedules: Option<Schedules>,
+    /// Scalars with history, and information.
+    pub messages: Messages,
+    /// The average of the weights, if a hook asked for one.
+    pub averager: Option<Averager>,
+    pub(crate) averager_is_in_model: bool,
+    pub(crate) outputs: Vec<(String, Tensor)>,
+    pub(crate) payload: Json,
+    pub(crate) requests: VecDeque<SaveRequest>,
+    pub(crate) stop: Option<String>,
+    pub(crate) wants_validation: bool,
+    pub(crate) entries: Map<String, Json>,
+    pub(crate) batch: Option<AnyBatch>,
+    pub(crate) predictions: Option<AnyPredictions>,
+    pub(crate) scalars: Option<ScalarFile>,
+}
+
+/// Stage numbers of [`Progress`].
+pub(crate) mod stage {
+    pub(crate) const IDLE: u32 = 0;
+    pub(crate) const TRAIN: u32 = 1;
+    pub(crate) const VAL: u32 = 2;
+    pub(crate) const TEST: u32 = 3;
+}
+
+impl Machine {
+    /// The state of a run that has not begun.
+    pub fn new(log: RunLogger, config: Json, info: RunInfo, task: Task) -> Machine {
+        Machine {
+            log,
+            config,
+            info,
+            task,
+            progress: Progress::default(),
+            optim: None,
+            schedules: None,
+            messages: Messages::default(),
+            averager: None,
+            averager_is_in_model: false,
+            outputs: Vec::new(),
+            payload: Json::Null,
+            requests: VecDeque::new(),
+            stop: None,
+            wants_validation: false,
+            entries: Map::new(),
+            batch: None,
+            predictions: None,
+            scalars: None,
+        }
+    }
+
+    /// Whether a hook asked for something that is to be done before the next hook runs.
+    pub(crate) fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    /// Forgets the batch, its predictions and its outputs.
+    pub(crate) fn end_step(&mut self) {
+        self.batch = None;
+        self.predictions = None;
+        self.outputs.clear();
+    }
+
+    /// The data of what runs now.
+    pub(crate) fn data_meta(&self, split: &str) -> Json {
+        match split {
+            "train" => self.task.train_data.as_ref().map(|data| data.meta()),
+            "val" => self.task.validation.as_ref().map(|(data, _)| data.meta()),
+            "test" => self.task.test.as_ref().map(|(data, _)| data.meta()),
+            _ => None,
+        }
+        .unwrap_or(Json::Null)
+    }
+}

@@ -1,0 +1,158 @@
+//! A run from its start to its end: what is built when, what is loaded, which loop goes.
+//! Knows nothing of pictures or `.so` files.
+
+use serde_json::Value as Json;
+use snaphook_plugin_api::HookPoint;
+
+use crate::dispatcher::{Dispatcher, hook_table};
+use crate::log::ScalarFile;
+use crate::loops::{self, EvalStage};
+use crate::machine::{Machine, stage};
+use crate::optim::OptimWrapper;
+use crate::progress_bar::TrainingBar;
+use crate::saving;
+use crate::schedule::{ScheduleContext, Schedules};
+use crate::settings::{Start, TrainSettings};
+use crate::{Evaluation, RunError};
+
+/// A machine with its hooks.
+pub struct Run {
+    /// What hooks can reach.
+    pub machine: Machine,
+    /// The hooks.
+    pub dispatcher: Dispatcher,
+    bar: Option<TrainingBar>,
+}
+
+impl Run {
+    /// A run that has not begun.
+    pub fn new(machine: Machine, dispatcher: Dispatcher) -> Run {
+        Run { machine, dispatcher, bar: None }
+    }
+
+    /// Trains by `train_cfg`, validating and saving on the way.
+    ///
+    /// Errors: a wrong section of the config, a checkpoint that does not fit, a batch that cannot be
+    /// read, a hook that asks for the end. Hooks hear of it at `on_exception`.
+    pub fn train(&mut self, start: &Start) -> Result<(), RunError> {
+        let result = self.try_train(start);
+        self.finish(result)
+    }
+
+    /// Tests the model by `test_dataloader` and `test_evaluator`.
+    ///
+    /// Errors: as [`Run::train`].
+    pub fn test(&mut self, start: &Start) -> Result<Evaluation, RunError> {
+        let result = self.try_test(start);
+        self.finish(result)
+    }
+
+    fn try_train(&mut self, start: &Start) -> Result<(), RunError> {
+        let settings = TrainSettings::from_config(&self.machine.config)?;
+        self.prepare_training(&settings)?;
+        self.open_files()?;
+        self.call(HookPoint::BeforeRun)?;
+        self.init_weights()?;
+        saving::start(self, start)?;
+        self.bar = TrainingBar::new(&self.machine);
+        loops::train(self, &settings)?;
+        self.bar = None;
+        self.call(HookPoint::AfterRun)?;
+        self.log_costs();
+        Ok(())
+    }
+
+    fn try_test(&mut self, start: &Start) -> Result<Evaluation, RunError> {
+        self.open_files()?;
+        self.call(HookPoint::BeforeRun)?;
+        self.init_weights()?;
+        saving::start(self, start)?;
+        let evaluation = loops::evaluate(self, EvalStage::Test)?;
+        self.call(HookPoint::AfterRun)?;
+        Ok(evaluation)
+    }
+
+    fn finish<T>(&mut self, result: Result<T, RunError>) -> Result<T, RunError> {
+        self.bar = None;
+        self.machine.log.set_bar(None);
+        if let Err(error) = &result {
+            self.machine.payload = loops::exception_payload(error);
+            self.dispatcher.call(HookPoint::OnException, None, &mut self.machine)?;
+        }
+        self.machine.progress.stage = stage::IDLE;
+        result
+    }
+
+    fn prepare_training(&mut self, settings: &TrainSettings) -> Result<(), RunError> {
+        let Some(data) = &self.machine.task.train_data else {
+            return Err(RunError::config("train_dataloader", "missing, and it is needed to train"));
+        };
+        let batches = data.batches() as u64;
+        if batches == 0 {
+            let text = "no batch: the data set is empty, or smaller than one batch with drop_last";
+            return Err(RunError::config("train_dataloader", text));
+        }
+        let progress = &mut self.machine.progress;
+        progress.by_epoch = 1;
+        progress.max_epochs = settings.max_epochs;
+        progress.max_iters = settings.max_epochs * batches;
+        progress.epoch_length = batches;
+        let config = &self.machine.config;
+        let mut optim = OptimWrapper::build(&config["optim_wrapper"], self.machine.task.model.state())?;
+        let context = ScheduleContext {
+            max_epochs: settings.max_epochs,
+            max_iters: settings.max_epochs * batches,
+            epoch_length: batches,
+        };
+        self.machine.schedules = Some(Schedules::build(&config["param_scheduler"], &context, &mut optim)?);
+        self.machine.optim = Some(optim);
+        Ok(())
+    }
+
+    fn open_files(&mut self) -> Result<(), RunError> {
+        let vis_data = self.machine.info.vis_data();
+        std::fs::create_dir_all(&vis_data).map_err(|error| RunError::file(&vis_data, error))?;
+        self.machine.scalars = Some(ScalarFile::create(&vis_data, &self.machine.info.timestamp)?);
+        self.machine.log.info(hook_table(|point| self.dispatcher.rows(point)));
+        Ok(())
+    }
+
+    fn init_weights(&mut self) -> Result<(), RunError> {
+        let seed = self.machine.info.seed;
+        let failed = |source| RunError::Model { stage: "initialisation", iter: 0, source };
+        self.machine.task.model.init_weights(seed).map_err(failed)
+    }
+
+    /// Calls a point that has no batch.
+    pub(crate) fn call(&mut self, point: HookPoint) -> Result<(), RunError> {
+        self.dispatcher.call(point, None, &mut self.machine)
+    }
+
+    /// Calls a point of a batch.
+    pub(crate) fn call_batch(&mut self, point: HookPoint, batch_idx: u64) -> Result<(), RunError> {
+        self.dispatcher.call(point, Some(batch_idx), &mut self.machine)
+    }
+
+    /// Moves the progress bar.
+    pub(crate) fn show_progress(&mut self) {
+        if let Some(bar) = &mut self.bar {
+            bar.update(&mut self.machine);
+        }
+    }
+
+    fn log_costs(&self) {
+        let train_time = self.machine.messages.info("train_seconds").and_then(Json::as_f64);
+        let rows = self.dispatcher.costs();
+        let total: f64 = rows.iter().map(|(_, _, spent)| spent.as_secs_f64()).sum();
+        let dear: Vec<_> = rows
+            .iter()
+            .filter(|(_, calls, _)| *calls > 0)
+            .take(5)
+            .map(|(name, calls, spent)| {
+                format!("{name} {:.3} s ({:.1} us a call)", spent.as_secs_f64(), 1e6 * spent.as_secs_f64() / *calls as f64)
+            })
+            .collect();
+        let share = train_time.map_or(String::new(), |time| format!(" of {time:.1} s"));
+        self.machine.log.info(format!("Time in hooks: {total:.3} s{share}: {}", dear.join(", ")));
+    }
+}

@@ -1,0 +1,114 @@
+//! The services `data`, `checkpoint` and `visual`.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use super::{Answer, expected, failed, text, unknown, whole};
+use crate::checkpoint;
+use crate::machine::{Machine, SaveRequest, stage};
+use crate::{DataSource, DrawRequest};
+
+impl Machine {
+    pub(super) fn data_service(&mut self, method: &str, arguments: &Json) -> Answer {
+        match method {
+            "meta" => return Ok(self.data_meta(text(arguments, "split")?)),
+            "set_epoch" => {
+                let epoch = whole(arguments, "epoch")?;
+                self.train_data()?.set_epoch(epoch);
+            }
+            "skip_transforms" => {
+                let types = arguments["types"].as_array().map(|types| {
+                    types.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect::<Vec<_>>()
+                });
+                let types = types
+                    .ok_or_else(|| expected("types", "a list of type names", &arguments["types"]))?;
+                self.train_data()?.skip_transforms(&types).map_err(failed)?;
+            }
+            "set_pipeline" => {
+                self.train_data()?.set_pipeline(&arguments["pipeline"]).map_err(failed)?;
+            }
+            _ => return Err(unknown("snaphook.data/1", method)),
+        }
+        Ok(Json::Null)
+    }
+
+    fn train_data(&mut self) -> Result<&mut dyn DataSource, snaphook_plugin_api::host::ServiceError> {
+        match &mut self.task.train_data {
+            Some(data) => Ok(data.as_mut()),
+            None => Err(failed("there is no training data: this run does not train")),
+        }
+    }
+
+    pub(super) fn checkpoint_service(&mut self, method: &str, mut arguments: Json) -> Answer {
+        match method {
+            "save" => {
+                let request: SaveRequest = serde_json::from_value(arguments).map_err(failed)?;
+                check_name(&request.name)?;
+                self.requests.push_back(request);
+            }
+            "entry" => {
+                return Ok(self.entries.get(text(&arguments, "key")?).cloned().unwrap_or(Json::Null));
+            }
+            "set_entry" => {
+                let value = arguments["value"].take();
+                self.entries.insert(text(&arguments, "key")?.to_owned(), value);
+            }
+            "remove" => {
+                let path = Path::new(text(&arguments, "path")?);
+                if !path.starts_with(&self.info.work_dir) {
+                    return Err(failed(format!("{}: not a checkpoint of this run", path.display())));
+                }
+                checkpoint::remove(path).map_err(failed)?;
+            }
+            _ => return Err(unknown("snaphook.checkpoint/1", method)),
+        }
+        Ok(Json::Null)
+    }
+
+    pub(super) fn visual_service(&mut self, method: &str, arguments: &Json) -> Answer {
+        match method {
+            "scalars" => {
+                let values = arguments["values"].as_object();
+                let values =
+                    values.ok_or_else(|| expected("values", "an object", &arguments["values"]))?;
+                let step = whole(arguments, "step")?;
+                if let Some(file) = &mut self.scalars {
+                    file.append(values, step).map_err(failed)?;
+                }
+                Ok(Json::Null)
+            }
+            "draw_predictions" => self.draw(arguments),
+            _ => Err(unknown("snaphook.visual/1", method)),
+        }
+    }
+
+    fn draw(&mut self, arguments: &Json) -> Answer {
+        let (Some(painter), Some(batch), Some(predictions)) =
+            (&mut self.task.painter, &self.batch, &self.predictions)
+        else {
+            return Ok(json!([]));
+        };
+        let folder = match arguments["folder"].as_str() {
+            Some(folder) => self.info.run_dir.join(folder),
+            None => self.info.vis_data().join("vis_image"),
+        };
+        let is_test = self.progress.stage == stage::TEST;
+        let name = arguments["name"].as_str().unwrap_or(if is_test { "test_img" } else { "val_img" });
+        let request = DrawRequest {
+            folder,
+            name: name.to_owned(),
+            step: arguments["step"].as_u64().unwrap_or(self.progress.iter),
+            score_threshold: arguments["score_thr"].as_f64().unwrap_or(0.3),
+            most: arguments["most"].as_u64().unwrap_or(1) as usize,
+        };
+        let files = painter.draw(batch, predictions, &request).map_err(failed)?;
+        Ok(json!(files))
+    }
+}
+
+/// A checkpoint's name must stay inside the work folder.
+fn check_name(name: &str) -> Result<(), snaphook_plugin_api::host::ServiceError> {
+    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
+    if plain { Ok(()) } else { Err(failed(format!("name: expected a plain file name, found \"{name}\""))) }
+}
