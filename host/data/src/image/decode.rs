@@ -1,0 +1,165 @@
+//! From the bytes of a JPEG or PNG file to a picture, as `cv2.imread` gives it.
+//! Knows nothing of data sets; each error names the file.
+//!
+//! Source: OpenCV `imread` with IMREAD_COLOR: three channels, alpha dropped, EXIF orientation applied.
+//! We differ in one point: a truncated file is an error, where OpenCV fills the rest with grey.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::{Image, exif};
+use crate::DataError;
+
+/// Reads and decodes the picture in a file.
+///
+/// Errors: [`DataError::ReadImage`] for a file that is absent or unreadable, [`DataError::DecodeImage`]
+/// for one that is not a whole picture.
+pub fn read_image(path: &Path) -> Result<Image, DataError> {
+    let bytes =
+        fs::read(path).map_err(|source| DataError::ReadImage { path: path.to_owned(), source })?;
+    decode_image(&bytes, path)
+}
+
+/// Decodes the bytes of a JPEG or PNG file; `path` is only for the error.
+pub fn decode_image(bytes: &[u8], path: &Path) -> Result<Image, DataError> {
+    let decoded = match bytes {
+        [] => Err("the file is empty".to_owned()),
+        [0xFF, 0xD8, 0xFF, ..] => decode_jpeg(bytes),
+        [0x89, b'P', b'N', b'G', ..] => decode_png(bytes),
+        _ => Err(format!("expected a JPEG or PNG file, found {}", describe(bytes))),
+    };
+    decoded.map_err(|reason| DataError::DecodeImage { path: path.to_owned(), reason })
+}
+
+fn describe(bytes: &[u8]) -> String {
+    let start = &bytes[..bytes.len().min(16)];
+    match std::str::from_utf8(start) {
+        Ok(text) if !text.contains('\0') => format!("text that begins {text:?}"),
+        _ => format!("bytes {:02x?}", &start[..start.len().min(4)]),
+    }
+}
+
+fn decode_jpeg(bytes: &[u8]) -> Result<Image, String> {
+    if !bytes.windows(2).rev().take(65_536).any(|pair| pair == [0xFF, 0xD9]) {
+        return Err(format!("the JPEG is truncated: its {} bytes have no end mark", bytes.len()));
+    }
+    let options = DecoderOptions::default()
+        .jpeg_set_out_colorspace(ColorSpace::BGR)
+        .set_max_width(65_500)
+        .set_max_height(65_500);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let pixels = decoder.decode().map_err(|e| format!("not a whole JPEG: {e}"))?;
+    let (width, height) = decoder.dimensions().ok_or("the JPEG has no size")?;
+    let pixels = three_channels(pixels, width * height);
+    let orientation = decoder.exif().map_or(1, |block| exif::orientation(block));
+    let image = Image::new(width, height, pixels).ok_or("the JPEG has too few pixels")?;
+    Ok(exif::upright(image, orientation))
+}
+
+fn three_channels(pixels: Vec<u8>, count: usize) -> Vec<u8> {
+    if pixels.len() == count { pixels.iter().flat_map(|&p| [p; 3]).collect() } else { pixels }
+}
+
+fn decode_png(bytes: &[u8]) -> Result<Image, String> {
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
+    let broken = |e: png::DecodingError| format!("not a whole PNG: {e}");
+    let mut reader = decoder.read_info().map_err(broken)?;
+    let size = reader.output_buffer_size().ok_or("the PNG is too large for the memory")?;
+    let mut pixels = vec![0; size];
+    let frame = reader.next_frame(&mut pixels).map_err(broken)?;
+    pixels.truncate(frame.buffer_size());
+    let orientation =
+        reader.info().exif_metadata.as_ref().map_or(1, |block| exif::orientation(block));
+    let bgr = png_to_bgr(&pixels, frame.color_type);
+    let image = Image::new(frame.width as usize, frame.height as usize, bgr)
+        .ok_or("the PNG has too few pixels")?;
+    Ok(exif::upright(image, orientation))
+}
+
+fn png_to_bgr(pixels: &[u8], colour: png::ColorType) -> Vec<u8> {
+    match colour.samples() {
+        1 => pixels.iter().flat_map(|&p| [p; 3]).collect(),
+        2 => pixels.chunks_exact(2).flat_map(|p| [p[0]; 3]).collect(),
+        n => pixels.chunks_exact(n).flat_map(|p| [p[2], p[1], p[0]]).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::FlipDirection;
+
+    fn gradient() -> Image {
+        let data = (0..32 * 24).flat_map(|i| [(i % 32 * 8) as u8, (i / 32 * 10) as u8, 90]);
+        Image::new(32, 24, data.collect()).unwrap()
+    }
+
+    fn reason(bytes: &[u8]) -> String {
+        decode_image(bytes, Path::new("a/b.jpg")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn png_round_trip_is_exact() {
+        let bytes = gradient().to_png().unwrap();
+        assert_eq!(decode_image(&bytes, Path::new("x.png")).unwrap(), gradient());
+    }
+
+    #[test]
+    fn jpeg_round_trip_is_close() {
+        let bytes = gradient().to_jpeg(95).unwrap();
+        let back = decode_image(&bytes, Path::new("x.jpg")).unwrap();
+        let worst =
+            back.data().iter().zip(gradient().data()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(worst <= 12, "{worst}");
+    }
+
+    #[test]
+    fn every_truncation_of_a_jpeg_is_an_error_that_names_the_file() {
+        let bytes = gradient().to_jpeg(90).unwrap();
+        for length in [0, 1, 3, 20, bytes.len() / 2, bytes.len() - 2] {
+            assert!(reason(&bytes[..length]).contains("a/b.jpg"), "{length}");
+        }
+        assert!(reason(&bytes[..bytes.len() - 2]).contains("truncated"));
+    }
+
+    #[test]
+    fn every_truncation_of_a_png_is_an_error() {
+        let bytes = gradient().to_png().unwrap();
+        for length in 0..bytes.len() - 12 {
+            assert!(decode_image(&bytes[..length], Path::new("x.png")).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_text_file_named_jpg_is_described() {
+        assert_eq!(
+            reason(b"hello, I am not a picture"),
+            "image a/b.jpg: expected a JPEG or PNG file, found text that begins \"hello, I am not \""
+        );
+    }
+
+    #[test]
+    fn an_absent_file_is_named() {
+        let error = read_image(Path::new("no/such.jpg")).unwrap_err();
+        assert_eq!(error.to_string(), "image no/such.jpg: cannot be read");
+        assert!(error.is_bad_image());
+    }
+
+    #[test]
+    fn orientation_of_a_jpeg_is_applied() {
+        let mut bytes = gradient().to_jpeg(95).unwrap();
+        let mut segment = b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0".to_vec();
+        segment[3] = (segment.len() - 2) as u8;
+        bytes.splice(2..2, segment);
+        let mut expected = decode_image(&gradient().to_jpeg(95).unwrap(), Path::new("x")).unwrap();
+        expected.flip(FlipDirection::Diagonal);
+        assert_eq!(decode_image(&bytes, Path::new("x.jpg")).unwrap(), expected);
+    }
+}

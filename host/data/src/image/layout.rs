@@ -1,0 +1,221 @@
+//! The picture in memory, and the operations that only move pixels: flip, pad, paste.
+//! Knows nothing of files and colours.
+
+/// How a picture is mirrored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlipDirection {
+    /// Left and right change places.
+    Horizontal,
+    /// Top and bottom change places.
+    Vertical,
+    /// Both.
+    Diagonal,
+}
+
+/// A picture.
+///
+/// Shapes: `height` x `width` x 3 bytes, rows one after another without gaps, channels blue, green, red.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Image {
+    width: usize,
+    height: usize,
+    data: Vec<u8>,
+}
+
+impl Image {
+    /// Wraps pixels; `None` if their number is not `width * height * 3`.
+    pub fn new(width: usize, height: usize, data: Vec<u8>) -> Option<Self> {
+        (data.len() == width * height * 3).then_some(Self { width, height, data })
+    }
+
+    /// A picture of one colour.
+    pub fn filled(width: usize, height: usize, bgr: [u8; 3]) -> Self {
+        let bytes = width * height * 3;
+        let data = if bgr[0] == bgr[1] && bgr[1] == bgr[2] {
+            vec![bgr[0]; bytes]
+        } else {
+            bgr.iter().copied().cycle().take(bytes).collect()
+        };
+        Self { width, height, data }
+    }
+
+    /// Pixels in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// True before a picture has been loaded.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// (height, width), the order of MMDetection's `img_shape`.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
+    /// All bytes.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// All bytes, to be changed in place.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+
+    /// Gives up the bytes.
+    pub fn into_data(self) -> Vec<u8> {
+        self.data
+    }
+
+    /// The bytes of row `y`.
+    pub fn row(&self, y: usize) -> &[u8] {
+        &self.data[y * self.width * 3..(y + 1) * self.width * 3]
+    }
+
+    /// The bytes of row `y`, to be changed in place.
+    pub fn row_mut(&mut self, y: usize) -> &mut [u8] {
+        let stride = self.width * 3;
+        &mut self.data[y * stride..(y + 1) * stride]
+    }
+
+    /// Blue, green and red at (x, y).
+    pub fn pixel(&self, x: usize, y: usize) -> [u8; 3] {
+        let at = (y * self.width + x) * 3;
+        [self.data[at], self.data[at + 1], self.data[at + 2]]
+    }
+
+    /// Sets blue, green and red at (x, y); outside the picture nothing happens.
+    pub fn set_pixel(&mut self, x: i64, y: i64, bgr: [u8; 3]) {
+        if x >= 0 && y >= 0 && (x as usize) < self.width && (y as usize) < self.height {
+            let at = (y as usize * self.width + x as usize) * 3;
+            self.data[at..at + 3].copy_from_slice(&bgr);
+        }
+    }
+
+    /// Mirrors in place.
+    pub fn flip(&mut self, direction: FlipDirection) {
+        match direction {
+            FlipDirection::Horizontal => self.flip_rows(),
+            FlipDirection::Vertical => self.flip_columns(),
+            FlipDirection::Diagonal => {
+                self.flip_rows();
+                self.flip_columns();
+            }
+        }
+    }
+
+    fn flip_rows(&mut self) {
+        if self.width > 0 {
+            for row in self.data.chunks_exact_mut(self.width * 3) {
+                row.as_chunks_mut::<3>().0.reverse();
+            }
+        }
+    }
+
+    fn flip_columns(&mut self) {
+        let stride = self.width * 3;
+        let half = self.height / 2 * stride;
+        let from_below = self.data.len() - half;
+        let (top, bottom) = self.data.split_at_mut(from_below);
+        if stride > 0 {
+            let upper = top[..half].chunks_exact_mut(stride);
+            for (a, b) in upper.zip(bottom.chunks_exact_mut(stride).rev()) {
+                a.swap_with_slice(b);
+            }
+        }
+    }
+
+    /// A copy grown to `width` x `height` at the right and at the bottom. What is already larger stays.
+    pub fn padded(self, width: usize, height: usize, bgr: [u8; 3]) -> Self {
+        let (width, height) = (width.max(self.width), height.max(self.height));
+        if (width, height) == (self.width, self.height) {
+            return self;
+        }
+        let mut grown = Self::filled(width, height, bgr);
+        grown.paste(&self, 0, 0);
+        grown
+    }
+
+    /// Copies `other` with its corner at (x, y); what sticks out is left away.
+    pub fn paste(&mut self, other: &Self, x: usize, y: usize) {
+        let columns = other.width.min(self.width.saturating_sub(x));
+        let rows = other.height.min(self.height.saturating_sub(y));
+        for row in 0..rows {
+            self.row_mut(y + row)[x * 3..(x + columns) * 3]
+                .copy_from_slice(&other.row(row)[..columns * 3]);
+        }
+    }
+
+    /// The part of `width` x `height` pixels from (x, y); the part must lie inside.
+    pub fn cropped(&self, x: usize, y: usize, width: usize, height: usize) -> Self {
+        let mut data = Vec::with_capacity(width * height * 3);
+        for row in y..y + height {
+            data.extend_from_slice(&self.row(row)[x * 3..(x + width) * 3]);
+        }
+        Self { width, height, data }
+    }
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Image({} x {})", self.width, self.height)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(width: usize, height: usize) -> Image {
+        let data = (0..width * height).flat_map(|i| [i as u8, 100, 200]).collect();
+        Image::new(width, height, data).unwrap()
+    }
+
+    fn blues(image: &Image) -> Vec<u8> {
+        image.data().iter().step_by(3).copied().collect()
+    }
+
+    #[test]
+    fn flips_move_whole_pixels() {
+        let flipped = |direction| {
+            let mut image = numbered(3, 3);
+            image.flip(direction);
+            assert_eq!(image.pixel(1, 1), [4, 100, 200]);
+            blues(&image)
+        };
+        assert_eq!(flipped(FlipDirection::Horizontal), [2, 1, 0, 5, 4, 3, 8, 7, 6]);
+        assert_eq!(flipped(FlipDirection::Vertical), [6, 7, 8, 3, 4, 5, 0, 1, 2]);
+        assert_eq!(flipped(FlipDirection::Diagonal), [8, 7, 6, 5, 4, 3, 2, 1, 0]);
+    }
+
+    #[test]
+    fn padding_grows_right_and_down() {
+        let image = numbered(2, 1).padded(3, 2, [9, 8, 7]);
+        assert_eq!(blues(&image), [0, 1, 9, 9, 9, 9]);
+        assert_eq!(image.pixel(2, 1), [9, 8, 7]);
+    }
+
+    #[test]
+    fn paste_leaves_away_what_sticks_out() {
+        let mut image = Image::filled(3, 2, [50; 3]);
+        image.paste(&numbered(2, 2), 2, 1);
+        assert_eq!(blues(&image), [50, 50, 50, 50, 50, 0]);
+    }
+
+    #[test]
+    fn crop_takes_the_named_part() {
+        assert_eq!(blues(&numbered(4, 3).cropped(1, 1, 2, 2)), [5, 6, 9, 10]);
+    }
+
+    #[test]
+    fn wrong_number_of_bytes_is_refused() {
+        assert!(Image::new(2, 2, vec![0; 11]).is_none());
+    }
+}

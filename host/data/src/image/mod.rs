@@ -1,0 +1,18 @@
+//! Pictures: 8 bits, three channels, blue green red, as OpenCV holds them, and operations on their pixels.
+//! Knows nothing of boxes or data sets.
+
+mod decode;
+mod draw;
+mod encode;
+mod exif;
+mod hsv;
+mod layout;
+mod resize;
+mod warp;
+
+pub use decode::{decode_image, read_image};
+pub use draw::{Drawn, class_colours, draw_detections};
+pub use hsv::{bgr_to_hsv, hsv_to_bgr, shift_hsv};
+pub use layout::{FlipDirection, Image};
+pub use resize::{Window, resize, resize_window_into};
+pub use warp::{Affine, warp_affine};

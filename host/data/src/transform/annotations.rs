@@ -1,0 +1,119 @@
+//! `LoadAnnotations`, `FilterAnnotations` and `PackDetInputs`: the boxes' way in and out.
+//! Knows nothing of pixels.
+
+use serde_json::json;
+
+use super::{Surroundings, Transform};
+use crate::kwargs::Kwargs;
+use crate::{DataError, Sample};
+
+/// Takes boxes and labels from the record.
+#[derive(Debug)]
+pub(super) struct LoadAnnotations {
+    with_bbox: bool,
+    with_label: bool,
+}
+
+impl LoadAnnotations {
+    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
+        kwargs.only("with_mask", &[json!(false)])?;
+        kwargs.only("with_seg", &[json!(false)])?;
+        kwargs.only("with_keypoints", &[json!(false)])?;
+        kwargs.only("box_type", &[json!("hbox")])?;
+        kwargs.only("reduce_zero_label", &[json!(false)])?;
+        kwargs.only("file_client_args", &[])?;
+        kwargs.ignore(&["poly2mask", "ignore_index", "imdecode_backend", "backend_args"]);
+        Ok(Self {
+            with_bbox: kwargs.get("with_bbox", true)?,
+            with_label: kwargs.get("with_label", true)?,
+        })
+    }
+}
+
+impl Transform for LoadAnnotations {
+    fn apply(&self, mut sample: Sample, _: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+        let instances = &sample.record.instances;
+        if self.with_bbox {
+            sample.boxes = instances.iter().map(|i| i.bbox).collect();
+            sample.ignore = instances.iter().map(|i| i.ignore).collect();
+        }
+        if self.with_label {
+            sample.labels = instances.iter().map(|i| i.label).collect();
+        }
+        Ok(Some(sample))
+    }
+}
+
+/// Drops boxes that are too small.
+#[derive(Debug)]
+pub(super) struct FilterAnnotations {
+    min_gt_bbox_wh: [f32; 2],
+    keep_empty: bool,
+}
+
+impl FilterAnnotations {
+    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
+        kwargs.only("by_box", &[json!(true)])?;
+        kwargs.only("by_mask", &[json!(false)])?;
+        kwargs.ignore(&["min_gt_mask_area"]);
+        Ok(Self {
+            min_gt_bbox_wh: kwargs.get("min_gt_bbox_wh", [1.0, 1.0])?,
+            keep_empty: kwargs.get("keep_empty", true)?,
+        })
+    }
+}
+
+impl Transform for FilterAnnotations {
+    fn apply(&self, mut sample: Sample, _: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+        if sample.boxes.is_empty() {
+            return Ok(Some(sample));
+        }
+        let [width, height] = self.min_gt_bbox_wh;
+        sample.retain_boxes(|b| b[2] - b[0] > width && b[3] - b[1] > height);
+        // MMDetection's name says the opposite: with `keep_empty` a sample left without boxes is dropped.
+        Ok((!sample.boxes.is_empty() || !self.keep_empty).then_some(sample))
+    }
+}
+
+/// The end of a pipeline. A [`Sample`] always carries all its meta keys, so nothing is left to do.
+#[derive(Debug)]
+pub(super) struct PackDetInputs;
+
+impl PackDetInputs {
+    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
+        kwargs.optional::<Vec<String>>("meta_keys")?;
+        Ok(Self)
+    }
+}
+
+impl Transform for PackDetInputs {
+    fn apply(&self, sample: Sample, _: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+        Ok(Some(sample))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sample::tests::grey_sample;
+    use crate::transform::tests::apply;
+    use serde_json::json;
+
+    #[test]
+    fn a_box_must_be_larger_than_the_minimum() {
+        let kept = |bbox, keep_empty| {
+            let config = json!({"type": "FilterAnnotations", "min_gt_bbox_wh": [1, 1], "keep_empty": keep_empty});
+            apply(&config, grey_sample(9, 9, bbox)).map(|s| s.boxes.len())
+        };
+        assert_eq!(kept([1.0, 1.0, 3.0, 3.0], true), Some(1));
+        assert_eq!(kept([1.0, 1.0, 2.0, 3.0], true), None);
+        assert_eq!(kept([1.0, 1.0, 2.0, 3.0], false), Some(0));
+    }
+
+    #[test]
+    fn annotations_come_from_the_record() {
+        let mut sample = grey_sample(9, 9, [1.0, 1.0, 3.0, 3.0]);
+        sample.retain_boxes(|_| false);
+        let loaded = apply(&json!({"type": "LoadAnnotations", "with_bbox": true}), sample).unwrap();
+        assert_eq!((loaded.boxes.len(), loaded.labels, loaded.ignore), (1, vec![0], vec![false]));
+    }
+}

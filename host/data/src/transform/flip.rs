@@ -1,0 +1,107 @@
+//! `RandomFlip`: mirrors picture and boxes.
+//! Knows nothing of what is in the picture.
+
+use serde::Deserialize;
+
+use super::{Surroundings, Transform};
+use crate::image::FlipDirection;
+use crate::kwargs::Kwargs;
+use crate::{DataError, Sample};
+
+/// Directions, each with its probability; what is missing to one is "not at all".
+#[derive(Debug)]
+pub(super) struct RandomFlip {
+    choices: Vec<(FlipDirection, f64)>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl RandomFlip {
+    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
+        let prob: OneOrMany<f64> = kwargs.required("prob")?;
+        let names = match kwargs.get("direction", OneOrMany::One("horizontal".to_owned()))? {
+            OneOrMany::One(name) => vec![name],
+            OneOrMany::Many(names) => names,
+        };
+        let probabilities = match prob {
+            OneOrMany::One(p) => vec![p / names.len() as f64; names.len()],
+            OneOrMany::Many(list) => list,
+        };
+        let is_right = probabilities.len() == names.len()
+            && probabilities.iter().all(|p| *p >= 0.0)
+            && probabilities.iter().sum::<f64>() <= 1.0 + 1e-9;
+        let reason = format!("expected one probability for each direction, at most 1 together, found {probabilities:?}");
+        kwargs.check("prob", is_right, reason)?;
+        let direction = |name: &String| match name.as_str() {
+            "horizontal" => Ok(FlipDirection::Horizontal),
+            "vertical" => Ok(FlipDirection::Vertical),
+            "diagonal" => Ok(FlipDirection::Diagonal),
+            _ => Err(kwargs.wrong("direction", format!("expected horizontal, vertical or diagonal, found {name}"))),
+        };
+        let directions = names.iter().map(direction).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { choices: directions.into_iter().zip(probabilities).collect() })
+    }
+}
+
+impl Transform for RandomFlip {
+    fn apply(&self, mut sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+        let mut left = around.rng.unit();
+        for &(direction, probability) in &self.choices {
+            if left < probability {
+                sample.image.flip(direction);
+                sample.flip_boxes(sample.image.shape(), direction);
+                (sample.meta.flip, sample.meta.flip_direction) = (true, Some(direction));
+                break;
+            }
+            left -= probability;
+        }
+        Ok(Some(sample))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::tests::grey_sample;
+    use crate::transform::{build_transform, tests::apply_with};
+    use serde_json::json;
+
+    #[test]
+    fn flips_happen_as_often_as_they_should() {
+        let config = json!({"type": "RandomFlip", "prob": [0.3, 0.5], "direction": ["horizontal", "vertical"]});
+        let mut counts = [0, 0, 0];
+        for seed in 0..2000 {
+            let sample = apply_with(&config, grey_sample(2, 2, [0.0, 0.0, 1.0, 2.0]), vec![], seed).unwrap();
+            counts[match sample.meta.flip_direction {
+                None => 0,
+                Some(FlipDirection::Horizontal) => 1,
+                Some(_) => 2,
+            }] += 1;
+        }
+        for (count, expected) in counts.iter().zip([400, 600, 1000]) {
+            assert!((*count - expected as i32).abs() < 80, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn picture_and_boxes_turn_together() {
+        let config = json!({"type": "RandomFlip", "prob": 1.0});
+        let sample = apply_with(&config, grey_sample(10, 4, [1.0, 0.0, 3.0, 2.0]), vec![], 0).unwrap();
+        assert!(sample.meta.flip);
+        assert_eq!(sample.boxes, [[7.0, 0.0, 9.0, 2.0]]);
+    }
+
+    #[test]
+    fn wrong_probabilities_and_directions_are_refused() {
+        for wrong in [json!({"prob": 2.0}), json!({}), json!({"prob": 0.5, "direction": "up"})] {
+            let mut config = wrong;
+            config["type"] = json!("RandomFlip");
+            assert!(build_transform(&config).is_err(), "{config}");
+        }
+    }
+}

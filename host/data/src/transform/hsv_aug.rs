@@ -1,0 +1,32 @@
+//! `YOLOXHSVRandomAug`: small random changes of hue, saturation and value.
+//! Knows nothing of boxes.
+
+use super::{Surroundings, Transform};
+use crate::image::shift_hsv;
+use crate::kwargs::Kwargs;
+use crate::{DataError, Sample};
+
+/// Shifts each of hue, saturation and value with probability one half.
+#[derive(Debug)]
+pub(super) struct YoloxHsvRandomAug {
+    deltas: [f64; 3],
+}
+
+impl YoloxHsvRandomAug {
+    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
+        let hue = kwargs.get("hue_delta", 5.0)?;
+        let saturation = kwargs.get("saturation_delta", 30.0)?;
+        Ok(Self { deltas: [hue, saturation, kwargs.get("value_delta", 30.0)?] })
+    }
+}
+
+impl Transform for YoloxHsvRandomAug {
+    fn apply(&self, mut sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+        let shifts = self.deltas.map(|delta| {
+            let shift = around.rng.uniform(-1.0, 1.0) * delta;
+            if around.rng.below(2) == 1 { shift as i32 } else { 0 }
+        });
+        shift_hsv(&mut sample.image, shifts);
+        Ok(Some(sample))
+    }
+}

@@ -1,0 +1,156 @@
+//! `Mosaic`: four pictures around a random centre.
+//! Knows nothing of how its partners are loaded.
+
+use super::{Surroundings, Transform};
+use crate::dataset::Dataset;
+use crate::image::{Image, Window, resize_window_into};
+use crate::kwargs::Kwargs;
+use crate::{DataError, Sample, SampleRng};
+
+/// Puts four samples together to a picture of twice `img_scale`.
+#[derive(Debug)]
+pub(super) struct Mosaic {
+    /// (width, height) of a quarter.
+    img_scale: [usize; 2],
+    center_ratio_range: [f64; 2],
+    bbox_clip_border: bool,
+    pad_val: [u8; 3],
+    prob: f64,
+}
+
+impl Mosaic {
+    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
+        let ratios = kwargs.range("center_ratio_range", [0.5, 1.5])?;
+        let is_right = ratios[0] >= 0.0 && ratios[1] <= 2.0;
+        kwargs.check("center_ratio_range", is_right, format!("expected 0 to 2, found {ratios:?}"))?;
+        Ok(Self {
+            img_scale: kwargs.size("img_scale", [640, 640])?,
+            center_ratio_range: ratios,
+            bbox_clip_border: kwargs.get("bbox_clip_border", true)?,
+            pad_val: kwargs.colour("pad_val", 114.0)?,
+            prob: kwargs.probability("prob", 1.0)?,
+        })
+    }
+
+    fn random_centre(&self, rng: &mut SampleRng) -> [i64; 2] {
+        let [low, high] = self.center_ratio_range;
+        self.img_scale.map(|side| (rng.uniform(low, high) * side as f64) as i64)
+    }
+
+    /// Places one sample into its quarter; its boxes move along.
+    fn place(&self, canvas: &mut Image, quarter: usize, centre: [i64; 2], part: &mut Sample) {
+        let (width, height) = (part.image.width() as f64, part.image.height() as f64);
+        let ratio = (self.img_scale[1] as f64 / height).min(self.img_scale[0] as f64 / width);
+        let size = [(width * ratio) as i64, (height * ratio) as i64];
+        let across = span(quarter % 2 == 0, centre[0], size[0], canvas.width() as i64);
+        let down = span(quarter < 2, centre[1], size[1], canvas.height() as i64);
+        let window = Window {
+            x: across.from as usize,
+            y: down.from as usize,
+            width: across.length as usize,
+            height: down.length as usize,
+        };
+        let at = (across.to as usize, down.to as usize);
+        let size = (size[0] as usize, size[1] as usize);
+        resize_window_into(&part.image, size, window, canvas, at);
+        part.rescale_boxes(ratio as f32, ratio as f32);
+        part.translate_boxes((across.to - across.from) as f32, (down.to - down.from) as f32);
+    }
+}
+
+/// Where a part lies along one axis: its pixels `from..from + length` go to `to` in the canvas.
+struct Span {
+    from: i64,
+    to: i64,
+    length: i64,
+}
+
+/// A part before the centre ends there, one behind it begins there.
+fn span(is_before: bool, centre: i64, size: i64, canvas: i64) -> Span {
+    if is_before {
+        let to = (centre - size).max(0);
+        Span { from: size - (centre - to), to, length: centre - to }
+    } else {
+        Span { from: 0, to: centre, length: size.min(canvas - centre) }
+    }
+}
+
+impl Transform for Mosaic {
+    fn mixes(&self) -> bool {
+        true
+    }
+
+    fn partners(&self, dataset: &dyn Dataset, rng: &mut SampleRng) -> Vec<usize> {
+        if rng.unit() > self.prob {
+            return Vec::new();
+        }
+        (0..3).map(|_| rng.below(dataset.len())).collect()
+    }
+
+    fn apply(&self, mut sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+        if around.partners.is_empty() {
+            return Ok(Some(sample));
+        }
+        let centre = self.random_centre(around.rng);
+        let [width, height] = self.img_scale.map(|side| side * 2);
+        let mut canvas = Image::filled(width, height, self.pad_val);
+        self.place(&mut canvas, 0, centre, &mut sample);
+        for (i, mut partner) in around.partners.drain(..).enumerate() {
+            self.place(&mut canvas, i + 1, centre, &mut partner);
+            sample.append_boxes(partner);
+        }
+        sample.set_image(canvas);
+        if self.bbox_clip_border {
+            sample.clip_boxes([height, width]);
+        }
+        sample.retain_inside([height, width]);
+        Ok(Some(sample))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::tests::grey_sample;
+    use crate::transform::tests::apply_with;
+    use serde_json::json;
+
+    fn coloured(level: u8) -> Sample {
+        let mut sample = grey_sample(8, 4, [2.0, 1.0, 6.0, 3.0]);
+        sample.set_image(Image::filled(8, 4, [level; 3]));
+        sample.labels = vec![i64::from(level)];
+        sample
+    }
+
+    fn centred_mosaic() -> Sample {
+        let config = json!({"type": "Mosaic", "img_scale": [16, 16], "center_ratio_range": [1, 1]});
+        let partners = vec![coloured(2), coloured(3), coloured(4)];
+        apply_with(&config, coloured(1), partners, 0).unwrap()
+    }
+
+    #[test]
+    fn four_pictures_touch_at_the_centre() {
+        let image = centred_mosaic().image;
+        assert_eq!((image.width(), image.height()), (32, 32));
+        let at = |x, y| image.pixel(x, y)[0];
+        assert_eq!([at(15, 15), at(16, 15), at(15, 16), at(16, 16)], [1, 2, 3, 4]);
+        // Each is 16 x 8 after the resize; the rest is padding.
+        assert_eq!([at(0, 8), at(31, 23), at(0, 7), at(31, 24)], [1, 4, 114, 114]);
+    }
+
+    #[test]
+    fn boxes_stay_on_their_objects() {
+        let sample = centred_mosaic();
+        assert_eq!(sample.labels, [1, 2, 3, 4]);
+        assert_eq!(sample.boxes[0], [4.0, 10.0, 12.0, 14.0]);
+        assert_eq!(sample.boxes[3], [20.0, 18.0, 28.0, 22.0]);
+    }
+
+    #[test]
+    fn a_part_before_the_centre_loses_its_beginning() {
+        let cut = span(true, 5, 8, 32);
+        assert_eq!((cut.from, cut.to, cut.length), (3, 0, 5));
+        let cut = span(false, 28, 8, 32);
+        assert_eq!((cut.from, cut.to, cut.length), (0, 28, 4));
+    }
+}

@@ -1,0 +1,84 @@
+//! `Pad`: grows a picture to a size, a multiple or a square.
+//! Knows nothing of boxes: they stay where they are, padding is added right and below.
+
+use serde_json::{Value, json};
+
+use super::{Surroundings, Transform};
+use crate::kwargs::Kwargs;
+use crate::{DataError, Sample};
+
+/// Pads at the right and at the bottom.
+#[derive(Debug)]
+pub(super) struct Pad {
+    /// (width, height).
+    size: Option<[usize; 2]>,
+    size_divisor: Option<usize>,
+    pad_to_square: bool,
+    pad_val: [u8; 3],
+}
+
+impl Pad {
+    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
+        kwargs.only("padding_mode", &[json!("constant")])?;
+        let pad_val = match kwargs.value("pad_val") {
+            Some(Value::Object(parts)) => kwargs.colour_of("pad_val", parts.get("img").unwrap_or(&json!(0)))?,
+            Some(value) => kwargs.colour_of("pad_val", value)?,
+            None => [0; 3],
+        };
+        let pad = Self {
+            size: kwargs.optional("size")?,
+            size_divisor: kwargs.optional("size_divisor")?,
+            pad_to_square: kwargs.get("pad_to_square", false)?,
+            pad_val,
+        };
+        let is_divisor_right = pad.size_divisor != Some(0);
+        kwargs.check("size_divisor", is_divisor_right, "expected above 0, found 0".to_owned())?;
+        let goals = usize::from(pad.size.is_some()) + usize::from(pad.pad_to_square || pad.size_divisor.is_some());
+        kwargs.check("size", goals == 1, "expected either size, or size_divisor and pad_to_square".to_owned())?;
+        Ok(pad)
+    }
+}
+
+impl Transform for Pad {
+    fn apply(&self, mut sample: Sample, _: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+        let [height, width] = sample.image.shape();
+        let mut size = self.size.unwrap_or([width, height]);
+        if self.pad_to_square {
+            size = [width.max(height); 2];
+        }
+        if let Some(divisor) = self.size_divisor {
+            size = size.map(|side| side.div_ceil(divisor) * divisor);
+        }
+        let image = std::mem::take(&mut sample.image);
+        sample.set_image(image.padded(size[0], size[1], self.pad_val));
+        Ok(Some(sample))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sample::tests::grey_sample;
+    use crate::transform::{build_transform, tests::apply};
+    use serde_json::json;
+
+    #[test]
+    fn square_divisor_and_size() {
+        let shape = |config| apply(&config, grey_sample(10, 7, [0.0; 4])).unwrap().meta.img_shape;
+        assert_eq!(shape(json!({"type": "Pad", "pad_to_square": true})), [10, 10]);
+        assert_eq!(shape(json!({"type": "Pad", "size_divisor": 4})), [8, 12]);
+        assert_eq!(shape(json!({"type": "Pad", "pad_to_square": true, "size_divisor": 4})), [12, 12]);
+        assert_eq!(shape(json!({"type": "Pad", "size": [20, 16]})), [16, 20]);
+        assert!(build_transform(&json!({"type": "Pad"})).is_err());
+    }
+
+    #[test]
+    fn pad_val_is_a_number_or_a_dict() {
+        let corner = |pad_val| {
+            let config = json!({"type": "Pad", "pad_to_square": true, "pad_val": pad_val});
+            apply(&config, grey_sample(4, 2, [0.0; 4])).unwrap().image.pixel(3, 3)
+        };
+        assert_eq!(corner(json!({"img": [114.0, 113.0, 112.0]})), [114, 113, 112]);
+        assert_eq!(corner(json!(7)), [7; 3]);
+        assert_eq!(corner(json!({"seg": 255})), [0; 3]);
+    }
+}

@@ -1,0 +1,186 @@
+//! What a transform is, the table of their names, and a row of them.
+//! Knows nothing of what the single transforms do.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::affine::RandomAffine;
+use super::annotations::{FilterAnnotations, LoadAnnotations, PackDetInputs};
+use super::flip::RandomFlip;
+use super::hsv_aug::YoloxHsvRandomAug;
+use super::load::LoadImageFromFile;
+use super::mixup::MixUp;
+use super::mosaic::Mosaic;
+use super::pad::Pad;
+use super::resize::Resize;
+use crate::cache::ImageCache;
+use crate::dataset::Dataset;
+use crate::kwargs::{Kwargs, unknown_type, without_scope};
+use crate::{DataError, Sample, SampleRng};
+
+/// What a transform may use besides the sample.
+pub struct Surroundings<'a> {
+    /// The sample's random numbers.
+    pub rng: &'a mut SampleRng,
+    /// Where pictures come from.
+    pub images: &'a ImageCache,
+    /// The samples that [`Transform::partners`] asked for.
+    pub partners: Vec<Sample>,
+}
+
+/// One step of a pipeline.
+pub trait Transform: Send + Sync + Debug {
+    /// Changes a sample; `None` drops it, another is drawn in its place.
+    fn apply(&self, sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError>;
+
+    /// Whether it mixes several samples, so that it needs `MultiImageMixDataset`.
+    fn mixes(&self) -> bool {
+        false
+    }
+
+    /// The indices of the samples that it wants in [`Surroundings::partners`] this time.
+    fn partners(&self, _dataset: &dyn Dataset, _rng: &mut SampleRng) -> Vec<usize> {
+        Vec::new()
+    }
+}
+
+type Build = fn(&mut Kwargs) -> Result<Box<dyn Transform>, DataError>;
+
+const TRANSFORMS: [(&str, Build); 11] = [
+    ("LoadImageFromFile", |k| Ok(Box::new(LoadImageFromFile::from_kwargs(k)?))),
+    ("LoadAnnotations", |k| Ok(Box::new(LoadAnnotations::from_kwargs(k)?))),
+    ("Mosaic", |k| Ok(Box::new(Mosaic::from_kwargs(k)?))),
+    ("RandomAffine", |k| Ok(Box::new(RandomAffine::from_kwargs(k)?))),
+    ("MixUp", |k| Ok(Box::new(MixUp::from_kwargs(k)?))),
+    ("YOLOXHSVRandomAug", |k| Ok(Box::new(YoloxHsvRandomAug::from_kwargs(k)?))),
+    ("RandomFlip", |k| Ok(Box::new(RandomFlip::from_kwargs(k)?))),
+    ("Resize", |k| Ok(Box::new(Resize::from_kwargs(k)?))),
+    ("Pad", |k| Ok(Box::new(Pad::from_kwargs(k)?))),
+    ("FilterAnnotations", |k| Ok(Box::new(FilterAnnotations::from_kwargs(k)?))),
+    ("PackDetInputs", |k| Ok(Box::new(PackDetInputs::from_kwargs(k)?))),
+];
+
+/// The `type` names of all transforms.
+pub fn transform_names() -> Vec<&'static str> {
+    TRANSFORMS.iter().map(|(name, _)| *name).collect()
+}
+
+/// Builds the transform of a configuration entry.
+///
+/// Errors: an unknown type or keyword, with the nearest known name; a wrong value.
+pub fn build_transform(value: &Value) -> Result<Box<dyn Transform>, DataError> {
+    let (name, mut kwargs) = Kwargs::of_typed("pipeline", value)?;
+    let found = TRANSFORMS.iter().find(|(known, _)| *known == name);
+    let (_, build) = found.ok_or_else(|| unknown_type("transform", name, &transform_names()))?;
+    let transform = build(&mut kwargs)?;
+    kwargs.finish()?;
+    Ok(transform)
+}
+
+#[derive(Debug)]
+struct Step {
+    name: String,
+    transform: Box<dyn Transform>,
+}
+
+/// Transforms in their order, some of them perhaps left out for now.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    steps: Arc<[Step]>,
+    skipped: Vec<String>,
+}
+
+impl Pipeline {
+    /// Builds all transforms of a list; null is an empty list.
+    pub fn from_config(owner: &str, value: &Value) -> Result<Self, DataError> {
+        let none = Vec::new();
+        let list = match value {
+            Value::Null => &none,
+            Value::Array(list) => list,
+            _ => return Err(DataError::config(owner, "expected a list of transforms")),
+        };
+        let step = |value: &Value| {
+            let name = without_scope(value["type"].as_str().unwrap_or_default()).to_owned();
+            Ok(Step { name, transform: build_transform(value)? })
+        };
+        let steps = list.iter().map(step).collect::<Result<Vec<_>, DataError>>()?;
+        Ok(Self { steps: steps.into(), skipped: Vec::new() })
+    }
+
+    /// The same, for a data set that hands out single samples: transforms that mix are refused.
+    pub fn without_mixing(owner: &str, value: &Value) -> Result<Self, DataError> {
+        let pipeline = Self::from_config(owner, value)?;
+        match pipeline.steps.iter().find(|s| s.transform.mixes()) {
+            None => Ok(pipeline),
+            Some(step) => Err(DataError::config(
+                owner,
+                format!("{} mixes several pictures (move it to a MultiImageMixDataset)", step.name),
+            )),
+        }
+    }
+
+    /// The same transforms, with those of the given types left out.
+    pub fn skipping(&self, types: &[String]) -> Self {
+        let skipped = types.iter().map(|t| without_scope(t).to_owned()).collect();
+        Self { steps: self.steps.clone(), skipped }
+    }
+
+    /// The transforms that are in force.
+    pub fn active(&self) -> impl Iterator<Item = &dyn Transform> {
+        self.steps.iter().filter(|s| !self.skipped.contains(&s.name)).map(|s| &*s.transform)
+    }
+
+    /// Carries a sample through all transforms that are in force, none of which mixes.
+    pub fn run(
+        &self,
+        mut sample: Sample,
+        rng: &mut SampleRng,
+        images: &ImageCache,
+    ) -> Result<Option<Sample>, DataError> {
+        for transform in self.active() {
+            let mut around = Surroundings { rng: &mut *rng, images, partners: Vec::new() };
+            match transform.apply(sample, &mut around)? {
+                Some(changed) => sample = changed,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(sample))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_unknown_transform_or_keyword_names_the_nearest() {
+        let message = |value| build_transform(&value).unwrap_err().to_string();
+        assert_eq!(
+            message(json!({"type": "mmdet.RandomFlp"})),
+            "RandomFlp: unknown transform type (did you mean RandomFlip?)"
+        );
+        assert_eq!(
+            message(json!({"type": "Resize", "scale": [1, 1], "keep_ration": true})),
+            "Resize: unknown keyword keep_ration (did you mean keep_ratio?)"
+        );
+    }
+
+    #[test]
+    fn mixing_in_a_plain_pipeline_is_refused() {
+        let value = json!([{"type": "LoadImageFromFile"}, {"type": "Mosaic"}]);
+        let message = Pipeline::without_mixing("CocoDataset.pipeline", &value).unwrap_err().to_string();
+        assert!(message.contains("Mosaic mixes several pictures"), "{message}");
+    }
+
+    #[test]
+    fn skipped_types_are_left_out_with_or_without_scope() {
+        let value = json!([{"type": "mmdet.Mosaic"}, {"type": "YOLOXHSVRandomAug"}]);
+        let pipeline = Pipeline::from_config("p", &value).unwrap();
+        assert_eq!(pipeline.active().count(), 2);
+        assert_eq!(pipeline.skipping(&["Mosaic".into()]).active().count(), 1);
+        assert_eq!(pipeline.skipping(&["mmdet.Mosaic".into()]).skipping(&[]).active().count(), 2);
+    }
+}
