@@ -1,0 +1,230 @@
+//! What an argument can be: its JSON schema, and its default as Rust and as JSON. Knows nothing of fields.
+
+use crate::json;
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Error, Expr, ExprLit, GenericArgument, Lit, PathArguments, Result, Type, UnOp};
+
+/// A type as far as arguments go.
+pub(crate) enum Kind {
+    Integer { low: Option<i128>, high: Option<i128> },
+    Number,
+    Bool,
+    Text,
+    Anything,
+    Choice(Vec<String>),
+    Optional(Box<Kind>),
+    List(Box<Kind>),
+    Tuple(Vec<Kind>),
+}
+
+/// The bounds that an author gives, as written.
+#[derive(Default)]
+pub(crate) struct Bounds {
+    pub(crate) min: Option<Expr>,
+    pub(crate) max: Option<Expr>,
+}
+
+impl Kind {
+    /// The kind of a type, read from how it is written.
+    pub(crate) fn of(ty: &Type) -> Result<Kind> {
+        if let Type::Tuple(tuple) = ty {
+            let kinds: Result<Vec<Kind>> = tuple.elems.iter().map(Kind::of).collect();
+            return kinds.map(Kind::Tuple);
+        }
+        let Type::Path(path) = ty else { return Err(unknown(ty)) };
+        let Some(last) = path.path.segments.last() else { return Err(unknown(ty)) };
+        let inner = || match &last.arguments {
+            PathArguments::AngleBracketed(arguments) => match arguments.args.first() {
+                Some(GenericArgument::Type(inner)) => Kind::of(inner).map(Box::new),
+                _ => Err(unknown(ty)),
+            },
+            _ => Err(unknown(ty)),
+        };
+        let integer = |low: i128, high: i128| Kind::Integer { low: Some(low), high: Some(high) };
+        Ok(match last.ident.to_string().as_str() {
+            "u8" => integer(0, u8::MAX.into()),
+            "u16" => integer(0, u16::MAX.into()),
+            "u32" => integer(0, u32::MAX.into()),
+            "u64" | "usize" => Kind::Integer { low: Some(0), high: None },
+            "i8" => integer(i8::MIN.into(), i8::MAX.into()),
+            "i16" => integer(i16::MIN.into(), i16::MAX.into()),
+            "i32" => integer(i32::MIN.into(), i32::MAX.into()),
+            "i64" | "isize" => Kind::Integer { low: None, high: None },
+            "f32" | "f64" => Kind::Number,
+            "bool" => Kind::Bool,
+            "String" | "PathBuf" => Kind::Text,
+            "Json" | "Value" => Kind::Anything,
+            "Option" => Kind::Optional(inner()?),
+            "Vec" => Kind::List(inner()?),
+            _ => return Err(unknown(ty)),
+        })
+    }
+
+    /// Replaces the text inside by a choice.
+    pub(crate) fn with_choices(self, choices: Vec<String>) -> Kind {
+        match self {
+            Kind::Optional(inner) => Kind::Optional(Box::new(inner.with_choices(choices))),
+            _ => Kind::Choice(choices),
+        }
+    }
+
+    /// Entries of the JSON schema.
+    pub(crate) fn schema(&self, bounds: &Bounds) -> Result<Vec<(String, String)>> {
+        let entry = |key: &str, value: String| (key.to_owned(), value);
+        let kind = |name: &str| vec![entry("type", json::string(name))];
+        Ok(match self {
+            Kind::Integer { low, high } => {
+                let mut entries = kind("integer");
+                entries.extend(bound("minimum", &bounds.min, low.map(|low| low.to_string()))?);
+                entries.extend(bound("maximum", &bounds.max, high.map(|high| high.to_string()))?);
+                entries
+            }
+            Kind::Number => {
+                let mut entries = kind("number");
+                entries.extend(bound("minimum", &bounds.min, None)?);
+                entries.extend(bound("maximum", &bounds.max, None)?);
+                entries
+            }
+            Kind::Bool => kind("boolean"),
+            Kind::Text => kind("string"),
+            Kind::Anything => Vec::new(),
+            Kind::Choice(choices) => {
+                let choices: Vec<String> = choices.iter().map(|text| json::string(text)).collect();
+                let mut entries = kind("string");
+                entries.push(entry("enum", json::array(&choices)));
+                entries
+            }
+            Kind::Optional(inner) => {
+                let mut entries = inner.schema(bounds)?;
+                for (key, value) in &mut entries {
+                    if key == "type" {
+                        *value = json::array(&[value.clone(), json::string("null")]);
+                    }
+                }
+                entries
+            }
+            Kind::List(inner) => {
+                let mut entries = kind("array");
+                entries.push(entry("items", json::object(&inner.schema(bounds)?)));
+                entries
+            }
+            Kind::Tuple(kinds) => {
+                let items: Result<Vec<String>> = kinds
+                    .iter()
+                    .map(|kind| kind.schema(bounds).map(|entries| json::object(&entries)))
+                    .collect();
+                let mut entries = kind("array");
+                entries.push(entry("prefixItems", json::array(&items?)));
+                entries
+            }
+        })
+    }
+
+    /// A default as Rust code, and as JSON where it is made of literals.
+    pub(crate) fn default(&self, value: &Expr) -> Result<(TokenStream, Option<String>)> {
+        if let Kind::Optional(inner) = self {
+            if is_none(value) {
+                return Ok((quote!(::core::option::Option::None), Some("null".to_owned())));
+            }
+            let (code, text) = inner.default(value)?;
+            return Ok((quote!(::core::option::Option::Some(#code)), text));
+        }
+        match (self, value) {
+            (Kind::List(inner), Expr::Array(array)) => {
+                let (codes, text) = defaults(array.elems.iter().map(|value| (&**inner, value)))?;
+                Ok((quote!(::std::vec![#(#codes),*]), text))
+            }
+            (Kind::Tuple(kinds), Expr::Tuple(tuple)) if kinds.len() == tuple.elems.len() => {
+                let (codes, text) = defaults(kinds.iter().zip(&tuple.elems))?;
+                Ok((quote!((#(#codes,)*)), text))
+            }
+            _ => self.plain_default(value),
+        }
+    }
+
+    fn plain_default(&self, value: &Expr) -> Result<(TokenStream, Option<String>)> {
+        let text = literal(value);
+        let Some(text) = text else { return Ok((quote!(#value), None)) };
+        let fits = match self {
+            Kind::Integer { .. } => text.parse::<i128>().is_ok(),
+            Kind::Number => text.parse::<f64>().is_ok(),
+            Kind::Bool => text == "true" || text == "false",
+            Kind::Text | Kind::Choice(_) => text.starts_with('"'),
+            Kind::Anything => true,
+            Kind::Optional(_) | Kind::List(_) | Kind::Tuple(_) => false,
+        };
+        if !fits {
+            return Err(Error::new_spanned(value, "this default does not fit the field's type"));
+        }
+        let code = match self {
+            Kind::Number if !text.contains(['.', 'e', 'E']) => quote!((#value) as _),
+            Kind::Text | Kind::Anything => quote!(::core::convert::From::from(#value)),
+            _ => quote!(#value),
+        };
+        Ok((code, Some(text)))
+    }
+}
+
+fn defaults<'a>(
+    values: impl Iterator<Item = (&'a Kind, &'a Expr)>,
+) -> Result<(Vec<TokenStream>, Option<String>)> {
+    let (mut codes, mut texts) = (Vec::new(), Some(Vec::new()));
+    for (kind, value) in values {
+        let (code, text) = kind.default(value)?;
+        codes.push(code);
+        texts = texts.zip(text).map(|(mut texts, text)| {
+            texts.push(text);
+            texts
+        });
+    }
+    Ok((codes, texts.map(|texts| json::array(&texts))))
+}
+
+fn is_none(value: &Expr) -> bool {
+    matches!(value, Expr::Path(path) if path.path.is_ident("None"))
+}
+
+fn bound(
+    key: &str,
+    given: &Option<Expr>,
+    of_type: Option<String>,
+) -> Result<Option<(String, String)>> {
+    let text = match given {
+        Some(value) => match literal(value).filter(|text| text.parse::<f64>().is_ok()) {
+            Some(text) => Some(text),
+            None => return Err(Error::new_spanned(value, "expected a number, written out")),
+        },
+        None => of_type,
+    };
+    Ok(text.map(|text| (key.to_owned(), text)))
+}
+
+/// The JSON of a literal, or of a negative one.
+pub(crate) fn literal(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => match lit {
+            Lit::Int(number) => Some(number.base10_digits().to_owned()),
+            Lit::Float(number) => {
+                let digits = number.base10_digits();
+                let tail = if digits.ends_with('.') { "0" } else { "" };
+                Some(format!("{digits}{tail}"))
+            }
+            Lit::Bool(value) => Some(value.value.to_string()),
+            Lit::Str(text) => Some(json::string(&text.value())),
+            _ => None,
+        },
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => {
+            literal(&unary.expr).map(|text| format!("-{text}"))
+        }
+        _ => None,
+    }
+}
+
+fn unknown(ty: &Type) -> Error {
+    Error::new_spanned(
+        ty,
+        "an argument must be an integer, a float, bool, String, PathBuf, Json, or an Option, a Vec or a \
+         tuple of these; for another type with FromStr give its choices(\"…\")",
+    )
+}
