@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use snaphook_plugin_api::host::{HookInstance, LogLevel, Services};
-use snaphook_plugin_api::{HookError, HookPoint};
+use snaphook_plugin_api::host::{HookInstance, HookSource, LogLevel, Services};
+use snaphook_plugin_api::{HookError, HookErrorKind, HookPoint};
 
 use crate::{OnError, Priority};
 
@@ -51,7 +51,7 @@ pub struct HookRow {
     pub type_name: String,
     /// Its priority.
     pub priority: Priority,
-    /// `built-in`, or the plugin's name, version and path.
+    /// `built-in`, or the plugin's name and version.
     pub source: String,
 }
 
@@ -131,7 +131,7 @@ impl Dispatcher {
     ) -> Result<(), HookFault> {
         let registered = &mut self.hooks[index];
         let progress = host.progress();
-        let panicked = error.is_panic();
+        let panicked = error.kind == HookErrorKind::Panic;
         let fault = HookFault {
             hook: label(&*registered.hook),
             point,
@@ -161,7 +161,7 @@ impl Dispatcher {
             HookRow {
                 type_name: hook.hook.type_name().to_owned(),
                 priority: hook.priority,
-                source: hook.hook.source().to_string(),
+                source: source_label(hook.hook.source()),
             }
         };
         self.by_point[point.number() as usize].iter().map(row).collect()
@@ -177,9 +177,17 @@ impl Dispatcher {
 }
 
 fn label(hook: &dyn HookInstance) -> String {
-    match hook.source().to_string() {
-        source if source == "built-in" => hook.type_name().to_owned(),
-        source => format!("{} ({source})", hook.type_name()),
+    match hook.source() {
+        HookSource::BuiltIn => hook.type_name().to_owned(),
+        source => format!("{} ({})", hook.type_name(), source_label(source)),
+    }
+}
+
+/// Where a hook came from, for people: `built-in`, or `plugin trace 1.0.0`.
+pub fn source_label(source: &HookSource) -> String {
+    match source {
+        HookSource::BuiltIn => "built-in".to_owned(),
+        HookSource::Plugin { name, version, .. } => format!("plugin {name} {version}"),
     }
 }
 

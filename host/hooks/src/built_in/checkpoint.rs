@@ -1,5 +1,7 @@
 //! Decides when a checkpoint is saved and which old ones may go. Knows nothing of how one is written.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 use snaphook_plugin_api::prelude::*;
 
@@ -28,15 +30,15 @@ pub struct CheckpointHook {
     #[kwarg(default = true)]
     save_last: bool,
     /// A metric (`coco/bbox_mAP`), a list of metrics, or `auto` for the first one; none by default.
-    #[kwarg(default = null)]
-    save_best: Json,
+    #[kwarg]
+    save_best: Option<Json>,
     /// `greater`, `less`, a list of them, or none: told from the metric's name.
-    #[kwarg(default = null)]
-    rule: Json,
+    #[kwarg]
+    rule: Option<Json>,
     /// The first epoch (or iteration) that is saved.
     #[kwarg(default = 0)]
     save_begin: u64,
-    kept: Vec<String>,
+    kept: Vec<PathBuf>,
     best: Vec<Best>,
 }
 
@@ -46,7 +48,7 @@ struct Best {
     metric: String,
     greater: bool,
     score: Option<f64>,
-    path: Option<String>,
+    path: Option<PathBuf>,
 }
 
 const GREATER: [&str; 9] = ["acc", "top", "ar@", "auc", "precision", "map", "mdice", "miou", "macc"];
@@ -74,19 +76,19 @@ impl CheckpointHook {
 
     fn indicators(&self, metrics: &Metrics) -> Result<Vec<Best>, HookError> {
         let names = match &self.save_best {
-            Json::Null => return Ok(Vec::new()),
-            Json::String(auto) if auto == "auto" => {
+            None | Some(Json::Null) => return Ok(Vec::new()),
+            Some(Json::String(auto)) if auto == "auto" => {
                 metrics.iter().next().map(|(name, _)| name.to_owned()).into_iter().collect()
             }
-            Json::String(name) => vec![name.clone()],
-            Json::Array(names) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
-            other => {
+            Some(Json::String(name)) => vec![name.clone()],
+            Some(Json::Array(names)) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+            Some(other) => {
                 let text = format!("save_best: expected a metric's name or a list of names, found {other}");
                 return Err(HookError::fatal(text));
             }
         };
         let best = |(index, metric): (usize, String)| {
-            let greater = is_greater_better(&metric, rule_for(&self.rule, index))?;
+            let greater = is_greater_better(&metric, rule_for(self.rule.as_ref(), index))?;
             Ok(Best { metric, greater, ..Best::default() })
         };
         names.into_iter().enumerate().map(best).collect()
@@ -101,7 +103,8 @@ impl CheckpointHook {
     }
 }
 
-fn rule_for(rule: &Json, index: usize) -> Option<&str> {
+fn rule_for(rule: Option<&Json>, index: usize) -> Option<&str> {
+    let rule = rule?;
     rule.as_str().or_else(|| rule.get(index).and_then(Json::as_str))
 }
 
@@ -131,7 +134,7 @@ fn is_greater_better(metric: &str, rule: Option<&str>) -> Result<bool, HookError
 impl Hook for CheckpointHook {
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
         let folder = runner.run().info()?.work_dir;
-        runner.info(&format!("Checkpoints will be saved to {folder}."));
+        runner.info(&format!("Checkpoints will be saved to {}.", folder.display()));
         self.forget_old(runner)
     }
 
@@ -189,14 +192,14 @@ impl Hook for CheckpointHook {
     }
 
     fn after_save_checkpoint(&mut self, runner: &mut Runner, saved: &SavedCheckpoint) -> HookResult {
-        match &saved.best {
+        match saved.details["best"].as_str() {
             None => {
                 self.kept.retain(|path| *path != saved.path);
                 self.kept.push(saved.path.clone());
                 self.forget_old(runner)
             }
             Some(metric) => {
-                let Some(best) = self.best.iter_mut().find(|best| best.metric == *metric) else {
+                let Some(best) = self.best.iter_mut().find(|best| best.metric == metric) else {
                     return Ok(());
                 };
                 let old = best.path.replace(saved.path.clone());
@@ -218,13 +221,13 @@ impl Hook for CheckpointHook {
 
     fn load_state(&mut self, state: HookState) -> HookResult {
         let text = |value: &Json| value.as_str().map(str::to_owned);
-        self.kept = state.data["kept"].as_array().map_or_else(Vec::new, |list| list.iter().filter_map(text).collect());
+        self.kept = state.data["kept"].as_array().map_or_else(Vec::new, |list| list.iter().filter_map(text).map(PathBuf::from).collect());
         let best = |entry: &Json| {
             Some(Best {
                 metric: text(&entry["metric"])?,
                 greater: entry["greater"].as_bool()?,
                 score: entry["score"].as_f64(),
-                path: text(&entry["path"]),
+                path: text(&entry["path"]).map(PathBuf::from),
             })
         };
         self.best = state.data["best"].as_array().map_or_else(Vec::new, |list| list.iter().filter_map(best).collect());

@@ -25,7 +25,7 @@ pub struct LoggerHook {
     log_metric_by_epoch: bool,
     window: u64,
     experiment_name: String,
-    run_dir: String,
+    run_dir: std::path::PathBuf,
     timestamp: String,
 }
 
@@ -53,8 +53,8 @@ impl LoggerHook {
         Ok(fields)
     }
 
-    fn eta(&self, runner: &mut Runner) -> Option<f64> {
-        runner.messages().info("eta").and_then(|eta| eta.as_f64())
+    fn eta(&self, runner: &mut Runner) -> Result<Option<f64>, HookError> {
+        Ok(runner.messages().info("eta")?.and_then(|eta| eta.as_f64()))
     }
 
     fn eval_iteration(&self, runner: &mut Runner, stage: &str, batch_idx: u64) -> HookResult {
@@ -63,7 +63,7 @@ impl LoggerHook {
         }
         let mut fields = self.fields(runner, stage)?;
         fields.retain(|(name, _)| name == "time" || name == "data_time" || name.starts_with("loss"));
-        let eta = self.eta(runner);
+        let eta = self.eta(runner)?;
         let header = eval_header(runner, stage, batch_idx + 1);
         runner.info(&iteration_line(&header, &Fields::new(), eta, &fields));
         Ok(())
@@ -132,7 +132,7 @@ impl Hook for LoggerHook {
             batch: batch_idx + 1,
             batches: runner.epoch_length(),
         };
-        let eta = self.eta(runner);
+        let eta = self.eta(runner)?;
         runner.info(&iteration_line(&header, &rates, eta, &others));
         let step = runner.iter() + 1;
         record.insert("epoch".to_owned(), json!(runner.epoch() + 1));
@@ -156,7 +156,7 @@ impl Hook for LoggerHook {
 
     fn after_test_epoch(&mut self, runner: &mut Runner, _: &Metrics) -> HookResult {
         let fields = self.summary(runner, "test")?;
-        let path = std::path::Path::new(&self.run_dir).join(format!("{}.json", self.timestamp));
+        let path = self.run_dir.join(format!("{}.json", self.timestamp));
         let text = Json::Object(record(&fields)).to_string();
         std::fs::write(&path, text)
             .map_err(|error| HookError::fatal(format!("{}: {error}", path.display())))

@@ -1,7 +1,8 @@
 //! The built-in hooks by name. A new one is a file and a line here.
 
-use snaphook_plugin_api::HookError;
+use serde_json::Value as Json;
 use snaphook_plugin_api::host::{HookInstance, HookType, NativeHook};
+use snaphook_plugin_api::{HookError, HookPoint};
 
 use super::{
     CheckpointHook, DistSamplerSeedHook, EMAHook, IterTimerHook, LoggerHook, ParamSchedulerHook,
@@ -16,8 +17,12 @@ pub struct BuiltIn {
     pub summary: &'static str,
     /// JSON schema of its kwargs.
     pub kwargs_schema: &'static str,
-    /// Makes one from its kwargs as JSON text.
-    pub construct: fn(&str) -> Result<Box<dyn HookInstance>, HookError>,
+    /// The points at which it is called.
+    pub points: &'static [HookPoint],
+    /// Its priority when the config says none.
+    pub priority: Option<i64>,
+    /// Makes one from its kwargs.
+    pub construct: fn(&Json) -> Result<Box<dyn HookInstance>, HookError>,
 }
 
 fn entry<H: HookType + 'static>() -> BuiltIn {
@@ -25,6 +30,8 @@ fn entry<H: HookType + 'static>() -> BuiltIn {
         name: H::NAME,
         summary: H::SUMMARY,
         kwargs_schema: H::KWARGS_SCHEMA,
+        points: H::POINTS,
+        priority: H::PRIORITY,
         construct: |kwargs| Ok(Box::new(NativeHook::construct::<H>(kwargs)?)),
     }
 }

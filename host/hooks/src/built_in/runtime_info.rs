@@ -43,7 +43,7 @@ impl Hook for RuntimeInfoHook {
     }
 
     fn after_train_iter(&mut self, runner: &mut Runner, step: &TrainStep) -> HookResult {
-        for name in step.outputs.names()? {
+        for name in step.outputs.names() {
             if let Some(tensor) = step.outputs.tensor(&name) {
                 runner.messages().add_tensor(&format!("train/{name}"), tensor);
             }

@@ -1,0 +1,72 @@
+//! `DetVisualizationHook`: pictures of predictions, while validating and testing.
+
+use serde_json::json;
+use snaphook_plugin_api::prelude::*;
+
+/// Draws predicted boxes onto pictures of the validation or test set.
+///
+/// Source: `mmdet/engine/hooks/visualization_hook.py`. The pictures go to the run's folder:
+/// `vis_data/vis_image` in validation, `test_out_dir` in a test.
+#[derive(Kwargs)]
+pub struct DetVisualizationHook {
+    /// Whether anything is drawn.
+    #[kwarg(default = false)]
+    draw: bool,
+    /// Draw when (iterations trained + batch index) is a multiple of this.
+    #[kwarg(default = 50, min = 1)]
+    interval: u64,
+    /// Boxes below this score are left out.
+    #[kwarg(default = 0.3, min = 0.0, max = 1.0)]
+    score_thr: f64,
+    /// The folder for pictures of a test, inside the run's folder.
+    #[kwarg]
+    test_out_dir: Option<String>,
+}
+
+#[hook]
+impl Hook for DetVisualizationHook {
+    fn after_val_iter(&mut self, runner: &mut Runner, step: &EvalStep) -> HookResult {
+        if !self.draw || (runner.iter() + step.batch_idx) % self.interval != 0 {
+            return Ok(());
+        }
+        let options = json!({ "name": "val_img", "score_thr": self.score_thr, "most": 1 });
+        runner.visuals().draw_predictions(options)?;
+        Ok(())
+    }
+
+    fn after_test_iter(&mut self, runner: &mut Runner, step: &EvalStep) -> HookResult {
+        if !self.draw {
+            return Ok(());
+        }
+        let options = json!({
+            "name": "test_img",
+            "score_thr": self.score_thr,
+            "step": step.batch_idx,
+            "folder": self.test_out_dir,
+            "most": u32::MAX,
+        });
+        runner.visuals().draw_predictions(options)?;
+        Ok(())
+    }
+}
+
+export_plugin!(DetVisualizationHook);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snaphook_plugin_api::testing::FakeRunner;
+
+    #[test]
+    fn nothing_is_drawn_unless_asked_for() {
+        for (kwargs, expected) in [(r#"{}"#, 0), (r#"{"draw": true, "interval": 2}"#, 1)] {
+            let mut hook = DetVisualizationHook::construct(kwargs).unwrap();
+            let mut fake = FakeRunner::new();
+            for batch_idx in 0..2 {
+                fake.run_point(&mut hook, HookPoint::AfterValIter, Some(batch_idx)).unwrap();
+            }
+            let drawn = fake.calls().iter().filter(|call| call.method == "draw_predictions").count();
+            assert_eq!(drawn, expected);
+        }
+    }
+}
