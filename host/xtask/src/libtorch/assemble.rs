@@ -245,10 +245,12 @@ name=${1%%==*}
         }
 
         fn assemble(&self, force: bool) -> Result<PathBuf, LibtorchError> {
-            let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
-            let cache = self.path("cache");
-            let environment =
-                Environment::of([("PATH", &*path), ("SNAPHOOK_CACHE", cache.to_str().unwrap())]);
+            // Nothing else on PATH: the real pip must not be found.
+            let (path, cache) = (self.path("bin"), self.path("cache"));
+            let environment = Environment::of([
+                ("PATH", path.to_str().unwrap()),
+                ("SNAPHOOK_CACHE", cache.to_str().unwrap()),
+            ]);
             Assembly {
                 recipe: &self.recipe(),
                 cache: &Cache::locate(&environment).unwrap(),
