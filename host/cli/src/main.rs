@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! `snaphook`: what people type. Knows nothing of libtorch: what trains is another program.
+
+use snaphook_cli::args::Cli;
+
+fn main() {
+    let _ = Cli::parse_arguments();
+}

@@ -1,0 +1,54 @@
+//! Prints an error the one way that every Snaphook program does. Knows nothing of exit codes.
+
+use std::error::Error;
+use std::io::{IsTerminal, Write};
+
+/// Writes `error: …` with the whole chain of causes to stderr, each cause once.
+pub fn print_error(error: &dyn Error) {
+    let text = error_text(error);
+    let label = if wants_colour(&std::io::stderr()) { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+    // When stderr itself is closed there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{label} {text}");
+}
+
+/// The error and its causes, one per line, leaving out a cause whose text its effect already holds.
+pub fn error_text(error: &dyn Error) -> String {
+    let mut last = error.to_string();
+    let mut text = last.clone();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !last.contains(&message) {
+            text += &format!("\n  caused by: {message}");
+            last = message;
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Whether escape sequences are welcome: a terminal, and `NO_COLOR` not set.
+pub fn wants_colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<Layer>>);
+
+    fn layer(text: &'static str, cause: Option<Layer>) -> Layer {
+        Layer(text, cause.map(Box::new))
+    }
+
+    #[test]
+    fn every_cause_is_printed_once() {
+        let root = layer("no such file", None);
+        let repeated = layer("a.py: no such file", Some(root));
+        let error = layer("config", Some(repeated));
+        assert_eq!(error_text(&error), "config\n  caused by: a.py: no such file");
+    }
+}
