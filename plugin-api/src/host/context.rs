@@ -26,14 +26,19 @@ impl<'call> HostContext<'call> {
         (self as *mut HostContext<'call>).cast()
     }
 
-    pub(crate) fn runner<'a>(&'a mut self, tables: &'a HostTables, target: &'a str) -> Runner<'a> {
+    /// A runner for a hook that is compiled into this host.
+    pub(crate) fn native_runner<'a>(&'a mut self, target: &'a str) -> Runner<'a> {
+        self.runner(&NATIVE_TABLES, target)
+    }
+
+    fn runner<'a>(&'a mut self, tables: &'a HostTables, target: &'a str) -> Runner<'a> {
         // SAFETY: the pointer is a `HostContext`, as the functions of `tables` expect, borrowed for `'a`.
         Runner::new(unsafe { HostRef::new(tables, self.as_pointer()) }, target)
     }
 }
 
 /// The tables of this host, for hooks that are compiled into it.
-pub(crate) static NATIVE_TABLES: HostTables = HostTables {
+static NATIVE_TABLES: HostTables = HostTables {
     progress: Some(&PROGRESS_TABLE),
     log: Some(&LOG_TABLE),
     scalars: Some(&SCALARS_TABLE),

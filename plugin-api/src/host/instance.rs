@@ -1,6 +1,6 @@
 //! A hook as the host calls it, wherever it was compiled. Knows nothing of loading.
 
-use super::context::{HostContext, NATIVE_TABLES};
+use super::context::HostContext;
 use super::Services;
 use crate::dispatch::{dispatch, HookType};
 use crate::panics::guarded;
@@ -121,7 +121,7 @@ impl HookInstance for NativeHook {
     ) -> HookResult {
         let target = self.type_name;
         let mut context = HostContext::new(host);
-        let mut runner = context.runner(&NATIVE_TABLES, target);
+        let mut runner = context.native_runner(target);
         self.guard(|hook| dispatch(hook, point, batch_idx, &mut runner))
     }
 
