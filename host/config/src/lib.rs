@@ -1,1 +1,70 @@
-//! Placeholder.
+//! The configuration language of MMEngine and MMDetection, evaluated without Python and without
+//! running anything: a config can compute values, it cannot do things.
+//!
+//! ```text
+//! config.py/.json/.yaml/.toml ─► substitute {{…}} ─► parse ─┐
+//!            bases, each the same way, first ─► united ──────┴► evaluate ─► merge ─► overrides ─► Config
+//! ```
+//!
+//! ```
+//! use snaphook_config::{LoadOptions, load};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! std::fs::write(folder.path().join("base.py"), "epochs = 12\nmodel = dict(type='YOLOX', depth=50)")?;
+//! let path = folder.path().join("tiny.py");
+//! std::fs::write(&path, "_base_ = 'base.py'\nmodel = dict(depth=_base_.epochs // 4)")?;
+//!
+//! let overrides = vec!["epochs=30".to_owned()];
+//! let config = load(&path, &LoadOptions { overrides, ..Default::default() })?;
+//! assert_eq!(config.get("model.type").and_then(|v| v.as_str()), Some("YOLOX"));
+//! assert_eq!(config.get("model.depth").and_then(|v| v.as_i64()), Some(3));
+//! assert_eq!(config.get("epochs").and_then(|v| v.as_i64()), Some(30));
+//! assert_eq!(config.location("model.depth").map(|place| place.line), Some(2));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The Python-syntax language
+//!
+//! Literals, `dict()` and `{}`, lists, tuples, names, arithmetic with Python's int and float rules,
+//! f-strings, comparisons, `and`, `or`, `not`, conditional expressions, items, slices, list and dict
+//! comprehensions, assignment to names, items and attributes, `del`, augmented assignment, the methods
+//! of dicts, lists and strings, and calls of `dict list tuple range len enumerate zip int float str
+//! bool min max sum abs round sorted reversed any all`. Everything else is refused by name with its
+//! line. `_base_` names files to inherit from and holds their values while the file is evaluated;
+//! `pkg::path` names a file of a Python package, which is looked for but not imported.
+//!
+//! Sizes, depths, steps and numbers of files are bounded, so a hostile file is an error within a
+//! moment. Nothing is executed, no other file is read than the named bases.
+//!
+//! # Where it differs from MMEngine 0.10.7
+//!
+//! - `{{_base_.key}}` may be quoted, a part of a string, or a part of an expression.
+//! - `_base_` may be a tuple, and may be assigned once only. TOML is read.
+//! - In overrides quoted text stays a string, with its spaces and commas, and `(1,2),(3,4)` is a list.
+//! - Integers have 64 bits. Ranges and views of dicts are lists at once.
+//! - Top-level keys must be Python names, whatever the format.
+//! - The dump keeps the order of keys and always loads again.
+//! - `custom_imports` imports nothing: it stays in the values.
+//! - The lazy style, `with read_base()`, is not read yet.
+
+mod chain;
+mod config;
+mod error;
+mod formats;
+mod limits;
+mod location;
+mod merge;
+mod nearest;
+mod overrides;
+mod packages;
+mod placeholders;
+mod python;
+mod scope;
+mod tree;
+
+pub use config::{Config, LoadOptions, load};
+pub use error::{ConfigError, Problem};
+pub use location::Location;
+pub use nearest::nearest;

@@ -1,0 +1,267 @@
+//! A file and its bases, read, evaluated and merged into one set of values.
+//!
+//! Source: `_file2dict` in MMEngine's `mmengine/config/config.py`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{ConfigError, Problem};
+use crate::formats::{self, Format};
+use crate::limits::{Limits, MAX_BASE_DEPTH, MAX_FILE_BYTES, MAX_FILES};
+use crate::location::{At, Files, Lines};
+use crate::merge::merge;
+use crate::placeholders::{quote_base_references, substitute};
+use crate::python;
+use crate::tree::{Data, Entries, Key, Node};
+use crate::{packages, scope};
+
+/// The key that names a file's bases.
+const BASE: &str = "_base_";
+const DEPRECATION: &str = "_deprecation_";
+
+/// The state of loading one configuration.
+pub(crate) struct Chain<'a> {
+    pub(crate) search_paths: &'a [PathBuf],
+    pub(crate) files: Files,
+    pub(crate) limits: Limits,
+    pub(crate) warnings: Vec<String>,
+    /// The files that are being loaded, outermost first, as the system knows them.
+    open: Vec<PathBuf>,
+}
+
+/// A file's contents before it knows its base.
+enum Body {
+    Python(Vec<python::Statement>),
+    Data(Entries),
+}
+
+impl<'a> Chain<'a> {
+    pub(crate) fn new(search_paths: &'a [PathBuf]) -> Self {
+        let (files, limits) = (Files::new(), Limits::new());
+        Self { search_paths, files, limits, warnings: Vec::new(), open: Vec::new() }
+    }
+
+    /// Loads a file with all its bases.
+    pub(crate) fn load(&mut self, path: &Path) -> Result<Entries, ConfigError> {
+        let format = format_of(path)?;
+        let text = read_text(path)?;
+        let file = self.files.add(path);
+        self.enter(path, file)?;
+        let text = self.substitute(&text, path, file)?;
+        let (body, bases) = self.parse(&text, format, file)?;
+        let mut base = Entries::new();
+        for (line, name) in bases {
+            let added = self.load_base(&name, path, At { file, line })?;
+            self.unite(&mut base, added)?;
+        }
+        let (mut own, mut base) = self.evaluate(body, file, base)?;
+        if let Some(notice) = own.shift_remove(&Key::from(DEPRECATION)) {
+            self.warnings.push(deprecation(path, &notice));
+        }
+        merge(&mut base, own, &self.files).map_err(|(at, problem)| self.fail(at, problem))?;
+        base.retain(|key, _| !key.as_str().is_some_and(|name| name.starts_with("__")));
+        self.open.pop();
+        Ok(base)
+    }
+
+    pub(crate) fn fail(&self, at: At, problem: Problem) -> ConfigError {
+        ConfigError::At { location: self.files.locate(at), problem: Box::new(problem) }
+    }
+
+    /// Notes that a file is being loaded; a base that is its own base would never end.
+    fn enter(&mut self, path: &Path, file: u32) -> Result<(), ConfigError> {
+        let at = At { file, line: 1 };
+        let known = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        if let Some(first) = self.open.iter().position(|open| *open == known) {
+            let mut chain = self.open[first..].to_vec();
+            chain.push(known);
+            return Err(self.fail(at, Problem::Cycle { chain }));
+        }
+        self.open.push(known);
+        let limit = |what, limit: usize| Problem::Limit { what, limit: limit as u64 };
+        if self.open.len() > MAX_BASE_DEPTH {
+            return Err(self.fail(at, limit("depth of bases", MAX_BASE_DEPTH)));
+        }
+        if self.files.paths().len() > MAX_FILES {
+            return Err(self.fail(at, limit("number of files", MAX_FILES)));
+        }
+        Ok(())
+    }
+
+    fn substitute(&self, text: &str, path: &Path, file: u32) -> Result<String, ConfigError> {
+        if !text.contains("{{") {
+            return Ok(text.to_owned());
+        }
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        substitute(text, &normal(&absolute)).map_err(|(offset, problem)| {
+            self.fail(At { file, line: Lines::new(text).line(offset) }, problem)
+        })
+    }
+
+    fn parse(
+        &mut self,
+        text: &str,
+        format: Option<Format>,
+        file: u32,
+    ) -> Result<(Body, Vec<(u32, String)>), ConfigError> {
+        let parsed = match format {
+            None => python::parse(text).and_then(|statements| {
+                let bases = python::base_names(&statements, &mut self.limits)?;
+                Ok((Body::Python(statements), bases))
+            }),
+            Some(format) => {
+                let text = quote_base_references(text);
+                formats::read(format, &text, file, &mut self.limits).and_then(|mut entries| {
+                    let bases = match entries.shift_remove(&Key::from(BASE)) {
+                        Some(node) => base_names(&node)?,
+                        None => Vec::new(),
+                    };
+                    Ok((Body::Data(entries), bases))
+                })
+            }
+        };
+        parsed.map_err(|(line, problem)| self.fail(At { file, line }, problem))
+    }
+
+    fn load_base(&mut self, name: &str, from: &Path, at: At) -> Result<Entries, ConfigError> {
+        if let Some((package, relative)) = name.split_once("::") {
+            let path = packages::find(package, relative, self.search_paths)
+                .map_err(|problem| self.fail(at, problem))?;
+            let mut entries = self.load(&path)?;
+            scope::mark(&mut entries, package);
+            return Ok(entries);
+        }
+        let relative = match name.strip_prefix("~/").zip(std::env::home_dir()) {
+            Some((rest, home)) => home.join(rest),
+            None => PathBuf::from(name),
+        };
+        let path = normal(&from.parent().unwrap_or(Path::new("")).join(relative));
+        if !path.exists() {
+            let nearest = packages::nearest_file(&path);
+            return Err(self.fail(at, Problem::BaseMissing { path, nearest }));
+        }
+        self.load(&path)
+    }
+
+    /// Adds a sibling base; no key may come from two of them.
+    fn unite(&self, base: &mut Entries, added: Entries) -> Result<(), ConfigError> {
+        for (key, node) in added {
+            if let Some(first) = base.get(&key) {
+                let other = self.files.locate(first.at);
+                let problem = Problem::DuplicateKey { key: key.to_string(), other };
+                return Err(self.fail(node.at, problem));
+            }
+            base.insert(key, node);
+        }
+        Ok(())
+    }
+
+    /// The file's own values, and its base with what the file did to it.
+    fn evaluate(
+        &mut self,
+        body: Body,
+        file: u32,
+        base: Entries,
+    ) -> Result<(Entries, Entries), ConfigError> {
+        let result = match body {
+            Body::Python(statements) => python::evaluate(&statements, file, base, &mut self.limits)
+                .map(|evaluated| (evaluated.own, evaluated.base)),
+            Body::Data(mut own) => {
+                let base = Node::new(At { file, line: 1 }, Data::Dict(base));
+                let limits = &mut self.limits;
+                own.values_mut()
+                    .try_for_each(|node| formats::fill_placeholders(node, &base, limits))
+                    .map(|()| match base.data {
+                        Data::Dict(base) => (own, base),
+                        _ => (own, Entries::new()),
+                    })
+            }
+        };
+        result.map_err(|(line, problem)| self.fail(At { file, line }, problem))
+    }
+}
+
+/// Which reader a file needs; none for Python syntax.
+fn format_of(path: &Path) -> Result<Option<Format>, ConfigError> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("py") => Ok(None),
+        Some("json") => Ok(Some(Format::Json)),
+        Some("yaml" | "yml") => Ok(Some(Format::Yaml)),
+        Some("toml") => Ok(Some(Format::Toml)),
+        found => {
+            let found = found.map_or("no extension".to_owned(), |found| format!(".{found}"));
+            let message =
+                format!("expected a .py, .json, .yaml, .yml or .toml file, found {found}");
+            Err(file_error(path, Problem::Value(message)))
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read { path: path.to_path_buf(), source };
+    let metadata = path.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        let message = "expected a regular file, found a folder or a device".to_owned();
+        return Err(file_error(path, Problem::Value(message)));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let problem = Problem::Limit { what: "size of a file in bytes", limit: MAX_FILE_BYTES };
+        return Err(file_error(path, problem));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        file_error(path, Problem::Value("expected text in UTF-8, found other bytes".to_owned()))
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}
+
+fn file_error(path: &Path, problem: Problem) -> ConfigError {
+    ConfigError::File { path: path.to_path_buf(), problem: Box::new(problem) }
+}
+
+/// The bases that JSON, YAML or TOML name.
+fn base_names(node: &Node) -> Result<Vec<(u32, String)>, (u32, Problem)> {
+    let nodes = match &node.data {
+        Data::List(nodes) => nodes.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    let name = |node: &Node| match &node.data {
+        Data::Str(name) => Ok((node.at.line, name.to_string())),
+        other => {
+            let found = other.type_name();
+            let message = format!("`_base_`: expected a path or a list of paths, found {found}");
+            Err((node.at.line, Problem::Value(message)))
+        }
+    };
+    nodes.iter().map(name).collect()
+}
+
+fn deprecation(path: &Path, notice: &Node) -> String {
+    let mut warning = format!("{} is deprecated", path.display());
+    for (key, words) in [("expected", "use"), ("reference", "see")] {
+        if let Some(Node { data: Data::Str(text), .. }) = notice.find(key) {
+            warning += &format!(", {words} {text}");
+        }
+    }
+    warning
+}
+
+/// A path without `.` and `..`, by its text alone.
+fn normal(path: &Path) -> PathBuf {
+    let mut result = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(result.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                result.pop();
+            }
+            part => result.push(part),
+        }
+    }
+    result
+}

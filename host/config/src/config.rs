@@ -1,0 +1,132 @@
+//! A resolved configuration: its values, where each came from, and its written forms.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::chain::Chain;
+use crate::error::{ConfigError, Problem};
+use crate::location::{At, Files, Location};
+use crate::overrides;
+use crate::python;
+use crate::tree::{Data, Entries, Node};
+
+/// Top-level keys that MMEngine's `Config` keeps for itself.
+const RESERVED: &[&str] = &["filename", "text", "pretty_text", "env_variables"];
+
+/// What to load besides the file.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Overrides as of `--cfg-options`: `model.backbone.depth=50`, `train_pipeline.0.to_float32=True`.
+    /// Later ones win.
+    pub overrides: Vec<String>,
+    /// Folders that hold packages for `pkg::path` bases, as of `--config-path`; looked into first.
+    pub search_paths: Vec<PathBuf>,
+}
+
+/// A configuration, resolved: no bases, names or placeholders are left.
+///
+/// As JSON, dicts keep the order of their keys, ints and floats stay apart, tuples are arrays, and
+/// the floats that JSON does not have are the strings `"inf"`, `"-inf"` and `"nan"`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    path: PathBuf,
+    root: Node,
+    json: Value,
+    files: Files,
+    warnings: Vec<String>,
+}
+
+/// Loads a `.py`, `.json`, `.yaml`, `.yml` or `.toml` configuration with all its bases.
+///
+/// Errors: a file that is missing, too large or not text; syntax errors and everything that is not
+/// part of the language; values that do not merge; overrides that do not fit. Each with its place.
+///
+/// Source: `Config.fromfile` in MMEngine's `mmengine/config/config.py`, without running anything.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Config, ConfigError> {
+    let mut chain = Chain::new(&options.search_paths);
+    let entries = chain.load(path)?;
+    let at = At { file: 1, line: 1 };
+    let mut root = Node::new(at, Data::Dict(entries));
+    let warnings = overrides::apply(&mut root, &options.overrides)?;
+    chain.warnings.extend(warnings);
+    if let Data::Dict(entries) = &root.data {
+        check_names(entries).map_err(|(at, problem)| chain.fail(at, problem))?;
+    }
+    let json = root.data.to_json();
+    let Chain { files, warnings, .. } = chain;
+    Ok(Config { path: path.to_path_buf(), root, json, files, warnings })
+}
+
+/// Top-level keys are names that are free to use.
+fn check_names(entries: &Entries) -> Result<(), (At, Problem)> {
+    for (key, node) in entries {
+        let name = key.as_str().unwrap_or_default();
+        if RESERVED.contains(&name) {
+            return Err((node.at, Problem::Reserved(name.to_owned())));
+        }
+        if !python::is_name(name) {
+            let message = format!("top-level key `{key}`: expected a name, as Python has them");
+            return Err((node.at, Problem::Value(message)));
+        }
+    }
+    Ok(())
+}
+
+impl Config {
+    /// The resolved values, a JSON object.
+    pub fn value(&self) -> &Value {
+        &self.json
+    }
+
+    /// The file that was loaded, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's name without its extension, which names the work folder.
+    pub fn stem(&self) -> &str {
+        self.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("config")
+    }
+
+    /// The value at a dotted path such as `train_cfg.max_epochs` or `train_pipeline.0.type`.
+    pub fn get(&self, key_path: &str) -> Option<&Value> {
+        key_path.split('.').try_fold(&self.json, |value, step| match value {
+            Value::Object(entries) => entries.get(step),
+            Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+
+    /// The file and line that wrote the value at a dotted path last.
+    ///
+    /// For a dict that several files share, that is the file that changed it last.
+    pub fn location(&self, key_path: &str) -> Option<Location> {
+        self.root.find(key_path).map(|node| self.files.locate(node.at))
+    }
+
+    /// All files that took part, the loaded one first, bases in the order in which they were opened.
+    pub fn files(&self) -> &[PathBuf] {
+        self.files.paths()
+    }
+
+    /// What looks wrong but does not prevent loading: overrides of unknown keys, deprecated files.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The resolved values as indented JSON.
+    pub fn to_json_pretty(&self) -> String {
+        format!("{:#}", self.json)
+    }
+
+    /// The resolved values as a Python-syntax config that loads to the same values again.
+    ///
+    /// Source: `Config.pretty_text` of MMEngine, which sorts keys; here they keep their order.
+    pub fn to_python(&self) -> String {
+        match &self.root.data {
+            Data::Dict(entries) => python::to_python(entries),
+            _ => String::new(),
+        }
+    }
+}

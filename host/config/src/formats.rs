@@ -1,0 +1,372 @@
+//! JSON, YAML and TOML configs: values with the lines that wrote them.
+//!
+//! Knows nothing of merging. A config in one of these formats can say what Python syntax says, but
+//! computes nothing: it has values, `_base_`, and `{{_base_.key}}`.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::error::Problem;
+use crate::limits::{Limits, check_depth};
+use crate::location::{At, Lines};
+use crate::placeholders::{BaseReference, base_references};
+use crate::tree::{Data, Entries, Key, Node};
+
+type Read<T> = Result<T, (u32, Problem)>;
+
+/// The formats besides Python syntax.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    Yaml,
+    Toml,
+}
+
+/// Reads a whole file; the top of it must be a dict.
+pub(crate) fn read(format: Format, text: &str, file: u32, limits: &mut Limits) -> Read<Entries> {
+    let node = match format {
+        Format::Json => {
+            let raw: JsonNode = serde_json::from_str(text)
+                .map_err(|error| (error.line() as u32, syntax("JSON", &error)))?;
+            let mut lines = json_lines(text).into_iter();
+            Convert { file, limits, lines: &Lines::new("") }.json(raw, &mut lines, 0)?
+        }
+        Format::Yaml => {
+            let raw: YamlNode = serde_saphyr::from_str(text).map_err(|error| {
+                let line = error.location().map_or(1, |location| location.line() as u32);
+                (line, syntax("YAML", &error))
+            })?;
+            Convert { file, limits, lines: &Lines::new("") }.spanned(raw, 0)?
+        }
+        Format::Toml => {
+            let lines = Lines::new(text);
+            let raw: TomlNode = toml::from_str(text).map_err(|error| {
+                let line = error.span().map_or(1, |span| lines.line(span.start));
+                let message = error.message().to_owned();
+                (line, Problem::Syntax { format: "TOML", message })
+            })?;
+            Convert { file, limits, lines: &lines }.spanned(raw, 0)?
+        }
+    };
+    match node.data {
+        Data::Dict(entries) => Ok(entries),
+        Data::None => Ok(Entries::new()),
+        other => {
+            let message = format!("expected a dict at the top, found {}", other.type_name());
+            Err((1, Problem::Value(message)))
+        }
+    }
+}
+
+fn syntax(format: &'static str, error: &dyn fmt::Display) -> Problem {
+    let message = error.to_string();
+    let first = message.lines().next().unwrap_or_default().to_owned();
+    Problem::Syntax { format, message: first }
+}
+
+/// A value as a format's reader gives it; `N` adds what the format tells of positions.
+#[derive(Debug)]
+enum Raw<N> {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(String),
+    List(Vec<N>),
+    Map(Vec<(N, N)>),
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+struct JsonNode(Raw<JsonNode>);
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+struct YamlNode(serde_saphyr::Spanned<Raw<YamlNode>>);
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+struct TomlNode(toml::Spanned<Raw<TomlNode>>);
+
+/// A node that knows its line.
+trait Spanned: Sized {
+    fn open(self, lines: &Lines) -> (u32, Raw<Self>);
+}
+
+impl Spanned for YamlNode {
+    fn open(self, _: &Lines) -> (u32, Raw<Self>) {
+        (self.0.referenced.line() as u32, self.0.value)
+    }
+}
+
+impl Spanned for TomlNode {
+    fn open(self, lines: &Lines) -> (u32, Raw<Self>) {
+        (lines.line(self.0.span().start), self.0.into_inner())
+    }
+}
+
+struct RawVisitor<N>(PhantomData<N>);
+
+impl<'de, N: Deserialize<'de>> Deserialize<'de> for Raw<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor(PhantomData))
+    }
+}
+
+impl<'de, N: Deserialize<'de>> Visitor<'de> for RawVisitor<N> {
+    type Value = Raw<N>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value that a config can hold")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Raw<N>, E> {
+        Ok(Raw::None)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Raw<N>, E> {
+        Ok(Raw::None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw<N>, D::Error> {
+        Raw::deserialize(deserializer)
+    }
+
+    fn visit_bool<E: Error>(self, truth: bool) -> Result<Raw<N>, E> {
+        Ok(Raw::Bool(truth))
+    }
+
+    fn visit_i64<E: Error>(self, int: i64) -> Result<Raw<N>, E> {
+        Ok(Raw::Int(int))
+    }
+
+    fn visit_u64<E: Error>(self, int: u64) -> Result<Raw<N>, E> {
+        let too_large = || E::custom(format!("integer: expected at most 64 bits, found {int}"));
+        i64::try_from(int).map(Raw::Int).map_err(|_| too_large())
+    }
+
+    fn visit_f64<E: Error>(self, float: f64) -> Result<Raw<N>, E> {
+        Ok(Raw::Float(float))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Raw<N>, E> {
+        Ok(Raw::Str(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw<N>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Raw::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw<N>, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
+        }
+        Ok(Raw::Map(map))
+    }
+}
+
+/// The lines of all values and keys of a valid JSON text, in the order of the text.
+fn json_lines(text: &str) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut line = 1;
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\n' => line += 1,
+            b'{' | b'[' => found.push(line),
+            b'"' => {
+                found.push(line);
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'-' | b'0'..=b'9' | b'a'..=b'z' => {
+                found.push(line);
+                let continues =
+                    |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-');
+                while bytes.next_if(continues).is_some() {}
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+struct Convert<'a> {
+    file: u32,
+    limits: &'a mut Limits,
+    lines: &'a Lines,
+}
+
+/// A key that TOML's reader uses to hand over a date.
+const TOML_DATE: &str = "$__toml_private_datetime";
+
+impl Convert<'_> {
+    fn pay(&mut self, line: u32, depth: usize) -> Read<At> {
+        check_depth(depth).and_then(|()| self.limits.elements(1)).map_err(|p| (line, p))?;
+        Ok(At { file: self.file, line })
+    }
+
+    fn json(
+        &mut self,
+        node: JsonNode,
+        lines: &mut impl Iterator<Item = u32>,
+        depth: usize,
+    ) -> Read<Node> {
+        let line = lines.next().unwrap_or(1);
+        let at = self.pay(line, depth)?;
+        let data = match node.0 {
+            Raw::List(nodes) => {
+                let nodes = nodes.into_iter().map(|node| self.json(node, lines, depth + 1));
+                Data::List(nodes.collect::<Read<_>>()?)
+            }
+            Raw::Map(pairs) => {
+                let mut entries = Entries::with_capacity(pairs.len());
+                for (key, value) in pairs {
+                    let line = lines.next().unwrap_or(1);
+                    let mut value = self.json(value, lines, depth + 1)?;
+                    value.at.line = line;
+                    insert(&mut entries, key.0, value)?;
+                }
+                Data::Dict(entries)
+            }
+            scalar => self.scalar(scalar, line)?,
+        };
+        Ok(Node::new(at, data))
+    }
+
+    fn spanned<N: Spanned>(&mut self, node: N, depth: usize) -> Read<Node> {
+        let (line, raw) = node.open(self.lines);
+        let at = self.pay(line, depth)?;
+        let data = match raw {
+            Raw::List(nodes) => {
+                let nodes = nodes.into_iter().map(|node| self.spanned(node, depth + 1));
+                Data::List(nodes.collect::<Read<_>>()?)
+            }
+            Raw::Map(pairs) => {
+                let mut entries = Entries::with_capacity(pairs.len());
+                for (key, value) in pairs {
+                    let (line, key) = key.open(self.lines);
+                    let mut value = self.spanned(value, depth + 1)?;
+                    if matches!(&key, Raw::Str(name) if name == TOML_DATE) {
+                        return Ok(Node::new(at, value.data));
+                    }
+                    value.at.line = line;
+                    insert(&mut entries, key, value)?;
+                }
+                Data::Dict(entries)
+            }
+            scalar => self.scalar(scalar, line)?,
+        };
+        Ok(Node::new(at, data))
+    }
+
+    fn scalar<N>(&mut self, raw: Raw<N>, line: u32) -> Read<Data> {
+        Ok(match raw {
+            Raw::Bool(truth) => Data::Bool(truth),
+            Raw::Int(int) => Data::Int(int),
+            Raw::Float(float) => Data::Float(float),
+            Raw::Str(text) => {
+                self.limits.text(text.len()).map_err(|problem| (line, problem))?;
+                Data::Str(text.into())
+            }
+            _ => Data::None,
+        })
+    }
+}
+
+fn insert<N>(entries: &mut Entries, key: Raw<N>, value: Node) -> Read<()> {
+    let line = value.at.line;
+    let key = match key {
+        Raw::Str(text) => Key::Str(text.into()),
+        Raw::Int(int) => Key::Int(int),
+        Raw::Bool(truth) => Key::Bool(truth),
+        Raw::None => Key::None,
+        _ => return Err((line, Problem::Value("key: expected a string or an int".to_owned()))),
+    };
+    let message = format!("key `{key}` is given twice in one dict");
+    match entries.insert(key, value) {
+        None => Ok(()),
+        Some(_) => Err((line, Problem::Value(message))),
+    }
+}
+
+/// Puts the base's values where `{{_base_.key}}` stands in strings.
+pub(crate) fn fill_placeholders(
+    node: &mut Node,
+    base: &Node,
+    limits: &mut Limits,
+) -> Result<(), (u32, Problem)> {
+    let line = node.at.line;
+    match &mut node.data {
+        Data::Str(text) if text.contains("{{") => {
+            if let Some(data) = filled(text, base, limits).map_err(|problem| (line, problem))? {
+                node.data = data;
+            }
+            Ok(())
+        }
+        Data::List(nodes) | Data::Tuple(nodes) => {
+            nodes.iter_mut().try_for_each(|node| fill_placeholders(node, base, limits))
+        }
+        Data::Dict(entries) => {
+            entries.values_mut().try_for_each(|node| fill_placeholders(node, base, limits))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn filled(text: &str, base: &Node, limits: &mut Limits) -> Result<Option<Data>, Problem> {
+    let mut result = String::new();
+    let mut end = 0;
+    for BaseReference { range, path } in base_references(text) {
+        let path = path.join(".");
+        let Some(found) = base.find(&path) else {
+            let (holder, nearest) = ("the base".to_owned(), None);
+            return Err(Problem::UnknownKey { holder, key: path, nearest });
+        };
+        if range == (0..text.len()) {
+            pay_for(&found.data, limits)?;
+            return Ok(Some(found.data.clone()));
+        }
+        result.push_str(&text[end..range.start]);
+        result.push_str(&plain_text(&found.data, &path)?);
+        limits.text(result.len())?;
+        end = range.end;
+    }
+    result.push_str(&text[end..]);
+    Ok((end > 0).then(|| Data::Str(result.into())))
+}
+
+fn plain_text(data: &Data, path: &str) -> Result<String, Problem> {
+    match data {
+        Data::Str(text) => Ok(text.to_string()),
+        Data::Int(int) => Ok(int.to_string()),
+        Data::Float(float) => Ok(float.to_string()),
+        other => Err(Problem::Value(format!(
+            "`{{{{_base_.{path}}}}}` in a string: expected a string or number, found {}",
+            other.type_name()
+        ))),
+    }
+}
+
+fn pay_for(data: &Data, limits: &mut Limits) -> Result<(), Problem> {
+    limits.elements(1)?;
+    match data {
+        Data::List(nodes) | Data::Tuple(nodes) => {
+            nodes.iter().try_for_each(|node| pay_for(&node.data, limits))
+        }
+        Data::Dict(entries) => entries.values().try_for_each(|node| pay_for(&node.data, limits)),
+        _ => Ok(()),
+    }
+}

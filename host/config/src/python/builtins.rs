@@ -1,0 +1,307 @@
+//! The functions that a config may call.
+
+use super::arithmetic::ints;
+use super::evaluate::Evaluator;
+use super::expressions::Arguments;
+use super::heap::{Dict, Slot, Value};
+use super::syntax::{BinaryOperator, Comparison};
+use super::text;
+use crate::error::Problem;
+use crate::tree::Key;
+
+/// Names of the functions, in the order in which hints prefer them.
+pub(super) const BUILTINS: &[&str] = &[
+    "dict",
+    "list",
+    "tuple",
+    "range",
+    "len",
+    "enumerate",
+    "zip",
+    "int",
+    "float",
+    "str",
+    "bool",
+    "min",
+    "max",
+    "sum",
+    "abs",
+    "round",
+    "sorted",
+    "reversed",
+    "any",
+    "all",
+];
+
+pub(super) const HINT: &str = "only dict, list, tuple, range, len, enumerate, zip, int, float, str, bool, \
+     min, max, sum, abs, round, sorted, reversed, any and all can be called";
+
+pub(super) fn call(
+    evaluator: &mut Evaluator,
+    name: &str,
+    mut arguments: Arguments,
+) -> Result<Value, Problem> {
+    if name == "dict" {
+        return dict(evaluator, arguments);
+    }
+    if let Some((keyword, _)) = arguments.keywords.first() {
+        return Err(Problem::Value(format!("{name}(): expected no keywords, found `{keyword}`")));
+    }
+    let line = arguments.line;
+    let at = evaluator.at(line);
+    let slot = |value| Slot { at, value };
+    match (name, &arguments.positional[..]) {
+        ("range", _) => range(evaluator, &arguments),
+        ("zip", _) => zip(evaluator, &arguments),
+        ("list", []) => Ok(evaluator.heap.list(Vec::new())),
+        ("tuple", []) => Ok(evaluator.heap.tuple(Vec::new())),
+        ("int", []) => Ok(Value::Int(0)),
+        ("float", []) => Ok(Value::Float(0.0)),
+        ("str", []) => Ok(Value::Str("".into())),
+        ("bool", []) => Ok(Value::Bool(false)),
+        ("enumerate", [items]) => enumerate(evaluator, &items.value, 0, line),
+        ("enumerate", [items, start]) if start.value.as_int().is_some() => {
+            enumerate(evaluator, &items.value, start.value.as_int().unwrap_or(0), line)
+        }
+        ("round", [number]) => round(&number.value, None),
+        ("round", [number, digits]) => round(&number.value, digits.value.as_int()),
+        ("sum", [items]) => {
+            let items = evaluator.iterate(&items.value, line)?;
+            items.iter().try_fold(Value::Int(0), |total, item| {
+                evaluator.binary(BinaryOperator::Add, &total, &item.value)
+            })
+        }
+        ("min" | "max", [items]) => {
+            let items = evaluator.iterate(&items.value, line)?;
+            extreme(evaluator, name, items)
+        }
+        ("min" | "max", [_, ..]) => {
+            extreme(evaluator, name, std::mem::take(&mut arguments.positional))
+        }
+        (_, [argument]) => {
+            let argument = argument.value.clone();
+            match name {
+                "len" => len(evaluator, &argument),
+                "list" | "tuple" | "reversed" | "sorted" => {
+                    let items = evaluator.iterate(&argument, line)?;
+                    sequence(evaluator, name, items)
+                }
+                "any" | "all" => {
+                    let items = evaluator.iterate(&argument, line)?;
+                    let mut truths = items.iter().map(|item| evaluator.heap.is_truthy(&item.value));
+                    let found = if name == "any" { truths.any(|t| t) } else { truths.all(|t| t) };
+                    Ok(Value::Bool(found))
+                }
+                "bool" => Ok(Value::Bool(evaluator.heap.is_truthy(&argument))),
+                "str" => {
+                    let text = text::to_str(&evaluator.heap, &argument, evaluator.limits)?;
+                    Ok(slot(Value::Str(text.into())).value)
+                }
+                "int" => to_int(&argument),
+                "float" => to_float(&argument),
+                "abs" => abs(&argument),
+                _ => Err(wrong_arguments(name)),
+            }
+        }
+        _ => Err(wrong_arguments(name)),
+    }
+}
+
+fn wrong_arguments(name: &str) -> Problem {
+    Problem::Value(format!("{name}(): expected other arguments (see Python's `{name}`)"))
+}
+
+fn dict(evaluator: &mut Evaluator, arguments: Arguments) -> Result<Value, Problem> {
+    let mut dict = Dict::default();
+    match &arguments.positional[..] {
+        [] => {}
+        [source] => dict.entries.extend(pairs(evaluator, &source.value, arguments.line)?),
+        _ => return Err(wrong_arguments("dict")),
+    }
+    dict.entries.reserve(arguments.keywords.len());
+    for (name, slot) in arguments.keywords {
+        dict.entries.insert(Key::Str(name), slot);
+    }
+    Ok(evaluator.heap.dict(dict))
+}
+
+/// The entries of a dict, or of a list of pairs.
+pub(super) fn pairs(
+    evaluator: &mut Evaluator,
+    source: &Value,
+    line: u32,
+) -> Result<Vec<(Key, Slot)>, Problem> {
+    if let Value::Dict(id) = source {
+        let entries = &evaluator.heap.entries(*id).entries;
+        evaluator.limits.elements(entries.len())?;
+        return Ok(entries.iter().map(|(key, slot)| (key.clone(), slot.clone())).collect());
+    }
+    let mut pairs = Vec::new();
+    for item in evaluator.iterate(source, line)? {
+        match &evaluator.iterate(&item.value, line)?[..] {
+            [key, value] => pairs.push((key.value.to_key()?, value.clone())),
+            items => {
+                let message =
+                    format!("expected pairs of key and value, found {} items", items.len());
+                return Err(Problem::Value(message));
+            }
+        }
+    }
+    Ok(pairs)
+}
+
+fn range(evaluator: &mut Evaluator, arguments: &Arguments) -> Result<Value, Problem> {
+    let numbers: Option<Vec<i64>> =
+        arguments.positional.iter().map(|slot| slot.value.as_int()).collect();
+    let (start, stop, step) = match numbers.as_deref() {
+        Some([stop]) => (0, *stop, 1),
+        Some([start, stop]) => (*start, *stop, 1),
+        Some([start, stop, step]) if *step != 0 => (*start, *stop, *step),
+        _ => return Err(wrong_arguments("range")),
+    };
+    let span = if step > 0 {
+        i128::from(stop) - i128::from(start)
+    } else {
+        i128::from(start) - i128::from(stop)
+    };
+    let width = i128::from(step).abs();
+    let count = usize::try_from((span + width - 1).max(0) / width).unwrap_or(usize::MAX);
+    evaluator.limits.elements(count)?;
+    let at = evaluator.at(arguments.line);
+    let item = |i: usize| Slot { at, value: Value::Int(start + i as i64 * step) };
+    Ok(evaluator.heap.list((0..count).map(item).collect()))
+}
+
+fn enumerate(
+    evaluator: &mut Evaluator,
+    items: &Value,
+    start: i64,
+    line: u32,
+) -> Result<Value, Problem> {
+    let at = evaluator.at(line);
+    let mut pairs = Vec::new();
+    for (number, item) in (start..).zip(evaluator.iterate(items, line)?) {
+        evaluator.limits.elements(2)?;
+        let pair = vec![Slot { at, value: Value::Int(number) }, item];
+        pairs.push(Slot { at, value: evaluator.heap.tuple(pair) });
+    }
+    Ok(evaluator.heap.list(pairs))
+}
+
+fn zip(evaluator: &mut Evaluator, arguments: &Arguments) -> Result<Value, Problem> {
+    let at = evaluator.at(arguments.line);
+    let mut columns = Vec::new();
+    for source in &arguments.positional {
+        columns.push(evaluator.iterate(&source.value, arguments.line)?);
+    }
+    let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
+    let mut items = Vec::new();
+    for i in 0..rows {
+        evaluator.limits.elements(columns.len() + 1)?;
+        let row = columns.iter().map(|column| column[i].clone()).collect();
+        items.push(Slot { at, value: evaluator.heap.tuple(row) });
+    }
+    Ok(evaluator.heap.list(items))
+}
+
+fn len(evaluator: &Evaluator, value: &Value) -> Result<Value, Problem> {
+    let length = match value {
+        Value::Str(text) => text.chars().count(),
+        Value::List(id) | Value::Tuple(id) => evaluator.heap.items(*id).len(),
+        Value::Dict(id) => evaluator.heap.entries(*id).entries.len(),
+        other => {
+            let message = format!("len(): expected a container, found {}", other.type_name());
+            return Err(Problem::Value(message));
+        }
+    };
+    Ok(Value::Int(length as i64))
+}
+
+fn sequence(evaluator: &mut Evaluator, name: &str, mut items: Vec<Slot>) -> Result<Value, Problem> {
+    match name {
+        "tuple" => return Ok(evaluator.heap.tuple(items)),
+        "reversed" => items.reverse(),
+        "sorted" => items = sorted(evaluator, items)?,
+        _ => {}
+    }
+    Ok(evaluator.heap.list(items))
+}
+
+/// Sorts stably; an error of a comparison is kept and told after.
+pub(super) fn sorted(
+    evaluator: &mut Evaluator,
+    mut items: Vec<Slot>,
+) -> Result<Vec<Slot>, Problem> {
+    let mut failure = None;
+    items.sort_by(|a, b| match evaluator.order(&a.value, &b.value) {
+        Ok(order) => order.unwrap_or(std::cmp::Ordering::Equal),
+        Err(problem) => {
+            failure = Some(problem);
+            std::cmp::Ordering::Equal
+        }
+    });
+    failure.map_or(Ok(items), Err)
+}
+
+fn extreme(evaluator: &mut Evaluator, name: &str, items: Vec<Slot>) -> Result<Value, Problem> {
+    let wanted = if name == "min" { Comparison::Less } else { Comparison::Greater };
+    let mut items = items.into_iter();
+    let Some(first) = items.next() else {
+        return Err(Problem::Value(format!("{name}(): expected at least one item, found none")));
+    };
+    let mut best = first.value;
+    for item in items {
+        if evaluator.compare(wanted, &item.value, &best)? {
+            best = item.value;
+        }
+    }
+    Ok(best)
+}
+
+fn to_int(value: &Value) -> Result<Value, Problem> {
+    let int = match value {
+        Value::Float(float) => {
+            let float = float.trunc();
+            // 2^63 itself does not fit, the float below it does.
+            (float >= -(2f64.powi(63)) && float < 2f64.powi(63)).then_some(float as i64)
+        }
+        Value::Str(text) => text::parse_int(text.trim()),
+        other => other.as_int(),
+    };
+    let expected = || Problem::Value("int(): expected a number that fits 64 bits".to_owned());
+    int.map(Value::Int).ok_or_else(expected)
+}
+
+fn to_float(value: &Value) -> Result<Value, Problem> {
+    let float = match value {
+        Value::Str(text) => text::parse_float(text.trim()),
+        other => other.as_float(),
+    };
+    let expected = || Problem::Value("float(): expected a number".to_owned());
+    float.map(Value::Float).ok_or_else(expected)
+}
+
+fn abs(value: &Value) -> Result<Value, Problem> {
+    match (value.as_int(), value) {
+        (Some(int), _) if int < 0 => ints(BinaryOperator::Subtract, 0, int),
+        (Some(int), _) => Ok(Value::Int(int)),
+        (None, Value::Float(float)) => Ok(Value::Float(float.abs())),
+        _ => Err(wrong_arguments("abs")),
+    }
+}
+
+/// Rounds half to even, as Python does.
+fn round(number: &Value, digits: Option<i64>) -> Result<Value, Problem> {
+    match (number, digits) {
+        (Value::Int(_) | Value::Bool(_), None | Some(0..)) => {
+            Ok(Value::Int(number.as_int().unwrap_or(0)))
+        }
+        (Value::Float(float), None) => to_int(&Value::Float(float.round_ties_even())),
+        // Printing rounds the exact value, which is what Python does too.
+        (Value::Float(float), Some(digits @ 0..=300)) => {
+            let text = format!("{float:.*}", digits as usize);
+            Ok(Value::Float(text.parse().unwrap_or(*float)))
+        }
+        _ => Err(wrong_arguments("round")),
+    }
+}

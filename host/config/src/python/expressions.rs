@@ -1,0 +1,497 @@
+//! The value of an expression.
+
+use std::sync::Arc;
+
+use super::builtins::{self, BUILTINS};
+use super::evaluate::{BASE, Evaluate, Evaluator};
+use super::heap::{Dict, Slot, Value};
+use super::syntax::{
+    Call, Conversion, DictItem, Expression, ExpressionKind, Keyword, Loop, Piece, Slice,
+    UnaryOperator,
+};
+use super::{arithmetic, format_spec, text};
+use crate::error::Problem;
+use crate::nearest::nearest;
+use crate::tree::Key;
+
+/// Evaluated arguments of a call.
+pub(super) struct Arguments {
+    pub(super) line: u32,
+    pub(super) positional: Vec<Slot>,
+    pub(super) keywords: Vec<(Arc<str>, Slot)>,
+}
+
+impl Evaluator<'_> {
+    pub(super) fn expression(&mut self, expr: &Expression) -> Evaluate<Value> {
+        let fail = |problem| (expr.line, problem);
+        self.limits.step().map_err(fail)?;
+        Ok(match &expr.kind {
+            ExpressionKind::None => Value::None,
+            ExpressionKind::Bool(truth) => Value::Bool(*truth),
+            ExpressionKind::Int(int) => Value::Int(*int),
+            ExpressionKind::Float(float) => Value::Float(*float),
+            ExpressionKind::Str(text) => Value::Str(text.clone()),
+            ExpressionKind::Template(pieces) => {
+                Value::Str(self.template(pieces, expr.line)?.into())
+            }
+            ExpressionKind::Placeholder(path) => self.placeholder(path).map_err(fail)?,
+            ExpressionKind::Name(name) => self.name(name).map_err(fail)?,
+            ExpressionKind::List(items) => {
+                let items = self.elements(items)?;
+                self.heap.list(items)
+            }
+            ExpressionKind::Tuple(items) => {
+                let items = self.elements(items)?;
+                self.heap.tuple(items)
+            }
+            ExpressionKind::Dict(items) => self.dict(items)?,
+            ExpressionKind::Call(call) => self.call(call, expr.line)?,
+            ExpressionKind::Attribute { holder, name } => {
+                let holder = self.expression(holder)?;
+                self.attribute(&holder, name).map_err(fail)?
+            }
+            ExpressionKind::Subscript { holder, index } => self.subscript(holder, index)?,
+            ExpressionKind::Starred(_) | ExpressionKind::Slice(_) => {
+                return Err(fail(Problem::Value(
+                    "`*` and slices: expected inside brackets".into(),
+                )));
+            }
+            _ => return self.operation(expr),
+        })
+    }
+
+    fn operation(&mut self, expr: &Expression) -> Evaluate<Value> {
+        let fail = |problem| (expr.line, problem);
+        match &expr.kind {
+            ExpressionKind::Binary { operator, sides } => {
+                let left = self.expression(&sides.0)?;
+                let right = self.expression(&sides.1)?;
+                self.binary(*operator, &left, &right).map_err(fail)
+            }
+            ExpressionKind::Unary { operator, operand } => {
+                let operand = self.expression(operand)?;
+                match operator {
+                    UnaryOperator::Not => Ok(Value::Bool(!self.heap.is_truthy(&operand))),
+                    UnaryOperator::Negative => arithmetic::negate(&operand).map_err(fail),
+                    UnaryOperator::Positive => arithmetic::plus(&operand).map_err(fail),
+                }
+            }
+            ExpressionKind::All(values) => self.first_where(values, false),
+            ExpressionKind::Any(values) => self.first_where(values, true),
+            ExpressionKind::Compare { first, rest } => {
+                let mut left = self.expression(first)?;
+                for (comparison, right) in rest {
+                    let right = self.expression(right)?;
+                    if !self.compare(*comparison, &left, &right).map_err(fail)? {
+                        return Ok(Value::Bool(false));
+                    }
+                    left = right;
+                }
+                Ok(Value::Bool(true))
+            }
+            ExpressionKind::Conditional(conditional) => {
+                let test = self.expression(&conditional.test)?;
+                let is_true = self.heap.is_truthy(&test);
+                self.expression(if is_true { &conditional.then } else { &conditional.otherwise })
+            }
+            _ => self.comprehension(expr),
+        }
+    }
+
+    /// The first value whose truth is `wanted`, else the last: `and` and `or`.
+    fn first_where(&mut self, values: &[Expression], wanted: bool) -> Evaluate<Value> {
+        let mut last = Value::None;
+        for value in values {
+            last = self.expression(value)?;
+            if self.heap.is_truthy(&last) == wanted {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    fn name(&self, name: &str) -> Result<Value, Problem> {
+        if let Some((_, value)) = self.locals.iter().rev().find(|(local, _)| &**local == name) {
+            return Ok(value.clone());
+        }
+        if let Some(slot) = self.names.get(name) {
+            return Ok(slot.value.clone());
+        }
+        if BUILTINS.contains(&name) {
+            return Err(Problem::Value(format!(
+                "function `{name}`: expected a call, as `{name}(…)`"
+            )));
+        }
+        Err(self.unknown_name(name))
+    }
+
+    pub(super) fn unknown_name(&self, name: &str) -> Problem {
+        let locals = self.locals.iter().map(|(local, _)| &**local);
+        let known = locals.chain(self.names.keys().map(|known| &**known));
+        let nearest = nearest(name, known.chain(BUILTINS.iter().copied())).map(str::to_owned);
+        Problem::UnknownName { name: name.to_owned(), nearest }
+    }
+
+    /// The base's value at a path, copied: the placeholder stands for the text of it.
+    fn placeholder(&mut self, path: &[Arc<str>]) -> Result<Value, Problem> {
+        let mut value = self.name(BASE)?;
+        for step in path {
+            value = match (&value, step.parse::<i64>()) {
+                (Value::List(_) | Value::Tuple(_), Ok(index)) => {
+                    self.item(&value, &Value::Int(index))?
+                }
+                _ => self.attribute(&value, step)?,
+            };
+        }
+        let copy = Slot { at: self.at(0), value };
+        let node = self.heap.freeze(&copy, self.limits)?;
+        Ok(self.heap.thaw(node).value)
+    }
+
+    /// Elements of a list or tuple, with `*` unpacked.
+    pub(super) fn elements(&mut self, items: &[Expression]) -> Evaluate<Vec<Slot>> {
+        let mut elements = Vec::with_capacity(items.len());
+        for item in items {
+            let fail = |problem| (item.line, problem);
+            self.limits.elements(1).map_err(fail)?;
+            if let ExpressionKind::Starred(source) = &item.kind {
+                let source = self.expression(source)?;
+                elements.extend(self.iterate(&source, item.line).map_err(fail)?);
+            } else {
+                let value = self.expression(item)?;
+                elements.push(Slot { at: self.at(item.line), value });
+            }
+        }
+        Ok(elements)
+    }
+
+    fn dict(&mut self, items: &[DictItem]) -> Evaluate<Value> {
+        let mut dict = Dict::default();
+        for item in items {
+            match item {
+                DictItem::Entry(key, value) => {
+                    let fail = |problem| (key.line, problem);
+                    self.limits.elements(1).map_err(fail)?;
+                    let at = self.at(key.line);
+                    let key = self.expression(key)?.to_key().map_err(fail)?;
+                    let value = self.expression(value)?;
+                    dict.entries.insert(key, Slot { at, value });
+                }
+                DictItem::Unpack(source) => {
+                    let fail = |problem| (source.line, problem);
+                    let value = self.expression(source)?;
+                    dict.entries.extend(self.unpack_dict(&value).map_err(fail)?);
+                }
+            }
+        }
+        Ok(self.heap.dict(dict))
+    }
+
+    /// Copies the entries of what stands after `**`.
+    fn unpack_dict(&mut self, value: &Value) -> Result<Vec<(Key, Slot)>, Problem> {
+        let Value::Dict(id) = value else {
+            let message = format!("`**`: expected a dict, found {}", value.type_name());
+            return Err(Problem::Value(message));
+        };
+        let entries = &self.heap.entries(*id).entries;
+        self.limits.elements(entries.len())?;
+        Ok(entries.iter().map(|(key, slot)| (key.clone(), slot.clone())).collect())
+    }
+
+    fn call(&mut self, call: &Call, line: u32) -> Evaluate<Value> {
+        let fail = |problem| (line, problem);
+        match &call.callee.kind {
+            ExpressionKind::Attribute { holder, name } => {
+                let holder = self.expression(holder)?;
+                let arguments = self.arguments(call, line)?;
+                self.method(&holder, name, arguments).map_err(fail)
+            }
+            ExpressionKind::Name(name) if BUILTINS.contains(&&**name) => {
+                let arguments = self.arguments(call, line)?;
+                builtins::call(self, name, arguments).map_err(fail)
+            }
+            ExpressionKind::Name(name) if self.name(name).is_err() => {
+                let what = format!("calls of `{name}`");
+                Err(fail(Problem::NotInLanguage { what, hint: builtins::HINT }))
+            }
+            _ => Err(fail(Problem::NotInLanguage {
+                what: "calls of values".to_owned(),
+                hint: builtins::HINT,
+            })),
+        }
+    }
+
+    fn arguments(&mut self, call: &Call, line: u32) -> Evaluate<Arguments> {
+        let positional = self.elements(&call.arguments)?;
+        let mut keywords: Vec<(Arc<str>, Slot)> = Vec::with_capacity(call.keywords.len());
+        for Keyword { line, name, value } in &call.keywords {
+            let fail = |problem| (*line, problem);
+            let value = self.expression(value)?;
+            self.limits.elements(1).map_err(fail)?;
+            if let Some(name) = name {
+                keywords.push((name.clone(), Slot { at: self.at(*line), value }));
+                continue;
+            }
+            for (key, slot) in self.unpack_dict(&value).map_err(fail)? {
+                let Key::Str(name) = key else {
+                    let message = format!("`**`: expected keys that are strings, found {key}");
+                    return Err(fail(Problem::Value(message)));
+                };
+                if keywords.iter().any(|(known, _)| *known == name) {
+                    let message = format!("argument `{name}` is given twice");
+                    return Err(fail(Problem::Value(message)));
+                }
+                keywords.push((name, slot));
+            }
+        }
+        Ok(Arguments { line, positional, keywords })
+    }
+
+    pub(super) fn attribute(&mut self, holder: &Value, name: &str) -> Result<Value, Problem> {
+        let Value::Dict(id) = holder else {
+            let message = format!("attribute `{name}`: {} has none", holder.type_name());
+            return Err(Problem::Value(message));
+        };
+        let dict = self.heap.entries(*id);
+        if !dict.is_config {
+            return Err(plain_dict_has_no_attributes(name));
+        }
+        match dict.entries.get(&Key::from(name)) {
+            Some(slot) => Ok(slot.value.clone()),
+            None => Err(unknown_key(dict, name)),
+        }
+    }
+
+    fn subscript(&mut self, holder: &Expression, index: &Expression) -> Evaluate<Value> {
+        let fail = |problem| (index.line, problem);
+        let holder = self.expression(holder)?;
+        if let ExpressionKind::Slice(slice) = &index.kind {
+            return self.slice(&holder, slice, index.line);
+        }
+        let index = self.expression(index)?;
+        self.item(&holder, &index).map_err(fail)
+    }
+
+    pub(super) fn item(&mut self, holder: &Value, index: &Value) -> Result<Value, Problem> {
+        match holder {
+            Value::Dict(id) => {
+                let key = index.to_key()?;
+                let dict = self.heap.entries(*id);
+                let slot = dict.entries.get(&key);
+                slot.map(|slot| slot.value.clone())
+                    .ok_or_else(|| unknown_key(dict, &key.to_string()))
+            }
+            Value::List(id) | Value::Tuple(id) => {
+                let items = self.heap.items(*id);
+                Ok(items[position(index, items.len())?].value.clone())
+            }
+            Value::Str(text) => {
+                let letters: Vec<char> = text.chars().collect();
+                Ok(Value::Str(letters[position(index, letters.len())?].to_string().into()))
+            }
+            other => Err(Problem::Value(format!("item of {}: it has none", other.type_name()))),
+        }
+    }
+
+    fn slice(&mut self, holder: &Value, slice: &Slice, line: u32) -> Evaluate<Value> {
+        let fail = |problem| (line, problem);
+        let mut bounds = [None; 3];
+        let parts = [&slice.lower, &slice.upper, &slice.step];
+        for (bound, part) in bounds.iter_mut().zip(parts) {
+            let Some(part) = part else { continue };
+            let value = self.expression(part)?;
+            if matches!(value, Value::None) {
+                continue;
+            }
+            let message = format!("slice: expected int, found {}", value.type_name());
+            *bound = Some(value.as_int().ok_or_else(|| fail(Problem::Value(message)))?);
+        }
+        self.sliced(holder, bounds).map_err(fail)
+    }
+
+    fn sliced(&mut self, holder: &Value, bounds: [Option<i64>; 3]) -> Result<Value, Problem> {
+        match holder {
+            Value::List(id) | Value::Tuple(id) => {
+                let items = self.heap.items(*id);
+                let picked = slice_positions(bounds, items.len())?;
+                self.limits.elements(picked.len())?;
+                let items = picked.into_iter().map(|i| items[i].clone()).collect();
+                let is_list = matches!(holder, Value::List(_));
+                Ok(if is_list { self.heap.list(items) } else { self.heap.tuple(items) })
+            }
+            Value::Str(text) => {
+                self.limits.text(text.len())?;
+                let letters: Vec<char> = text.chars().collect();
+                let picked = slice_positions(bounds, letters.len())?;
+                Ok(Value::Str(picked.into_iter().map(|i| letters[i]).collect::<String>().into()))
+            }
+            other => {
+                Err(Problem::Value(format!("slice of {}: it has no items", other.type_name())))
+            }
+        }
+    }
+
+    fn comprehension(&mut self, expr: &Expression) -> Evaluate<Value> {
+        let mut items = Vec::new();
+        let mut dict = Dict::default();
+        let depth = self.locals.len();
+        match &expr.kind {
+            ExpressionKind::ListComprehension { element, loops } => {
+                self.repeat(loops, &mut |this| {
+                    let value = this.expression(element)?;
+                    items.push(Slot { at: this.at(element.line), value });
+                    Ok(())
+                })?;
+                self.locals.truncate(depth);
+                Ok(self.heap.list(items))
+            }
+            ExpressionKind::DictComprehension { entry, loops } => {
+                self.repeat(loops, &mut |this| {
+                    let key = this.expression(&entry.0)?.to_key().map_err(|p| (entry.0.line, p))?;
+                    let value = this.expression(&entry.1)?;
+                    dict.entries.insert(key, Slot { at: this.at(entry.0.line), value });
+                    Ok(())
+                })?;
+                self.locals.truncate(depth);
+                Ok(self.heap.dict(dict))
+            }
+            _ => Err((expr.line, Problem::Value("expected a value".to_owned()))),
+        }
+    }
+
+    /// Runs `body` for every round of nested loops; leaves the loops' names for the caller to drop.
+    fn repeat(
+        &mut self,
+        loops: &[Loop],
+        body: &mut dyn FnMut(&mut Self) -> Evaluate<()>,
+    ) -> Evaluate<()> {
+        let Some((Loop { target, source, conditions }, inner)) = loops.split_first() else {
+            self.limits.elements(1).map_err(|problem| (0, problem))?;
+            return body(self);
+        };
+        let items = self.expression(source)?;
+        let items = self.iterate(&items, source.line).map_err(|p| (source.line, p))?;
+        let depth = self.locals.len();
+        'rounds: for item in items {
+            self.locals.truncate(depth);
+            self.bind(target, item.value)?;
+            for condition in conditions {
+                let value = self.expression(condition)?;
+                if !self.heap.is_truthy(&value) {
+                    continue 'rounds;
+                }
+            }
+            self.repeat(inner, body)?;
+        }
+        self.locals.truncate(depth);
+        Ok(())
+    }
+
+    fn template(&mut self, pieces: &[Piece], line: u32) -> Evaluate<String> {
+        let mut result = String::new();
+        for piece in pieces {
+            let fail = |problem| (line, problem);
+            match piece {
+                Piece::Text(text) => result.push_str(text),
+                Piece::Value { value, conversion, spec } => {
+                    let value = self.expression(value)?;
+                    let spec = self.template(spec, line)?;
+                    let piece = self.format(&value, *conversion, &spec).map_err(fail)?;
+                    result.push_str(&piece);
+                }
+            }
+            self.limits.text(result.len()).map_err(fail)?;
+        }
+        Ok(result)
+    }
+
+    pub(super) fn format(
+        &mut self,
+        value: &Value,
+        conversion: Conversion,
+        spec: &str,
+    ) -> Result<String, Problem> {
+        let converted = match conversion {
+            Conversion::None => None,
+            Conversion::Str => Some(text::to_str(&self.heap, value, self.limits)?),
+            Conversion::Repr => Some(text::to_repr(&self.heap, value, self.limits)?),
+        };
+        match converted {
+            Some(text) if spec.is_empty() => Ok(text),
+            Some(text) => format_spec::format(&Value::Str(text.into()), spec, self.limits),
+            None if spec.is_empty() => text::to_str(&self.heap, value, self.limits),
+            None => format_spec::format(value, spec, self.limits),
+        }
+    }
+
+    /// The items that a loop over the value sees, copied so that the loop may change the value.
+    pub(super) fn iterate(&mut self, value: &Value, line: u32) -> Result<Vec<Slot>, Problem> {
+        let at = self.at(line);
+        let items: Vec<Slot> = match value {
+            Value::List(id) | Value::Tuple(id) => self.heap.items(*id).to_vec(),
+            Value::Dict(id) => {
+                let keys = self.heap.entries(*id).entries.keys();
+                keys.map(|key| Slot { at, value: key.into() }).collect()
+            }
+            Value::Str(text) => {
+                let letter = |c: char| Slot { at, value: Value::Str(c.to_string().into()) };
+                text.chars().map(letter).collect()
+            }
+            other => {
+                let message =
+                    format!("expected something to iterate over, found {}", other.type_name());
+                return Err(Problem::Value(message));
+            }
+        };
+        self.limits.elements(items.len())?;
+        Ok(items)
+    }
+}
+
+pub(super) fn plain_dict_has_no_attributes(name: &str) -> Problem {
+    Problem::Value(format!(
+        "attribute `{name}`: this dict has none (write `['{name}']`; \
+         attributes work on `_base_` and what comes from it)"
+    ))
+}
+
+pub(super) fn unknown_key(dict: &Dict, key: &str) -> Problem {
+    let nearest = nearest(key, dict.names()).map(str::to_owned);
+    Problem::UnknownKey { holder: "the dict".to_owned(), key: key.to_owned(), nearest }
+}
+
+/// The position that a Python index means, negative ones from the end.
+pub(super) fn position(index: &Value, length: usize) -> Result<usize, Problem> {
+    let Some(index) = index.as_int() else {
+        let message = format!("index: expected int, found {}", index.type_name());
+        return Err(Problem::Value(message));
+    };
+    let position = if index < 0 { index.checked_add(length as i64) } else { Some(index) };
+    position
+        .and_then(|position| usize::try_from(position).ok())
+        .filter(|position| *position < length)
+        .ok_or_else(|| Problem::Value(format!("index {index}: expected one of {length} items")))
+}
+
+/// The positions that a Python slice picks.
+fn slice_positions(bounds: [Option<i64>; 3], length: usize) -> Result<Vec<usize>, Problem> {
+    let [lower, upper, step] = bounds;
+    let (length, step) = (length as i64, step.unwrap_or(1));
+    if step == 0 {
+        return Err(Problem::Value("slice: expected a step other than 0".to_owned()));
+    }
+    let (lowest, highest) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let clamp = |bound: i64| {
+        let from_start = if bound < 0 { bound.saturating_add(length) } else { bound };
+        from_start.clamp(lowest, highest)
+    };
+    let (first, end) = if step > 0 { (lowest, highest) } else { (highest, lowest) };
+    let mut at = lower.map_or(first, clamp);
+    let end = upper.map_or(end, clamp);
+    let mut positions = Vec::new();
+    while if step > 0 { at < end } else { at > end } {
+        positions.push(at as usize);
+        at = at.saturating_add(step);
+    }
+    Ok(positions)
+}
