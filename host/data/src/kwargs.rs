@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::DataError;
 
 /// One entry `{"type": ..., ...}` while it is being read.
-pub struct Kwargs<'a> {
+pub(crate) struct Kwargs<'a> {
     owner: String,
     object: &'a Map<String, Value>,
     known: Vec<&'static str>,
@@ -17,12 +17,12 @@ pub struct Kwargs<'a> {
 const REGISTRY_KEYS: [&str; 3] = ["type", "_scope_", "_delete_"];
 
 /// The name without the scope of a registry: `mmdet.Resize` is `Resize`.
-pub fn without_scope(name: &str) -> &str {
+pub(crate) fn without_scope(name: &str) -> &str {
     ["mmdet.", "mmcv.", "mmengine."].iter().find_map(|p| name.strip_prefix(p)).unwrap_or(name)
 }
 
 /// The known name that is most like `wanted`, if one is alike at all.
-pub fn nearest<'n>(wanted: &str, known: &[&'n str]) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(wanted: &str, known: &[&'n str]) -> Option<&'n str> {
     let wanted = wanted.to_lowercase();
     known
         .iter()
@@ -33,7 +33,7 @@ pub fn nearest<'n>(wanted: &str, known: &[&'n str]) -> Option<&'n str> {
 }
 
 /// The error for a `type` that nothing here is called: with the nearest name, or all.
-pub fn unknown_type(what: &str, name: &str, known: &[&str]) -> DataError {
+pub(crate) fn unknown_type(what: &str, name: &str, known: &[&str]) -> DataError {
     let hint = match nearest(name, known) {
         Some(near) => format!("did you mean {near}?"),
         None => format!("known: {}", known.join(", ")),
@@ -45,7 +45,7 @@ impl<'a> Kwargs<'a> {
     /// Begins reading an entry that has a `type`; gives the type's name without its scope.
     ///
     /// Errors: not an object, or no `type` in it.
-    pub fn of_typed(what: &str, value: &'a Value) -> Result<(&'a str, Self), DataError> {
+    pub(crate) fn of_typed(what: &str, value: &'a Value) -> Result<(&'a str, Self), DataError> {
         let wrong = |found: String| DataError::config(what, format!("expected {{type: ...}}, found {found}"));
         let object = value.as_object().ok_or_else(|| wrong(shown(value)))?;
         let name = object.get("type").and_then(Value::as_str);
@@ -54,7 +54,7 @@ impl<'a> Kwargs<'a> {
     }
 
     /// Begins reading an object that has no type, such as `filter_cfg`.
-    pub fn of_object(owner: impl Into<String>, value: &'a Value) -> Result<Self, DataError> {
+    pub(crate) fn of_object(owner: impl Into<String>, value: &'a Value) -> Result<Self, DataError> {
         let owner = owner.into();
         match value.as_object() {
             Some(object) => Ok(Self { owner, object, known: Vec::new() }),
@@ -63,43 +63,43 @@ impl<'a> Kwargs<'a> {
     }
 
     /// The name that errors begin with.
-    pub fn owner(&self) -> &str {
+    pub(crate) fn owner(&self) -> &str {
         &self.owner
     }
 
     /// The value of `key`; `None` if it is absent or null.
-    pub fn value(&mut self, key: &'static str) -> Option<&'a Value> {
+    pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Value> {
         self.known.push(key);
         self.object.get(key).filter(|v| !v.is_null())
     }
 
     /// The value of `key`, or `None` if it is absent or null.
-    pub fn optional<T: DeserializeOwned>(&mut self, key: &'static str) -> Result<Option<T>, DataError> {
+    pub(crate) fn optional<T: DeserializeOwned>(&mut self, key: &'static str) -> Result<Option<T>, DataError> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let wrong = |e: serde_json::Error| self.wrong(key, format!("{e}, found {}", shown(value)));
         T::deserialize(value).map(Some).map_err(wrong)
     }
 
     /// The value of `key`, or `default`.
-    pub fn get<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> Result<T, DataError> {
+    pub(crate) fn get<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> Result<T, DataError> {
         Ok(self.optional(key)?.unwrap_or(default))
     }
 
     /// The value of `key`, which must be there.
-    pub fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Result<T, DataError> {
+    pub(crate) fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Result<T, DataError> {
         let found = self.optional(key)?;
         found.ok_or_else(|| self.wrong(key, "expected a value, found none".to_owned()))
     }
 
     /// A number from 0 to 1.
-    pub fn probability(&mut self, key: &'static str, default: f64) -> Result<f64, DataError> {
+    pub(crate) fn probability(&mut self, key: &'static str, default: f64) -> Result<f64, DataError> {
         let p = self.get(key, default)?;
         self.check(key, (0.0..=1.0).contains(&p), format!("expected 0 to 1, found {p}"))?;
         Ok(p)
     }
 
     /// (width, height), both above 0.
-    pub fn size(&mut self, key: &'static str, default: [usize; 2]) -> Result<[usize; 2], DataError> {
+    pub(crate) fn size(&mut self, key: &'static str, default: [usize; 2]) -> Result<[usize; 2], DataError> {
         let size = self.get(key, default)?;
         let is_right = size.iter().all(|n| (1..=65_500).contains(n));
         self.check(key, is_right, format!("expected 1 to 65500 pixels, found {size:?}"))?;
@@ -107,20 +107,20 @@ impl<'a> Kwargs<'a> {
     }
 
     /// A range (low, high) with low <= high.
-    pub fn range(&mut self, key: &'static str, default: [f64; 2]) -> Result<[f64; 2], DataError> {
+    pub(crate) fn range(&mut self, key: &'static str, default: [f64; 2]) -> Result<[f64; 2], DataError> {
         let range = self.get(key, default)?;
         self.check(key, range[0] <= range[1], format!("expected (low, high), found {range:?}"))?;
         Ok(range)
     }
 
     /// A grey level or colour for padding: one number or one for each channel.
-    pub fn colour(&mut self, key: &'static str, default: f64) -> Result<[u8; 3], DataError> {
+    pub(crate) fn colour(&mut self, key: &'static str, default: f64) -> Result<[u8; 3], DataError> {
         let value = self.value(key).cloned().unwrap_or_else(|| default.into());
         self.colour_of(key, &value)
     }
 
     /// A colour from a value already taken.
-    pub fn colour_of(&self, key: &'static str, value: &Value) -> Result<[u8; 3], DataError> {
+    pub(crate) fn colour_of(&self, key: &'static str, value: &Value) -> Result<[u8; 3], DataError> {
         let level = |v: &Value| v.as_f64().filter(|v| (0.0..=255.0).contains(v)).map(|v| v as u8);
         let found = match value {
             Value::Array(channels) => match channels.as_slice() {
@@ -135,17 +135,17 @@ impl<'a> Kwargs<'a> {
     }
 
     /// Refuses the value of `key` unless `is_right`.
-    pub fn check(&self, key: &'static str, is_right: bool, reason: String) -> Result<(), DataError> {
+    pub(crate) fn check(&self, key: &'static str, is_right: bool, reason: String) -> Result<(), DataError> {
         if is_right { Ok(()) } else { Err(self.wrong(key, reason)) }
     }
 
     /// Accepts keys whose value makes no difference here.
-    pub fn ignore(&mut self, keys: &[&'static str]) {
+    pub(crate) fn ignore(&mut self, keys: &[&'static str]) {
         self.known.extend(keys);
     }
 
     /// Accepts `key` only with one of the values that are implemented; the first is the default.
-    pub fn only(&mut self, key: &'static str, accepted: &[Value]) -> Result<(), DataError> {
+    pub(crate) fn only(&mut self, key: &'static str, accepted: &[Value]) -> Result<(), DataError> {
         match self.value(key) {
             Some(value) if !accepted.contains(value) => {
                 let list: Vec<String> = accepted.iter().map(Value::to_string).collect();
@@ -156,12 +156,12 @@ impl<'a> Kwargs<'a> {
     }
 
     /// The error for the value of `key`.
-    pub fn wrong(&self, key: &str, reason: String) -> DataError {
+    pub(crate) fn wrong(&self, key: &str, reason: String) -> DataError {
         DataError::config(format!("{}.{key}", self.owner), reason)
     }
 
     /// Ends the reading: any key that was not asked for is an error that names the nearest one.
-    pub fn finish(self) -> Result<(), DataError> {
+    pub(crate) fn finish(self) -> Result<(), DataError> {
         let is_unknown =
             |key: &&String| !self.known.contains(&key.as_str()) && !REGISTRY_KEYS.contains(&key.as_str());
         let Some(key) = self.object.keys().find(is_unknown) else { return Ok(()) };

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use build::{build_dataset, dataset_names};
-pub(crate) use coco_file::{CocoFile, NumberedBox};
+pub(crate) use coco_file::CocoFile;
 pub use draw::{BadImages, Draw, draw_usable};
 pub use leaf::AnnotatedImages;
 pub use meta::DatasetMeta;

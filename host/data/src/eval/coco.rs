@@ -1,35 +1,304 @@
-//! The metric `CocoMetric`.
-//! Knows nothing of how its numbers are computed.
+//! The metric `CocoMetric`: its configuration, collecting detections, and its numbers by their names.
+//! Knows nothing of how detections are matched.
+//!
+//! Source: MMDetection 3.3.0 `evaluation/metrics/coco_metric.py`, pycocotools `COCOeval.summarize`. As
+//! there, the headline AP takes 100 detections of a picture and the others `proposal_nums[2]`, and the
+//! metrics are rounded to three digits; [`CocoResult::stats`] are not. We differ when nothing was
+//! detected: the scores are 0 then, where MMDetection gives none.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
+use super::accumulate::{Scores, accumulate};
+use super::matching::{Contest, FoundBox};
+use super::table::table;
+use super::truth::Truth;
 use super::Detection;
+use crate::kwargs::{Kwargs, unknown_type};
 use crate::{DataError, DatasetMeta, ImageId};
+
+/// Ranges of areas: all, small, medium, large.
+const AREAS: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
+
+/// The twelve numbers, in pycocotools' order.
+pub const STAT_NAMES: [&str; 12] = [
+    "mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l", "AR@100", "AR@300", "AR@1000", "AR_s@1000",
+    "AR_m@1000", "AR_l@1000",
+];
 
 /// MMDetection's `CocoMetric` for boxes: collects detections, then scores them.
 #[derive(Debug)]
-pub struct CocoEvaluator {}
+pub struct CocoEvaluator {
+    truth: Truth,
+    ann_file: PathBuf,
+    settings: Settings,
+    found: BTreeMap<ImageId, Vec<Detection>>,
+}
+
+#[derive(Debug)]
+struct Settings {
+    prefix: String,
+    is_classwise: bool,
+    /// Three limits of detections for each picture and class, ascending.
+    proposal_nums: [usize; 3],
+    thresholds: Vec<f64>,
+    metric_items: Vec<String>,
+}
 
 /// The scores of a whole data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CocoResult {
-    /// Names as MMDetection's, such as `coco/bbox_mAP`, in its order, and the values.
+    /// Names as MMDetection's, such as `coco/bbox_mAP`, in its order, and the values to three digits.
     pub metrics: Vec<(String, f64)>,
-    /// A table for people.
+    /// All of [`STAT_NAMES`] with all digits; -1 where there is nothing to be found.
+    pub stats: [f64; 12],
+    /// A table for people: one line for each class, and one for all.
     pub table: String,
+}
+
+impl Settings {
+    fn read(kwargs: &mut Kwargs) -> Result<Self, DataError> {
+        kwargs.only("metric", &[json!("bbox"), json!(["bbox"])])?;
+        kwargs.only("format_only", &[json!(false)])?;
+        kwargs.only("backend_args", &[json!({"backend": "local"})])?;
+        kwargs.only("file_client_args", &[])?;
+        kwargs.only("outfile_prefix", &[])?;
+        kwargs.ignore(&["collect_device", "collect_dir", "sort_categories", "use_mp_eval"]);
+        let proposal_nums: [usize; 3] = kwargs.get("proposal_nums", [100, 300, 1000])?;
+        let is_ascending = proposal_nums.is_sorted();
+        kwargs.check("proposal_nums", is_ascending, format!("expected three ascending numbers, found {proposal_nums:?}"))?;
+        let thresholds = match kwargs.value("iou_thrs") {
+            None => (0..10).map(|i| 0.5 + f64::from(i) * ((0.95 - 0.5) / 9.0)).collect(),
+            Some(Value::Number(one)) => vec![one.as_f64().unwrap_or(0.5)],
+            Some(_) => kwargs.required::<Vec<f64>>("iou_thrs")?,
+        };
+        let is_right = !thresholds.is_empty() && thresholds.len() <= 64;
+        kwargs.check("iou_thrs", is_right, "expected 1 to 64 thresholds".to_owned())?;
+        let default_items = STAT_NAMES[..6].iter().map(|s| (*s).to_owned()).collect();
+        let metric_items: Vec<String> = kwargs.get("metric_items", default_items)?;
+        if let Some(unknown) = metric_items.iter().find(|i| !STAT_NAMES.contains(&i.as_str())) {
+            return Err(unknown_type("CocoMetric metric item", unknown, &STAT_NAMES));
+        }
+        Ok(Self {
+            prefix: kwargs.get("prefix", "coco".to_owned())?,
+            is_classwise: kwargs.get("classwise", false)?,
+            proposal_nums,
+            thresholds,
+            metric_items,
+        })
+    }
 }
 
 impl CocoEvaluator {
     /// Reads a `CocoMetric` entry and its annotation file.
-    pub fn from_config(_value: &Value, _meta: &DatasetMeta) -> Result<Self, DataError> {
-        Ok(Self {})
+    ///
+    /// Errors: an unknown keyword, a wrong value, annotations that are absent or wrong.
+    pub fn from_config(value: &Value, meta: &DatasetMeta) -> Result<Self, DataError> {
+        let (name, mut kwargs) = Kwargs::of_typed("evaluator", value)?;
+        if name != "CocoMetric" {
+            return Err(unknown_type("metric", name, &["CocoMetric"]));
+        }
+        let ann_file = PathBuf::from(kwargs.required::<String>("ann_file")?);
+        let settings = Settings::read(&mut kwargs)?;
+        kwargs.finish()?;
+        let truth = Truth::read(&ann_file, &meta.classes)?;
+        Ok(Self { truth, ann_file, settings, found: BTreeMap::new() })
     }
 
-    /// Notes what was found in one picture; once for each picture that was looked at.
-    pub fn add(&mut self, _image_id: &ImageId, _detections: Vec<Detection>) {}
+    /// Notes what was found in one picture; a second time for the same picture replaces the first.
+    pub fn add(&mut self, image_id: &ImageId, detections: Vec<Detection>) {
+        self.found.insert(image_id.clone(), detections);
+    }
+
+    /// All that was added, to be sent to another process.
+    pub fn collected(&self) -> impl Iterator<Item = (&ImageId, &[Detection])> {
+        self.found.iter().map(|(id, detections)| (id, detections.as_slice()))
+    }
 
     /// Scores all that was added, and forgets it.
+    ///
+    /// Errors: detections for a picture that the annotation file does not have.
     pub fn finish(&mut self) -> Result<CocoResult, DataError> {
-        Ok(CocoResult { metrics: Vec::new(), table: String::new() })
+        let found = std::mem::take(&mut self.found);
+        if let Some(id) = found.keys().find(|id| !self.truth.images.contains_key(id)) {
+            let reason = format!("detections were given for image id {id}, which is not in the file");
+            return Err(DataError::annotations(&self.ann_file, reason));
+        }
+        if found.values().all(Vec::is_empty) {
+            tracing::warn!("CocoMetric: nothing was detected in {} pictures, so the scores are 0", found.len());
+        }
+        let classes: Vec<ClassScores> =
+            (0..self.truth.names.len()).map(|label| self.score_class(label, &found)).collect();
+        Ok(self.result(&classes))
+    }
+
+    fn score_class(&self, label: usize, found: &BTreeMap<ImageId, Vec<Detection>>) -> ClassScores {
+        let Settings { thresholds, proposal_nums, .. } = &self.settings;
+        let mut by_area: [Vec<_>; 4] = Default::default();
+        for (id, objects) in &self.truth.images {
+            let truths = objects.get(&label).map_or(&[][..], Vec::as_slice);
+            let own = found.get(id).map_or(&[][..], Vec::as_slice);
+            let boxes: Vec<FoundBox> = own.iter().filter(|d| d.label == label as i64).map(found_box).collect();
+            if truths.is_empty() && boxes.is_empty() {
+                continue;
+            }
+            let contest = Contest::new(truths, boxes, proposal_nums[2]);
+            for (matches, area) in by_area.iter_mut().zip(AREAS) {
+                matches.push(contest.matches(thresholds, area));
+            }
+        }
+        let limit = |most: usize| by_area.each_ref().map(|images| accumulate(images, thresholds.len(), most));
+        ClassScores { limits: proposal_nums.map(limit) }
+    }
+
+    fn result(&self, classes: &[ClassScores]) -> CocoResult {
+        let summary = Summary { settings: &self.settings, classes };
+        let stats = summary.stats();
+        let rows: Vec<(String, [f64; 6])> = classes
+            .iter()
+            .zip(&self.truth.names)
+            .map(|(class, name)| (name.clone(), Summary { classes: std::slice::from_ref(class), ..summary }.class_row()))
+            .collect();
+        let overall: [f64; 6] = std::array::from_fn(|i| stats[i]);
+        let mut metrics = Vec::new();
+        let mut push = |name: String, value: f64| {
+            let name = if self.settings.prefix.is_empty() { name } else { format!("{}/{name}", self.settings.prefix) };
+            metrics.push((name, (value * 1000.0).round() / 1000.0));
+        };
+        if self.settings.is_classwise {
+            rows.iter().for_each(|(name, row)| push(format!("{name}_precision"), row[0]));
+        }
+        for item in &self.settings.metric_items {
+            let at = STAT_NAMES.iter().position(|n| n == item).unwrap_or_default();
+            push(format!("bbox_{item}"), stats[at]);
+        }
+        CocoResult { metrics, stats, table: table(&rows, &overall) }
+    }
+}
+
+fn found_box(detection: &Detection) -> FoundBox {
+    let [x1, y1, x2, y2] = detection.bbox.map(f64::from);
+    FoundBox { bbox: [x1, y1, x2 - x1, y2 - y1], score: f64::from(detection.score) }
+}
+
+/// Scores of a class: for each limit of detections, for each range of areas.
+struct ClassScores {
+    limits: [[Option<Scores>; 4]; 3],
+}
+
+#[derive(Clone, Copy)]
+struct Summary<'a> {
+    settings: &'a Settings,
+    classes: &'a [ClassScores],
+}
+
+impl Summary<'_> {
+    /// The mean over classes and thresholds; -1 if there is none.
+    fn mean(&self, limit: usize, area: usize, threshold: Option<f64>, of: fn(&Scores) -> &[f64]) -> f64 {
+        let is_meant = |t: f64| threshold.is_none_or(|wanted| (wanted - t).abs() < 1e-9);
+        let values: Vec<f64> = self
+            .classes
+            .iter()
+            .filter_map(|class| class.limits[limit][area].as_ref())
+            .flat_map(|scores| of(scores).iter().zip(&self.settings.thresholds))
+            .filter(|(_, t)| is_meant(**t))
+            .map(|(value, _)| *value)
+            .collect();
+        if values.is_empty() { -1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+    }
+
+    fn precision(&self, limit: usize, area: usize, threshold: Option<f64>) -> f64 {
+        self.mean(limit, area, threshold, |s| &s.precision)
+    }
+
+    fn recall(&self, limit: usize, area: usize) -> f64 {
+        self.mean(limit, area, None, |s| &s.recall)
+    }
+
+    fn stats(&self) -> [f64; 12] {
+        let headline = self.settings.proposal_nums.iter().position(|n| *n == 100);
+        [
+            headline.map_or(-1.0, |limit| self.precision(limit, 0, None)),
+            self.precision(2, 0, Some(0.5)),
+            self.precision(2, 0, Some(0.75)),
+            self.precision(2, 1, None),
+            self.precision(2, 2, None),
+            self.precision(2, 3, None),
+            self.recall(0, 0),
+            self.recall(1, 0),
+            self.recall(2, 0),
+            self.recall(2, 1),
+            self.recall(2, 2),
+            self.recall(2, 3),
+        ]
+    }
+
+    /// mAP, mAP_50, mAP_75, mAP_s, mAP_m, mAP_l of a single class: all with the largest limit.
+    fn class_row(&self) -> [f64; 6] {
+        let of = |area, threshold| self.precision(2, area, threshold);
+        [of(0, None), of(0, Some(0.5)), of(0, Some(0.75)), of(1, None), of(2, None), of(3, None)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluator(extra: Value) -> Result<CocoEvaluator, DataError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gt.json");
+        let file = json!({
+            "images": [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 100},
+                       {"id": 2, "file_name": "b.jpg", "width": 100, "height": 100}],
+            "categories": [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [0, 0, 40, 40], "area": 1600, "iscrowd": 0}],
+        });
+        std::fs::write(&path, file.to_string()).unwrap();
+        let mut config = json!({"type": "mmdet.CocoMetric", "ann_file": path});
+        config.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        CocoEvaluator::from_config(&config, &DatasetMeta::from_classes(vec!["cat".into(), "dog".into()]))
+    }
+
+    fn metric(result: &CocoResult, name: &str) -> f64 {
+        result.metrics.iter().find(|(n, _)| n == name).unwrap().1
+    }
+
+    #[test]
+    fn a_perfect_detection_scores_one() {
+        let mut evaluator = evaluator(json!({"classwise": true})).unwrap();
+        let hit = Detection { bbox: [0.0, 0.0, 40.0, 40.0], score: 0.9, label: 0 };
+        evaluator.add(&1.into(), vec![hit]);
+        evaluator.add(&2.into(), vec![]);
+        let result = evaluator.finish().unwrap();
+        assert_eq!(metric(&result, "coco/bbox_mAP"), 1.0);
+        assert_eq!(metric(&result, "coco/bbox_mAP_m"), 1.0);
+        assert_eq!(metric(&result, "coco/bbox_mAP_s"), -1.0);
+        assert_eq!(metric(&result, "coco/cat_precision"), 1.0);
+        assert_eq!(metric(&result, "coco/dog_precision"), -1.0);
+    }
+
+    #[test]
+    fn nothing_detected_scores_zero() {
+        let result = evaluator(json!({})).unwrap().finish().unwrap();
+        assert_eq!(metric(&result, "coco/bbox_mAP"), 0.0);
+        assert_eq!(result.metrics.len(), 6);
+    }
+
+    #[test]
+    fn detections_of_an_unknown_picture_are_an_error() {
+        let mut evaluator = evaluator(json!({})).unwrap();
+        evaluator.add(&99.into(), vec![]);
+        assert!(evaluator.finish().unwrap_err().to_string().contains("image id 99"));
+    }
+
+    #[test]
+    fn wrong_settings_are_refused() {
+        let message = |extra| evaluator(extra).unwrap_err().to_string();
+        assert!(message(json!({"clsswise": true})).contains("did you mean classwise?"));
+        assert!(message(json!({"metric": "segm"})).contains("CocoMetric.metric"));
+        assert!(message(json!({"metric_items": ["mAP_60"]})).contains("did you mean mAP_50?"));
+        assert!(message(json!({"ann_file": "no/such.json"})).contains("no/such.json"));
     }
 }

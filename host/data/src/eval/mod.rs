@@ -4,12 +4,15 @@
 mod accumulate;
 mod coco;
 mod matching;
+mod table;
 mod truth;
 
-pub use coco::{CocoEvaluator, CocoResult};
+pub use coco::{CocoEvaluator, CocoResult, STAT_NAMES};
+
+use serde::{Deserialize, Serialize};
 
 /// One found object.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Detection {
     /// Left, top, right, bottom in pixels of the picture as it is stored.
     pub bbox: [f32; 4],
