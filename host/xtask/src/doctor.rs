@@ -79,11 +79,12 @@ fn compiler(environment: &Environment) -> Finding {
 
 fn pip(environment: &Environment, is_set_up: bool) -> [Finding; 2] {
     let absent = if is_set_up { State::Note } else { State::Missing };
-    let python = match environment.find_program("python3") {
-        Some(program) => {
-            let version = first_line(Command::new(&program).arg("--version")).unwrap_or_default();
-            finding("python3", State::Ok, format!("{version} ({})", program.display()))
-        }
+    let python = environment.find_program("python3").and_then(|program| {
+        let version = first_line(Command::new(&program).arg("--version"))?;
+        Some(format!("{version} ({})", program.display()))
+    });
+    let python = match python {
+        Some(text) => finding("python3", State::Ok, text),
         None => finding("python3", absent, LibtorchError::NoPython),
     };
     let pip = match Pip::find(environment) {

@@ -27,3 +27,11 @@ impl Interrupt {
         self.asked.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+impl Interrupt {
+    /// Stands in for a signal.
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+}

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 const MB: f64 = 1e6;
-/// Elsewhere than on a terminal a line appears at each of these steps, or after this time.
+/// Elsewhere than on a terminal a line appears at each of these steps, at most once in the shorter
+/// time and at least once in the longer.
 const LINE_STEP_PERCENT: u64 = 10;
-const LINE_INTERVAL: Duration = Duration::from_secs(20);
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(2);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(20);
 
 /// The display of one step that moves bytes.
 pub(crate) struct Progress {
@@ -51,8 +53,9 @@ impl Progress {
             Display::Bar(bar) => bar.set_position(done_bytes),
             Display::Lines { last_percent, last_line } => {
                 let percent = percent(done_bytes, self.total_bytes);
-                let is_due = percent >= *last_percent + LINE_STEP_PERCENT
-                    || last_line.elapsed() >= LINE_INTERVAL;
+                let silence = last_line.elapsed();
+                let is_due = silence >= LONGEST_INTERVAL
+                    || silence >= SHORTEST_INTERVAL && percent >= *last_percent + LINE_STEP_PERCENT;
                 if is_due && percent < 100 {
                     *last_percent = percent - percent % LINE_STEP_PERCENT;
                     *last_line = Instant::now();

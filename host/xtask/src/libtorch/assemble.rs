@@ -245,6 +245,14 @@ name=${1%%==*}
         }
 
         fn assemble(&self, force: bool) -> Result<PathBuf, LibtorchError> {
+            self.assemble_until(force, &Interrupt::default())
+        }
+
+        fn assemble_until(
+            &self,
+            force: bool,
+            interrupt: &Interrupt,
+        ) -> Result<PathBuf, LibtorchError> {
             // Nothing else on PATH: the real pip must not be found.
             let (path, cache) = (self.path("bin"), self.path("cache"));
             let environment = Environment::of([
@@ -255,7 +263,7 @@ name=${1%%==*}
                 recipe: &self.recipe(),
                 cache: &Cache::locate(&environment).unwrap(),
                 environment: &environment,
-                interrupt: &Interrupt::default(),
+                interrupt,
             }
             .run(force)
         }
@@ -334,6 +342,20 @@ name=${1%%==*}
         let folder = scene.assemble(false).unwrap();
         assert_eq!(fs::read_to_string(folder.join("lib/liba.so")).unwrap(), "first library");
         assert_eq!(scene.requests(), "alpha==1\nalpha==1\nbeta==1\n");
+    }
+
+    #[test]
+    fn an_interrupted_download_ends_pip_and_leaves_no_draft() {
+        let scene = Scene::new();
+        scene.pip("sleep 60\n");
+        let interrupt = Interrupt::default();
+        interrupt.ask();
+        let error = scene.assemble_until(false, &interrupt).unwrap_err();
+        assert!(matches!(error, LibtorchError::Interrupted), "{error}");
+        assert_eq!(scene.cache_names(), ["lock", "wheels"]);
+        // Would wait for the sleep, which holds the lock, if it were still there.
+        scene.good_pip();
+        scene.assemble(false).unwrap();
     }
 
     #[test]

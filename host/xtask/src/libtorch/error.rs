@@ -40,6 +40,12 @@ pub(crate) enum LibtorchError {
     Space { folder: PathBuf, needed_mb: u64, free_mb: u64 },
 
     #[error(
+        "{requirement}: expected space for it in {}, found that the disk filled up meanwhile (free \
+         some, or set SNAPHOOK_CACHE to a folder on a larger disk)", folder.display()
+    )]
+    DiskFilled { requirement: String, folder: PathBuf },
+
+    #[error(
         "cache folder: expected SNAPHOOK_CACHE, XDG_CACHE_HOME or HOME to be set, found none (set \
          SNAPHOOK_CACHE to a folder with 2 GB of space)"
     )]

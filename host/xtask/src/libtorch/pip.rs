@@ -5,13 +5,17 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
+
 use super::cache::CacheLock;
 use super::error::LibtorchError;
 use super::recipe::Wheel;
+use super::space::free_bytes;
 use crate::environment::Environment;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -68,7 +72,12 @@ impl Pip {
         let child = self.start(wheel, place, &log)?;
         let status = watch(child, wheel, place, &log)?;
         if !status.success() {
-            return Err(explain(wheel, status, &read(&log)));
+            let text = read(&log);
+            if is_full(&text, place.folder) {
+                let (requirement, folder) = (wheel.requirement.clone(), place.folder.to_path_buf());
+                return Err(LibtorchError::DiskFilled { requirement, folder });
+            }
+            return Err(explain(wheel, status, &text));
         }
         find_wheel(&out, wheel).ok_or_else(|| LibtorchError::NoWheel {
             requirement: wheel.requirement.clone(),
@@ -86,6 +95,8 @@ impl Pip {
             // Beside the cache, so that one disk counts and the next run can tidy up.
             .env("TMPDIR", place.folder.join("scratch"))
             .env("PYTHONUNBUFFERED", "1")
+            // Its own group, so that a wrapper script and the pip behind it can be ended together.
+            .process_group(0)
             .stdin(lock)
             .stdout(output)
             .stderr(errors)
@@ -143,9 +154,7 @@ fn watch(
             return Ok(status);
         }
         if place.interrupt.is_asked() {
-            // It may have ended by itself: Ctrl-C reaches it as well.
-            let _ = child.kill();
-            let _ = child.wait();
+            end(&mut child);
             return Err(LibtorchError::Interrupted);
         }
         if !is_total_exact && let Some(total) = announced_bytes(&read(log)) {
@@ -155,6 +164,12 @@ fn watch(
         progress.at(largest_file_bytes(place.folder));
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself just now; then there is nobody left to end.
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.wait();
 }
 
 fn read(log: &Path) -> String {
@@ -187,6 +202,13 @@ fn largest_file_bytes(folder: &Path) -> u64 {
     sizes.max().unwrap_or(0)
 }
 
+/// pip's log lies on the same disk, so its own words may be cut off.
+fn is_full(log: &str, folder: &Path) -> bool {
+    const NOTHING_LEFT_BYTES: u64 = 1_000_000;
+    log.contains("No space left on device")
+        || free_bytes(folder).is_some_and(|free| free < NOTHING_LEFT_BYTES)
+}
+
 fn explain(wheel: &Wheel, status: ExitStatus, log: &str) -> LibtorchError {
     const NETWORK: [&str; 10] = [
         "name resolution",
@@ -203,9 +225,7 @@ fn explain(wheel: &Wheel, status: ExitStatus, log: &str) -> LibtorchError {
     let requirement = wheel.requirement.clone();
     let tail = tail(log);
     let has = |words: &[&str]| words.iter().any(|word| log.contains(word));
-    if has(&["No space left on device"]) {
-        LibtorchError::PipFailed { requirement, status: "a full disk".to_owned(), tail }
-    } else if has(&NETWORK) {
+    if has(&NETWORK) {
         LibtorchError::Network { requirement, tail }
     } else if has(&["No matching distribution"]) {
         LibtorchError::NotOffered { requirement, platform: wheel.platform.clone(), tail }
@@ -256,7 +276,7 @@ mod tests {
         assert!(
             say("ERROR: No matching distribution found").contains("found none where pip looks")
         );
-        assert!(say("OSError: [Errno 28] No space left on device").contains("a full disk"));
+        assert!(is_full("OSError: [Errno 28] No space left on device", Path::new("/")));
         let other = say("line one\nERROR: something else");
         assert!(other.contains("exit status: 1") && other.contains("  pip: ERROR: something else"));
     }
