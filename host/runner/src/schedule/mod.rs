@@ -1,1 +1,18 @@
-//! Being written.
+//! Schedules of learning rate, momentum and weight decay, with MMEngine's arithmetic.
+//!
+//! A schedule changes the values of parameter groups (see [`ParamGroups`]) step by step; a step is an iteration or
+//! an epoch. Knows nothing of libtorch, models or loops.
+
+mod build;
+mod error;
+mod groups;
+mod kwargs;
+mod list;
+mod rule;
+mod scheduler;
+
+pub use error::ScheduleError;
+pub use groups::{GroupValues, ParamGroups, Quantity};
+pub use kwargs::KwargsError;
+pub(crate) use kwargs::{Kwargs, did_you_mean};
+pub use list::{LoadedSchedules, ScheduleContext, Schedules, Unit};

@@ -1,0 +1,196 @@
+//! The average of a model's weights, updated in place and exchanged with the model's own.
+//! Knows nothing of hooks or files.
+
+use serde_json::{Value as Json, json};
+use tch::{Kind, Tensor, no_grad};
+
+use super::places::{Place, make_places};
+use super::strategy::Strategy;
+use crate::schedule::{Kwargs, KwargsError};
+use crate::state::{Entry, ModelState};
+
+/// Tensors with their names, in the model's order.
+pub type NamedTensors = Vec<(String, Tensor)>;
+
+/// An average that cannot be built or loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum AveragingError {
+    /// A wrong key.
+    #[error("weight average: {0}")]
+    Kwargs(#[from] KwargsError),
+    /// No average has this name.
+    #[error("weight average: unknown type `{name}`{hint} (known: {known})")]
+    UnknownType {
+        /// The name in the configuration.
+        name: String,
+        /// The nearest known name as a question.
+        hint: String,
+        /// All known names.
+        known: String,
+    },
+    /// Saved tensors that do not fit the model.
+    #[error("saved weight average: {0}")]
+    OtherModel(String),
+}
+
+/// A running average of a model's float parameters, and with `update_buffers` of its float buffers.
+///
+/// Other buffers have no average: in MMEngine's averaged model they follow the model's own, so here they are the model's.
+/// (With `update_buffers`, MMEngine's averaged model keeps whole-number buffers as they were at the first update; they
+/// take no part in the forward pass, and here they are the model's too.)
+#[derive(Debug)]
+pub struct Averager {
+    strategy: Strategy,
+    interval: u64,
+    update_buffers: bool,
+    steps: u64,
+    is_swapped: bool,
+    places: Vec<Place>,
+}
+
+impl Averager {
+    /// Builds an average from its configuration: `type` (ExponentialMovingAverage, MomentumAnnealingEMA, ExpMomentumEMA
+    /// or StochasticWeightAverage), `momentum`, `gamma`, `interval`, `update_buffers`. It starts as a copy of the model.
+    ///
+    /// Errors: unknown type or key, values out of range.
+    pub fn build(config: &Json, state: &ModelState) -> Result<Averager, AveragingError> {
+        let kwargs = Kwargs::of("average", config)?;
+        let name = kwargs.text("type")?.unwrap_or("ExponentialMovingAverage");
+        let name = name.rsplit('.').next().unwrap_or(name);
+        let kwargs = Kwargs::of(name, config)?;
+        let strategy = Strategy::read(name, &kwargs)?;
+        let interval = kwargs.positive_integer("interval", 1)? as u64;
+        let update_buffers = kwargs.boolean("update_buffers", false)?;
+        kwargs.accept(&["device"]);
+        kwargs.finish()?;
+        let is_chosen = |entry: &Entry| is_float(entry) && (update_buffers || entry.is_parameter());
+        let places = no_grad(|| make_places(state.entries(), is_chosen));
+        let mut averager = Averager { strategy, interval, update_buffers, steps: 0, is_swapped: false, places };
+        averager.copy_from(state);
+        Ok(averager)
+    }
+
+    /// Takes the model's values into the average; the first time it becomes a copy.
+    ///
+    /// Call it while the model holds its own weights.
+    pub fn update(&mut self, state: &ModelState) {
+        if self.steps == 0 {
+            self.copy_from(state);
+        } else if self.steps.is_multiple_of(self.interval) {
+            let when = (self.steps, self.interval);
+            no_grad(|| {
+                for place in &mut self.places {
+                    let new = place.gather(state.entries());
+                    self.strategy.update(&mut place.average, &new, when);
+                }
+            });
+        }
+        self.steps += 1;
+    }
+
+    /// Makes the average a copy of the model without counting, as before the step at which averaging begins.
+    pub fn copy_from(&mut self, state: &ModelState) {
+        no_grad(|| {
+            for place in &mut self.places {
+                let new = place.gather(state.entries());
+                place.average.copy_(&new);
+            }
+        });
+    }
+
+    /// Exchanges the model's values with the averages, in place; a second call changes back.
+    pub fn swap(&mut self, state: &ModelState) {
+        no_grad(|| {
+            for place in &self.places {
+                for (entry, mut average) in place.views() {
+                    let mut own = state.entries()[entry].tensor.detach();
+                    let kept = own.copy();
+                    own.copy_(&average);
+                    average.copy_(&kept);
+                }
+            }
+        });
+        self.is_swapped = !self.is_swapped;
+    }
+
+    /// Whether the model holds the averages now.
+    pub fn is_swapped(&self) -> bool {
+        self.is_swapped
+    }
+
+    /// Updates so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// What a checkpoint keeps beside the tensors: the number of updates and the configuration.
+    pub fn save(&self) -> Json {
+        let mut json = self.strategy.to_json();
+        json["interval"] = json!(self.interval);
+        json["update_buffers"] = json!(self.update_buffers);
+        json["steps"] = json!(self.steps);
+        json
+    }
+
+    /// Two copies of the model's tensors: with the averages where there are any, and as it is trained.
+    ///
+    /// A checkpoint keeps the first as the weights that people use and the second for a resume, whichever of them the
+    /// model holds now.
+    ///
+    /// Source: MMEngine 0.10.7 `hooks/ema_hook.py`: `state_dict` holds the averages, `ema_state_dict` the raw weights.
+    pub fn split(&self, state: &ModelState) -> (NamedTensors, NamedTensors) {
+        let (own, exchanged) = (self.named(state, false), self.named(state, true));
+        if self.is_swapped { (own, exchanged) } else { (exchanged, own) }
+    }
+
+    /// Takes over what [`save`](Averager::save) returned and the averages of a checkpoint; the model is left alone and is
+    /// taken to hold its own weights.
+    ///
+    /// Nothing changes unless everything fits.
+    ///
+    /// Errors: the number of updates missing; tensors missing or of another shape.
+    pub fn load(&mut self, saved: &Json, averaged: &[(String, Tensor)]) -> Result<(), AveragingError> {
+        let steps = saved.get("steps").and_then(Json::as_u64);
+        let steps = steps.ok_or_else(|| AveragingError::OtherModel("expected `steps`, a whole number".into()))?;
+        let places = self.places.iter().flat_map(Place::named);
+        let copies = places.map(|(name, average)| Ok((find(averaged, name, &average)?, average)));
+        let copies = copies.collect::<Result<Vec<_>, AveragingError>>()?;
+        no_grad(|| {
+            for (tensor, mut average) in copies {
+                average.copy_(tensor);
+            }
+        });
+        (self.steps, self.is_swapped) = (steps, false);
+        Ok(())
+    }
+
+    fn named(&self, state: &ModelState, with_places: bool) -> NamedTensors {
+        no_grad(|| {
+            let mut tensors: Vec<Option<Tensor>> = state.entries().iter().map(|_| None).collect();
+            if with_places {
+                for (index, average) in self.places.iter().flat_map(Place::views) {
+                    tensors[index] = Some(average.copy());
+                }
+            }
+            let entries = state.entries().iter().zip(tensors);
+            let named = entries.map(|(entry, average)| {
+                (entry.name.clone(), average.unwrap_or_else(|| entry.tensor.detach().copy()))
+            });
+            named.collect()
+        })
+    }
+}
+
+fn is_float(entry: &Entry) -> bool {
+    matches!(entry.tensor.kind(), Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16)
+}
+
+fn find<'a>(tensors: &'a [(String, Tensor)], name: &str, place: &Tensor) -> Result<&'a Tensor, AveragingError> {
+    let found = tensors.iter().find(|(key, _)| key == name).map(|(_, tensor)| tensor);
+    let tensor = found.ok_or_else(|| AveragingError::OtherModel(format!("missing {name}")))?;
+    if tensor.size() == place.size() {
+        return Ok(tensor);
+    }
+    let (expected, found) = (place.size(), tensor.size());
+    Err(AveragingError::OtherModel(format!("{name}: expected shape {expected:?}, found {found:?}")))
+}

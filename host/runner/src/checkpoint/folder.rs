@@ -1,0 +1,146 @@
+//! The work folder as far as checkpoints go: the last one, removal, and what dead writers left.
+//! Knows nothing of what is in a checkpoint.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use super::CheckpointError;
+use super::files::{HashedFile, sync_folder};
+use super::manifest::MANIFEST;
+use super::write::remove_any;
+
+const LAST: &str = "last_checkpoint";
+
+/// Why a hidden sibling of a checkpoint is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Not whole yet.
+    Writing,
+    /// Whole, and about to be replaced by another of the same name.
+    Replaced,
+    /// No longer wanted.
+    Removed,
+}
+
+impl Purpose {
+    const ALL: [Purpose; 3] = [Purpose::Writing, Purpose::Replaced, Purpose::Removed];
+
+    fn word(self) -> &'static str {
+        match self {
+            Purpose::Writing => "writing",
+            Purpose::Replaced => "replaced",
+            Purpose::Removed => "removed",
+        }
+    }
+}
+
+/// `.epoch_3.writing-4711`: hidden, and it tells whose it is.
+pub(super) fn hidden_path(folder: &Path, name: &str, purpose: Purpose) -> PathBuf {
+    folder.join(format!(".{name}.{}-{}", purpose.word(), process::id()))
+}
+
+/// The parts of a hidden name: the checkpoint's, why it is there, and the process.
+fn parse_hidden(name: &str) -> Option<(&str, Purpose, u32)> {
+    let (rest, process) = name.strip_prefix('.')?.rsplit_once('-')?;
+    let (checkpoint, word) = rest.rsplit_once('.')?;
+    let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.word() == word)?;
+    Some((checkpoint, purpose, process.parse().ok()?))
+}
+
+/// Removes what writers that were killed have left in `work_dir`, and returns its paths.
+///
+/// A whole checkpoint that was about to be replaced gets its name back. Call it at the start of a run: writers of this
+/// process count as dead.
+///
+/// Errors: a folder that cannot be read or changed; a missing one is empty.
+pub fn clean_leftovers(work_dir: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+    let entries = match std::fs::read_dir(work_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(CheckpointError::Read { path: work_dir.to_owned(), source: error }),
+    };
+    let mut removed = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(CheckpointError::read(work_dir))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let Some((checkpoint, purpose, owner)) = parse_hidden(&name) else { continue };
+        if is_alive(owner) {
+            continue;
+        }
+        let target = work_dir.join(checkpoint);
+        let is_only_copy = purpose == Purpose::Replaced && !target.exists();
+        if is_only_copy && path.join(MANIFEST).exists() {
+            std::fs::rename(&path, &target).map_err(CheckpointError::write(&target))?;
+        } else {
+            remove_any(&path)?;
+            removed.push(path);
+        }
+    }
+    removed.sort();
+    Ok(removed)
+}
+
+/// Whether another process of this number runs; where that cannot be told, none does.
+fn is_alive(owner: u32) -> bool {
+    owner != process::id() && Path::new("/proc").join(owner.to_string()).exists()
+}
+
+/// Writes the path of `checkpoint` to `last_checkpoint` in `work_dir`.
+///
+/// Errors: a full disk, a folder that cannot be written to; the file is as it was then.
+pub fn write_last(work_dir: &Path, checkpoint: &Path) -> Result<(), CheckpointError> {
+    let checkpoint = std::path::absolute(checkpoint).map_err(CheckpointError::write(checkpoint))?;
+    let (target, draft) = (work_dir.join(LAST), hidden_path(work_dir, LAST, Purpose::Writing));
+    let write = || {
+        let mut file = HashedFile::create(&draft)?;
+        file.write_all(checkpoint.to_string_lossy().as_bytes())?;
+        file.finish(LAST)?;
+        std::fs::rename(&draft, &target)?;
+        sync_folder(work_dir)
+    };
+    remove_any(&draft)?;
+    write().map_err(|error| {
+        // The first error is the one to tell; a leftover is removed at the next start.
+        let _ = remove_any(&draft);
+        CheckpointError::Write { path: target.clone(), source: error }
+    })
+}
+
+/// The checkpoint that `last_checkpoint` in `work_dir` names; `None` without that file.
+///
+/// If the whole work folder has moved, the checkpoint of that name beside the file is found.
+///
+/// Errors: the file cannot be read, or names a checkpoint that is nowhere.
+pub fn find_last(work_dir: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    let file = work_dir.join(LAST);
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(CheckpointError::Read { path: file, source: error }),
+    };
+    let target = PathBuf::from(text.trim());
+    let beside = target.file_name().map(|name| work_dir.join(name));
+    let candidates = [Some(target.clone()), beside];
+    match candidates.into_iter().flatten().find(|path| path.join(MANIFEST).exists()) {
+        Some(path) => Ok(Some(path)),
+        None => Err(CheckpointError::StaleLast { file, target }),
+    }
+}
+
+/// Removes a checkpoint; nothing half-removed bears its name, at no time. A missing one is no error.
+///
+/// Errors: what is there is no checkpoint, or cannot be removed.
+pub fn remove(path: &Path) -> Result<(), CheckpointError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let (Some(folder), Some(name), true) = (path.parent(), path.file_name(), path.join(MANIFEST).exists()) else {
+        let found = if path.is_dir() { "a folder without one" } else { "a file" };
+        return Err(CheckpointError::NotACheckpoint { path: path.to_owned(), found: found.to_owned() });
+    };
+    let hidden = hidden_path(folder, &name.to_string_lossy(), Purpose::Removed);
+    remove_any(&hidden)?;
+    std::fs::rename(path, &hidden).map_err(CheckpointError::write(path))?;
+    remove_any(&hidden)
+}
