@@ -1,7 +1,7 @@
 //! libtorch for this repository: which one is used, and how it gets onto the machine.
 //!
-//! Nothing here knows what Snaphook does with libtorch. [`prepare`] is the whole interface; the
-//! modules below it, from the outside in:
+//! Nothing here knows what Snaphook does with libtorch. [`prepare()`] is the whole interface;
+//! the modules below it, from the outside in:
 //!
 //! ```text
 //! prepare ─► choice      which libtorch: the user's, the linked one, or one to assemble
