@@ -5,7 +5,7 @@ mod context;
 mod instance;
 mod log_sink;
 
-pub use context::{extension, HostContext};
+pub use context::{extension, HostContext, HOST_TABLE};
 pub use instance::{HookInstance, HookSource, NativeHook};
 pub use log_sink::{set_log_sink, LogSink};
 

@@ -7,11 +7,17 @@ pub mod abi;
 mod arguments;
 mod dispatch;
 mod error;
+mod export;
+mod guard;
 mod hook;
 pub mod host;
 mod kwargs;
 mod kwargs_schema;
+mod log_bridge;
+pub mod manifest;
 mod panics;
+#[doc(hidden)]
+pub mod plugin;
 mod point;
 mod runner;
 pub mod services;
@@ -34,9 +40,9 @@ pub use snaphook_plugin_api_macros::{hook, Kwargs};
 /// What a hook's source begins with.
 pub mod prelude {
     pub use crate::{
-        hook, json, Batch, Checkpoint, EvalStep, Hook, HookError, HookErrorKind, HookPoint,
-        HookResult, HookState, Json, Kwargs, LogLevel, Metrics, Outputs, RunError, Runner,
-        SavedCheckpoint, ScheduleUnit, ServiceError, Stage, Tensor, TrainStep,
+        export_plugin, hook, json, Batch, Checkpoint, EvalStep, Hook, HookError, HookErrorKind,
+        HookPoint, HookResult, HookState, Json, Kwargs, LogLevel, Metrics, Outputs, RunError,
+        Runner, SavedCheckpoint, ScheduleUnit, ServiceError, Stage, Tensor, TrainStep,
     };
 }
 
@@ -44,6 +50,13 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::kwargs::Reader;
+    pub use crate::{manifest, plugin};
+    pub use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};
+
+    /// The entry points as abi_stable wants them.
+    pub fn root_module(module: fn() -> crate::abi::PluginModuleRef) -> RootModuleResult {
+        abi_stable::library::__call_root_module_loader(module)
+    }
 
     /// Reads the text of keyword arguments and builds a type from them.
     pub fn construct<T: crate::Kwargs>(name: &str, kwargs: &str) -> Result<T, crate::HookError> {

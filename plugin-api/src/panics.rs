@@ -41,12 +41,6 @@ fn error(payload: Box<dyn Any + Send>) -> HookError {
     error
 }
 
-/// What a hook that panicked answers from then on.
-pub(crate) fn disabled(type_name: &str, why: &str) -> HookError {
-    let message = format!("{type_name}: disabled after a panic ({why})");
-    HookError::with_kind(HookErrorKind::Panic, message).at(None)
-}
-
 /// Makes the panics of guarded calls silent and remembers their places. For the `.so` of a plugin, which has a
 /// panic hook of its own; a host keeps its panic hook.
 pub(crate) fn install_hook() {

@@ -1,7 +1,8 @@
 //! What a hook sees of the run. Knows nothing of libtorch, and not whether the host is in the same file.
 
 use crate::abi::{
-    status, LogTable, ProgressTable, ScalarsTable, ServicesTable, Sink, TensorsTable, Text,
+    self, status, HostTable, LogTable, ProgressTable, ScalarsTable, ServicesTable, Sink,
+    TensorsTable, Text,
 };
 use crate::host::{LogLevel, Progress, ServiceError, Statistic, TensorHandle};
 use serde_json::Value as Json;
@@ -22,13 +23,41 @@ pub enum Stage {
 }
 
 /// The extension tables of a host, each looked up once by its id.
-#[derive(Clone, Copy, Default)]
-pub struct HostTables {
+#[derive(Clone, Copy)]
+pub(crate) struct HostTables {
     pub(crate) progress: Option<&'static ProgressTable>,
     pub(crate) log: Option<&'static LogTable>,
     pub(crate) scalars: Option<&'static ScalarsTable>,
     pub(crate) tensors: Option<&'static TensorsTable>,
     pub(crate) services: Option<&'static ServicesTable>,
+}
+
+impl HostTables {
+    /// A host without any extension.
+    pub(crate) const NONE: HostTables =
+        HostTables { progress: None, log: None, scalars: None, tensors: None, services: None };
+
+    /// Looks the extensions of a host up.
+    ///
+    /// # Safety
+    /// Each pointer that `host` answers must be null or the table that its id promises, for the rest of
+    /// the process.
+    pub(crate) unsafe fn of(host: &HostTable) -> HostTables {
+        // SAFETY: the caller's promise.
+        unsafe {
+            HostTables {
+                progress: (host.extension)(Text::new(abi::PROGRESS))
+                    .cast::<ProgressTable>()
+                    .as_ref(),
+                log: (host.extension)(Text::new(abi::LOG)).cast::<LogTable>().as_ref(),
+                scalars: (host.extension)(Text::new(abi::SCALARS)).cast::<ScalarsTable>().as_ref(),
+                tensors: (host.extension)(Text::new(abi::TENSORS)).cast::<TensorsTable>().as_ref(),
+                services: (host.extension)(Text::new(abi::SERVICES))
+                    .cast::<ServicesTable>()
+                    .as_ref(),
+            }
+        }
+    }
 }
 
 /// The host of the running call. Neither `Send` nor `Sync`: a host answers on the thread that it called.
@@ -127,7 +156,7 @@ impl<'call> HostRef<'call> {
     }
 
     pub(crate) fn tensor_item(self, tensor: TensorHandle) -> Result<f64, ServiceError> {
-        let table = self.tables.tensors.ok_or_else(|| missing(crate::abi::TENSORS))?;
+        let table = self.tables.tensors.ok_or_else(|| missing(abi::TENSORS))?;
         let (mut out, mut why) = (0.0, String::new());
         // SAFETY: as in `output_names`.
         let code = unsafe { (table.item)(self.context, tensor.id, &mut out, Sink::to(&mut why)) };
@@ -135,7 +164,7 @@ impl<'call> HostRef<'call> {
     }
 
     pub(crate) fn tensor_all_finite(self, tensor: TensorHandle) -> Result<bool, ServiceError> {
-        let table = self.tables.tensors.ok_or_else(|| missing(crate::abi::TENSORS))?;
+        let table = self.tables.tensors.ok_or_else(|| missing(abi::TENSORS))?;
         let (mut out, mut why) = (0, String::new());
         // SAFETY: as in `output_names`.
         let code =
@@ -144,7 +173,7 @@ impl<'call> HostRef<'call> {
     }
 
     pub(crate) fn payload(self, point: u32) -> Result<Json, ServiceError> {
-        let table = self.tables.services.ok_or_else(|| missing(crate::abi::SERVICES))?;
+        let table = self.tables.services.ok_or_else(|| missing(abi::SERVICES))?;
         let mut text = String::new();
         // SAFETY: as in `output_names`.
         let code = unsafe { (table.payload)(self.context, point, Sink::to(&mut text)) };
@@ -157,7 +186,7 @@ impl<'call> HostRef<'call> {
         method: &str,
         arguments: &Json,
     ) -> Result<Json, ServiceError> {
-        let table = self.tables.services.ok_or_else(|| missing(crate::abi::SERVICES))?;
+        let table = self.tables.services.ok_or_else(|| missing(abi::SERVICES))?;
         let (arguments, mut text) = (arguments.to_string(), String::new());
         // SAFETY: as in `output_names`; the texts outlive the call.
         let code = unsafe {

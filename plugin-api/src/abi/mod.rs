@@ -8,9 +8,14 @@
 //!   the caller, so each side frees what it allocated;
 //! - no function of either side lets a panic out.
 
+mod errors;
+mod module;
 mod tables;
 mod text;
 
+pub(crate) use errors::put as put_error;
+pub use errors::read_error;
+pub use module::{CallContext, HookObject, HookVTable, HostTable, PluginModule, PluginModuleRef};
 pub use tables::{
     LogTable, ProgressTable, ScalarsTable, ServicesTable, TensorsTable, LOG, PROGRESS, SCALARS,
     SERVICES, TENSORS,

@@ -1,10 +1,11 @@
 //! Text across the border, in both directions. Knows nothing of what is said.
 
+use abi_stable::StableAbi;
 use std::ffi::c_void;
 
 /// UTF-8 text of the caller, valid during the call.
-#[derive(Clone, Copy)]
 #[repr(C)]
+#[derive(Clone, Copy, StableAbi)]
 pub struct Text {
     /// First byte; may be anything when `len` is 0.
     pub ptr: *const u8,
@@ -33,8 +34,8 @@ impl Text {
 
 /// Where the other side puts text for the caller: `write` may be called any number of times, each
 /// appends.
-#[derive(Clone, Copy)]
 #[repr(C)]
+#[derive(Clone, Copy, StableAbi)]
 pub struct Sink {
     /// Handed back to `write`.
     pub state: *mut c_void,

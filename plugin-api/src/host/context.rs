@@ -2,7 +2,8 @@
 
 use super::{LogLevel, Progress, ServiceError, Services, Statistic, TensorHandle};
 use crate::abi::{
-    status, LogTable, ProgressTable, ScalarsTable, ServicesTable, Sink, TensorsTable, Text,
+    status, HostTable, LogTable, ProgressTable, ScalarsTable, ServicesTable, Sink, TensorsTable,
+    Text, API_VERSION,
 };
 use crate::runner::{HostRef, HostTables};
 use crate::{HookPoint, Runner};
@@ -56,6 +57,15 @@ pub fn extension(id: &str) -> *const c_void {
         crate::abi::SERVICES => (&SERVICES_TABLE as *const ServicesTable).cast(),
         _ => std::ptr::null(),
     }
+}
+
+/// What a plugin of this host is started with.
+pub static HOST_TABLE: HostTable =
+    HostTable { api_major: API_VERSION.0, api_minor: API_VERSION.1, extension: table_of };
+
+unsafe extern "C" fn table_of(id: Text) -> *const c_void {
+    // SAFETY: the plugin's text is valid during this call.
+    extension(&unsafe { id.read() })
 }
 
 static PROGRESS_TABLE: ProgressTable = ProgressTable { read: progress_read };

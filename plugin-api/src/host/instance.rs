@@ -2,8 +2,8 @@
 
 use super::context::HostContext;
 use super::Services;
-use crate::dispatch::{dispatch, HookType};
-use crate::panics::guarded;
+use crate::dispatch::HookType;
+use crate::guard::GuardedHook;
 use crate::{HookError, HookPoint, HookResult, HookState};
 use serde_json::Value as Json;
 use std::path::PathBuf;
@@ -51,11 +51,9 @@ pub trait HookInstance {
 
 /// A hook that was compiled into the host.
 pub struct NativeHook {
-    hook: Box<dyn crate::Hook>,
-    type_name: &'static str,
+    hook: GuardedHook,
     points: &'static [HookPoint],
     priority: Option<i64>,
-    panicked: Option<String>,
 }
 
 impl NativeHook {
@@ -63,42 +61,22 @@ impl NativeHook {
     ///
     /// Errors: all arguments that are wrong, in one message.
     pub fn construct<H: HookType>(kwargs: &Json) -> Result<NativeHook, HookError> {
-        let kwargs = kwargs.to_string();
-        Ok(NativeHook::new(guarded(|| H::construct(&kwargs))?))
+        GuardedHook::construct::<H>(&kwargs.to_string()).map(NativeHook::guarded::<H>)
     }
 
     /// Wraps a hook that the host built itself.
     pub fn new<H: HookType>(hook: H) -> NativeHook {
-        NativeHook {
-            hook: Box::new(hook),
-            type_name: H::NAME,
-            points: H::POINTS,
-            priority: H::PRIORITY,
-            panicked: None,
-        }
+        NativeHook::guarded::<H>(GuardedHook::new(hook))
     }
 
-    fn guard<T>(
-        &mut self,
-        work: impl FnOnce(&mut dyn crate::Hook) -> Result<T, HookError>,
-    ) -> Result<T, HookError> {
-        if let Some(why) = &self.panicked {
-            return Err(crate::panics::disabled(self.type_name, why));
-        }
-        let hook = self.hook.as_mut();
-        let result = guarded(|| work(hook));
-        if let Err(error) = &result {
-            if error.kind == crate::HookErrorKind::Panic {
-                self.panicked = Some(error.message.clone());
-            }
-        }
-        result
+    fn guarded<H: HookType>(hook: GuardedHook) -> NativeHook {
+        NativeHook { hook, points: H::POINTS, priority: H::PRIORITY }
     }
 }
 
 impl HookInstance for NativeHook {
     fn type_name(&self) -> &str {
-        self.type_name
+        self.hook.type_name()
     }
 
     fn source(&self) -> &HookSource {
@@ -119,17 +97,75 @@ impl HookInstance for NativeHook {
         batch_idx: Option<u64>,
         host: &mut dyn Services,
     ) -> HookResult {
-        let target = self.type_name;
         let mut context = HostContext::new(host);
-        let mut runner = context.native_runner(target);
-        self.guard(|hook| dispatch(hook, point, batch_idx, &mut runner))
+        let mut runner = context.native_runner(self.hook.type_name());
+        self.hook.call(point, batch_idx, &mut runner)
     }
 
     fn save_state(&mut self) -> Result<Option<HookState>, HookError> {
-        self.guard(|hook| Ok(hook.save_state()))
+        self.hook.save_state()
     }
 
     fn load_state(&mut self, state: HookState) -> HookResult {
-        self.guard(|hook| hook.load_state(state))
+        self.hook.load_state(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HookInstance, NativeHook};
+    use crate::prelude::*;
+    use crate::testing::FakeRunner;
+
+    /// Panics at its third batch.
+    #[derive(Kwargs)]
+    struct Fragile {
+        /// How many batches it takes.
+        #[kwarg(default = 2, min = 1)]
+        batches: u64,
+        seen: u64,
+    }
+
+    #[hook(priority = "LOW")]
+    impl Hook for Fragile {
+        fn before_train_iter(&mut self, _: &mut Runner, batch: &Batch) -> HookResult {
+            assert!(batch.batch_idx < self.batches, "too many batches");
+            self.seen += 1;
+            Ok(())
+        }
+
+        fn save_state(&self) -> Option<HookState> {
+            Some(HookState { version: 1, data: json!({ "seen": self.seen }) })
+        }
+    }
+
+    #[test]
+    fn panicking_hook_is_disabled_and_says_so() {
+        let mut run = FakeRunner::new();
+        let mut hook = NativeHook::construct::<Fragile>(&json!({ "batches": 1 })).unwrap();
+        assert_eq!(
+            (hook.points(), hook.default_priority()),
+            (&[HookPoint::BeforeTrainIter][..], Some(70))
+        );
+        assert!(hook.call(HookPoint::BeforeTrainIter, Some(0), &mut run).is_ok());
+        assert_eq!(hook.save_state().unwrap().unwrap().data, json!({ "seen": 1 }));
+        let error = hook.call(HookPoint::BeforeTrainIter, Some(1), &mut run).unwrap_err();
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (HookErrorKind::Panic, "too many batches")
+        );
+        let error = hook.call(HookPoint::BeforeTrainIter, Some(0), &mut run).unwrap_err();
+        assert_eq!(error.message, "Fragile: disabled after a panic (too many batches)");
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused_together() {
+        let error =
+            NativeHook::construct::<Fragile>(&json!({ "batches": 0, "seen": 1 })).err().unwrap();
+        assert_eq!(
+            error.message,
+            "Fragile.batches: expected an integer of at least 1, found 0\n\
+             Fragile.seen: expected only batches, found an unknown argument"
+        );
     }
 }
