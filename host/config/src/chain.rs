@@ -265,3 +265,99 @@ fn normal(path: &Path) -> PathBuf {
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Folder;
+    use serde_json::json;
+
+    #[test]
+    fn formats_mix_in_one_chain() {
+        let folder = Folder::new(&[
+            ("sub/a.py", "_base_ = ['../b.yaml', './c.toml']\nz = _base_.y + _base_.x"),
+            ("b.yaml", "_base_: d.json\nx: 2"),
+            ("sub/c.toml", "y = 3"),
+            ("d.json", "{\"x\": 1, \"w\": 0}"),
+        ]);
+        let config = folder.load("sub/a.py").unwrap();
+        assert_eq!(*config.value(), json!({"x": 2, "w": 0, "y": 3, "z": 5}));
+        assert_eq!(config.files().len(), 4);
+        assert_eq!(config.stem(), "a");
+    }
+
+    #[test]
+    fn one_key_in_two_siblings_is_an_error_that_names_both() {
+        let folder = Folder::new(&[
+            ("a.py", "_base_ = ['b.py', 'c.py']"),
+            ("b.py", "x = 1\ny = 2"),
+            ("c.py", "\ny = 2"),
+        ]);
+        let message = folder.error("a.py");
+        let words =
+            "c.py, line 2: key `y` is defined by two bases of one file, here and at b.py, line 2";
+        assert!(message.starts_with(words), "{message}");
+    }
+
+    #[test]
+    fn cycles_end() {
+        let folder = Folder::new(&[("a.py", "_base_ = 'b.py'"), ("b.py", "_base_ = 'a.py'")]);
+        let message = folder.error("a.py");
+        assert!(
+            message.contains("bases form a cycle") && message.contains("b.py -> "),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn endless_chains_end() {
+        let texts: Vec<(String, String)> =
+            (0..40).map(|i| (format!("b{i}.py"), format!("_base_ = 'b{}.py'", i + 1))).collect();
+        let files: Vec<(&str, &str)> = texts.iter().map(|(a, b)| (&**a, &**b)).collect();
+        assert!(Folder::new(&files).error("b0.py").contains("depth of bases: expected at most 32"));
+    }
+
+    #[test]
+    fn a_missing_base_shows_what_is_there() {
+        let folder = Folder::new(&[("a.py", "x = 1\n_base_ = ['yolo_s.py']"), ("yolox_s.py", "")]);
+        let message = folder.error("a.py");
+        let words = "a.py, line 2: base yolo_s.py: expected a config file, found nothing (did you mean `yolox_s.py`?)";
+        assert_eq!(message, words);
+    }
+
+    #[test]
+    fn files_that_are_no_configs_are_refused() {
+        let folder = Folder::new(&[("a.txt", ""), ("b.py/x", ""), ("c.py", "")]);
+        std::fs::write(folder.path().join("c.py"), [0xff, 0xfe]).unwrap();
+        std::fs::write(folder.path().join("big.py"), vec![b' '; 3 << 20]).unwrap();
+        for (name, words) in [
+            ("a.txt", "expected a .py, .json, .yaml, .yml or .toml file, found .txt"),
+            ("b.py", "expected a regular file"),
+            ("c.py", "expected text in UTF-8"),
+            ("none.py", "none.py: expected a config file, found none that can be read"),
+            ("big.py", "size of a file in bytes: expected at most"),
+        ] {
+            let message = folder.error(name);
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn predefined_names_are_each_files_own() {
+        let folder = Folder::new(&[
+            ("sub/a.py", "_base_ = '../b.py'\nx = '{{ fileBasenameNoExtension }}'"),
+            ("b.py", "y = '{{fileBasename}}'\nz = '{{ fileDirname }}'"),
+        ]);
+        let found = folder.load("sub/a.py").unwrap().value().clone();
+        let dirname = folder.path().display().to_string();
+        assert_eq!(found, json!({"y": "b.py", "z": dirname, "x": "a"}));
+    }
+
+    #[test]
+    fn deprecated_files_warn() {
+        let text = "_deprecation_ = dict(expected='b.py', reference='notes')\nx = 1";
+        let folder = Folder::new(&[("a.py", text)]);
+        let config = folder.load("a.py").unwrap();
+        assert_eq!(*config.value(), json!({"x": 1}));
+        assert!(config.warnings()[0].ends_with("a.py is deprecated, use b.py, see notes"));
+    }
+}

@@ -130,3 +130,104 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Folder;
+    use serde_json::json;
+
+    fn folder() -> Folder {
+        let base = "model = dict(\n    type='X',\n    depth=50)\npipe = [\n    dict(type='A'),\n    dict(type='B')]\nn = 1\nt = (1, 2)";
+        let child = "_base_ = 'base.py'\nmodel = dict(\n    depth=18)\nq = dict(p=_base_.pipe)";
+        Folder::new(&[("base.py", base), ("a.py", child)])
+    }
+
+    #[test]
+    fn every_value_knows_the_file_and_line_that_wrote_it_last() {
+        let config = folder().load_with("a.py", &["n=2", "pipe.1.type=C"]).unwrap();
+        let place = |path: &str| {
+            let location = config.location(path).unwrap();
+            (location.file.file_name().unwrap().to_str().unwrap().to_owned(), location.line)
+        };
+        let of = |file: &str, line: u32| (file.to_owned(), line);
+        assert_eq!(place("model.type"), of("base.py", 2));
+        assert_eq!(place("model.depth"), of("a.py", 3));
+        assert_eq!(place("model"), of("a.py", 2));
+        assert_eq!(place("pipe.0"), of("base.py", 5));
+        assert_eq!(place("n"), of("--cfg-options", 1));
+        assert_eq!(place("pipe.1.type"), of("--cfg-options", 2));
+        assert_eq!(place("q.p"), of("a.py", 4));
+        assert_eq!(place("q.p.1.type"), of("base.py", 6));
+        assert_eq!(config.location("model.none"), None);
+    }
+
+    #[test]
+    fn values_are_found_by_path() {
+        let config = folder().load("a.py").unwrap();
+        assert_eq!(config.get("pipe.1.type"), Some(&json!("B")));
+        assert_eq!(config.get("t.0"), Some(&json!(1)));
+        assert_eq!(config.get("t.x"), None);
+        assert_eq!(config.get("n.x"), None);
+    }
+
+    #[test]
+    fn overrides_reach_dicts_lists_and_new_keys() {
+        let options =
+            ["model.depth=101", "pipe.0.size=(1,2)", "work_dir='a b'", "pipe.1=None", "t.0=5"];
+        let error = folder().load_with("a.py", &options).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "--cfg-options t.0=5: `0` below t: expected a dict or list, found a tuple"
+        );
+        let config = folder().load_with("a.py", &options[..4]).unwrap();
+        assert_eq!(config.get("model.depth"), Some(&json!(101)));
+        assert_eq!(config.get("pipe"), Some(&json!([{"type": "A", "size": [1, 2]}, null])));
+        assert_eq!(config.get("work_dir"), Some(&json!("a b")));
+        assert!(config.warnings().is_empty());
+    }
+
+    #[test]
+    fn later_overrides_win_and_delete_makes_room() {
+        let options = ["n=2", "n=3", "model.type=Z", "model._delete_=True"];
+        let config = folder().load_with("a.py", &options).unwrap();
+        assert_eq!(config.get("n"), Some(&json!(3)));
+        assert_eq!(config.get("model"), Some(&json!({"type": "Z"})));
+    }
+
+    #[test]
+    fn overrides_of_unknown_keys_warn() {
+        let config = folder().load_with("a.py", &["model.dept=18", "optim.lr=0.1"]).unwrap();
+        assert_eq!(config.get("optim.lr"), Some(&json!(0.1)));
+        assert_eq!(
+            config.warnings(),
+            [
+                "--cfg-options model.dept=18: model has no key `dept`; it was added (did you mean `depth`?)",
+                "--cfg-options optim.lr=0.1: the config has no key `optim`; it was added",
+            ]
+        );
+    }
+
+    #[test]
+    fn overrides_that_do_not_fit_are_errors() {
+        for (option, words) in [
+            ("model", "expected `key.path=VALUE`, found no `=`"),
+            ("a..b=1", "found an empty key"),
+            ("pipe.2.type=A", "pipe: expected an index from 0 to 1, found `2`"),
+            ("pipe.-1.type=A", "found `-1`"),
+            ("n.x=1", "`x` below n: expected a dict or list, found an int"),
+            ("n=[1,2", "do not balance in `[1,2`"),
+            ("pipe+=1", "`+=` options are not part of the config language"),
+            ("filename=x", "key `filename` is reserved"),
+        ] {
+            let message = folder().load_with("a.py", &[option]).unwrap_err().to_string();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_config_crosses_threads() {
+        fn crosses<T: Send + Sync + 'static>() {}
+        crosses::<super::Config>();
+        crosses::<super::ConfigError>();
+    }
+}

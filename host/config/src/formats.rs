@@ -44,8 +44,7 @@ pub(crate) fn read(format: Format, text: &str, file: u32, limits: &mut Limits) -
             let lines = Lines::new(text);
             let raw: TomlNode = toml::from_str(text).map_err(|error| {
                 let line = error.span().map_or(1, |span| lines.line(span.start));
-                let message = error.message().to_owned();
-                (line, Problem::Syntax { format: "TOML", message })
+                (line, toml_problem(error.message()))
             })?;
             Convert { file, limits, lines: &lines }.spanned(raw, 0)?
         }
@@ -64,6 +63,15 @@ fn syntax(format: &'static str, error: &dyn fmt::Display) -> Problem {
     let message = error.to_string();
     let first = message.lines().next().unwrap_or_default().to_owned();
     Problem::Syntax { format, message: first }
+}
+
+/// A date reaches us as a dict with a key of the reader's own, which has no position.
+fn toml_problem(message: &str) -> Problem {
+    if message.contains("$__toml_private_datetime") {
+        let what = "dates".to_owned();
+        return Problem::NotInLanguage { what, hint: "put it in quotes, as a string" };
+    }
+    Problem::Syntax { format: "TOML", message: message.to_owned() }
 }
 
 /// A value as a format's reader gives it; `N` adds what the format tells of positions.
@@ -209,9 +217,6 @@ struct Convert<'a> {
     lines: &'a Lines,
 }
 
-/// A key that TOML's reader uses to hand over a date.
-const TOML_DATE: &str = "$__toml_private_datetime";
-
 impl Convert<'_> {
     fn pay(&mut self, line: u32, depth: usize) -> Read<At> {
         check_depth(depth).and_then(|()| self.limits.elements(1)).map_err(|p| (line, p))?;
@@ -259,9 +264,6 @@ impl Convert<'_> {
                 for (key, value) in pairs {
                     let (line, key) = key.open(self.lines);
                     let mut value = self.spanned(value, depth + 1)?;
-                    if matches!(&key, Raw::Str(name) if name == TOML_DATE) {
-                        return Ok(Node::new(at, value.data));
-                    }
                     value.at.line = line;
                     insert(&mut entries, key, value)?;
                 }
@@ -368,5 +370,109 @@ fn pay_for(data: &Data, limits: &mut Limits) -> Result<(), Problem> {
         }
         Data::Dict(entries) => entries.values().try_for_each(|node| pay_for(&node.data, limits)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Folder;
+    use serde_json::json;
+
+    const JSON: &str =
+        "{\"_base_\": \"base.py\",\n \"a\": {\"x\": [1, 2.0,\n  {{_base_.p}}]},\n \"b\": null}";
+    const YAML: &str =
+        "_base_: [base.py]\na:\n  x:\n    - 1\n    - 2.0\n    - {{_base_.p}}\nb: null\n";
+    const TOML: &str = "_base_ = 'base.py'\nb = '{{_base_.p}}/q'\n[a]\nx = [\n 1,\n 2.0]\n";
+
+    fn folder() -> Folder {
+        let base = ("base.py", "p = 'root'\na = dict(y=1)");
+        Folder::new(&[base, ("a.json", JSON), ("a.yaml", YAML), ("a.toml", TOML)])
+    }
+
+    #[test]
+    fn json_and_yaml_say_what_python_says() {
+        for name in ["a.json", "a.yaml"] {
+            let config = folder().load(name).unwrap();
+            let text = config.value().to_string();
+            assert_eq!(text, r#"{"p":"root","a":{"y":1,"x":[1,2.0,"root"]},"b":null}"#, "{name}");
+        }
+    }
+
+    #[test]
+    fn toml_says_what_python_says() {
+        let config = folder().load("a.toml").unwrap();
+        let expected = json!({"p": "root", "a": {"y": 1, "x": [1, 2.0]}, "b": "root/q"});
+        assert_eq!(*config.value(), expected);
+    }
+
+    #[test]
+    fn every_format_knows_its_lines() {
+        for (name, path, line) in [
+            ("a.json", "a", 2),
+            ("a.json", "a.x.2", 3),
+            ("a.json", "b", 4),
+            ("a.json", "a.x.0", 2),
+            ("a.yaml", "a", 2),
+            ("a.yaml", "a.x", 3),
+            ("a.yaml", "a.x.1", 5),
+            ("a.yaml", "b", 7),
+            ("a.toml", "a", 3),
+            ("a.toml", "b", 2),
+            ("a.toml", "a.x.1", 6),
+            ("a.toml", "a.x", 4),
+        ] {
+            let folder = folder();
+            let location = folder.load(name).unwrap().location(path).unwrap();
+            assert_eq!(
+                (location.line, location.file),
+                (line, folder.path().join(name)),
+                "{name} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn broken_files_name_the_line() {
+        let folder = Folder::new(&[
+            ("a.json", "{\"a\": 1,\n \"b\": }"),
+            ("b.yaml", "a: 1\nb: [1\n"),
+            ("c.toml", "a = 1\nb = \n"),
+            ("d.json", "[1]"),
+            ("e.json", "{\"a\": 1,\n\"a\": 2}"),
+            ("f.yaml", "a: 1\na: 2"),
+            ("g.json", "{\"a-b\": 1}"),
+            ("h.toml", "a = 2020-01-02"),
+        ]);
+        for (name, words) in [
+            ("a.json", "a.json, line 2: expected JSON syntax"),
+            ("b.yaml", "expected YAML syntax"),
+            ("c.toml", "c.toml, line 2: expected TOML syntax"),
+            ("d.json", "expected a dict at the top, found a list"),
+            ("e.json", "line 2: key `a` is given twice"),
+            ("f.yaml", "line 2"),
+            ("h.toml", "line 1: dates are not part of the config language"),
+            ("g.json", "top-level key `a-b`: expected a name"),
+        ] {
+            let message = folder.error(name);
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn yaml_alias_bombs_are_errors() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for i in 1..12 {
+            let aliases = vec![format!("*a{}", i - 1); 9].join(", ");
+            text += &format!("a{i}: &a{i} [{aliases}]\n");
+        }
+        let deep = format!("a: {}", "[".repeat(100_000));
+        let folder = Folder::new(&[
+            ("a.yaml", &text),
+            ("b.yaml", &deep),
+            ("c.json", &format!("{{\"a\":{}", &deep[3..])),
+        ]);
+        for name in ["a.yaml", "b.yaml", "c.json"] {
+            assert!(folder.load(name).is_err(), "{name}");
+        }
     }
 }

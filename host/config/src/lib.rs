@@ -62,6 +62,8 @@ mod packages;
 mod placeholders;
 mod python;
 mod scope;
+#[cfg(test)]
+mod testing;
 mod tree;
 
 pub use config::{Config, LoadOptions, load};

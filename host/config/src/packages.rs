@@ -138,3 +138,65 @@ fn subfolders(folder: &Path, start: &str) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Folder;
+    use serde_json::json;
+
+    const BASE: &str = "model = dict(type='X', head=dict(type='Y'))\npipe = [dict(type='A'), dict(z=dict(type='B', _scope_='c'))]";
+
+    #[test]
+    fn a_base_of_a_package_is_found_and_gets_its_scope() {
+        let folder = Folder::new(&[
+            ("kit/.mim/configs/yolo/x.py", BASE),
+            ("a.py", "_base_ = 'kit::yolo/x.py'\nmodel = dict(n=1)"),
+        ]);
+        let expected = json!({
+            "model": {"type": "X", "head": {"type": "Y"}, "_scope_": "kit", "n": 1},
+            "pipe": [{"type": "A", "_scope_": "kit"}, {"z": {"type": "B", "_scope_": "c"}}],
+        });
+        assert_eq!(*folder.load("a.py").unwrap().value(), expected);
+    }
+
+    #[test]
+    fn a_checkout_of_the_repository_serves_too() {
+        let folder = Folder::new(&[
+            ("kit/__init__.py", ""),
+            ("configs/x.py", "k = 1"),
+            ("a.py", "_base_ = 'kit::x'"),
+        ]);
+        assert_eq!(*folder.load("a.py").unwrap().value(), json!({"k": 1}));
+    }
+
+    #[test]
+    fn a_package_that_is_nowhere_says_how_to_get_it() {
+        let folder = Folder::new(&[("a.py", "\n_base_ = ['no_such_kit::x.py']")]);
+        let message = folder.load("a.py").unwrap_err().to_string();
+        assert!(
+            message.contains(
+                "a.py, line 2: base no_such_kit::x.py: package no_such_kit is in none of"
+            )
+        );
+        assert!(message.contains(&folder.path().display().to_string()), "{message}");
+        assert!(message.contains("pip download --no-deps no_such_kit"), "{message}");
+        assert!(message.contains("SNAPHOOK_CONFIG_PATH"), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_the_package_lacks_shows_a_similar_one() {
+        let folder =
+            Folder::new(&[("kit/.mim/configs/tiny.py", ""), ("a.py", "_base_ = 'kit::tiyn.py'")]);
+        assert!(folder.error("a.py").ends_with("(did you mean `tiny.py`?)"));
+    }
+
+    #[test]
+    fn a_package_base_stays_below_its_folder() {
+        let folder = Folder::new(&[
+            ("x.py", ""),
+            ("kit/.mim/configs/y.py", ""),
+            ("a.py", "_base_ = 'kit::../../../x.py'"),
+        ]);
+        assert!(folder.error("a.py").contains("expected `package::folder/file.py`"));
+    }
+}

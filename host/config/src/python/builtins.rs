@@ -48,8 +48,6 @@ pub(super) fn call(
         return Err(Problem::Value(format!("{name}(): expected no keywords, found `{keyword}`")));
     }
     let line = arguments.line;
-    let at = evaluator.at(line);
-    let slot = |value| Slot { at, value };
     match (name, &arguments.positional[..]) {
         ("range", _) => range(evaluator, &arguments),
         ("zip", _) => zip(evaluator, &arguments),
@@ -80,29 +78,37 @@ pub(super) fn call(
         }
         (_, [argument]) => {
             let argument = argument.value.clone();
-            match name {
-                "len" => len(evaluator, &argument),
-                "list" | "tuple" | "reversed" | "sorted" => {
-                    let items = evaluator.iterate(&argument, line)?;
-                    sequence(evaluator, name, items)
-                }
-                "any" | "all" => {
-                    let items = evaluator.iterate(&argument, line)?;
-                    let mut truths = items.iter().map(|item| evaluator.heap.is_truthy(&item.value));
-                    let found = if name == "any" { truths.any(|t| t) } else { truths.all(|t| t) };
-                    Ok(Value::Bool(found))
-                }
-                "bool" => Ok(Value::Bool(evaluator.heap.is_truthy(&argument))),
-                "str" => {
-                    let text = text::to_str(&evaluator.heap, &argument, evaluator.limits)?;
-                    Ok(slot(Value::Str(text.into())).value)
-                }
-                "int" => to_int(&argument),
-                "float" => to_float(&argument),
-                "abs" => abs(&argument),
-                _ => Err(wrong_arguments(name)),
-            }
+            call_with_one(evaluator, name, &argument, line)
         }
+        _ => Err(wrong_arguments(name)),
+    }
+}
+
+fn call_with_one(
+    evaluator: &mut Evaluator,
+    name: &str,
+    argument: &Value,
+    line: u32,
+) -> Result<Value, Problem> {
+    match name {
+        "len" => len(evaluator, argument),
+        "list" | "tuple" | "reversed" | "sorted" => {
+            let items = evaluator.iterate(argument, line)?;
+            sequence(evaluator, name, items)
+        }
+        "any" | "all" => {
+            let items = evaluator.iterate(argument, line)?;
+            let mut truths = items.iter().map(|item| evaluator.heap.is_truthy(&item.value));
+            Ok(Value::Bool(if name == "any" { truths.any(|t| t) } else { truths.all(|t| t) }))
+        }
+        "bool" => Ok(Value::Bool(evaluator.heap.is_truthy(argument))),
+        "str" => {
+            let text = text::to_str(&evaluator.heap, argument, evaluator.limits)?;
+            Ok(Value::Str(text.into()))
+        }
+        "int" => to_int(argument),
+        "float" => to_float(argument),
+        "abs" => abs(argument),
         _ => Err(wrong_arguments(name)),
     }
 }

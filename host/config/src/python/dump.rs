@@ -148,3 +148,42 @@ fn string(text: &str) -> String {
     // In brackets, because a bare pair of literals would be one value only by luck of its place.
     format!("({})", parts.join(" "))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Folder;
+
+    const TEXT: &str = "b = dict(z=1, a=[1, (2,), ()], f=1e-05, lambda_=None)\na = {'x-y': {3: True}, 'class': 'it\\'s'}\n\
+        c = [dict(type='CosineAnnealingLR', eta_min=0.0005, begin=5, T_max=285, convert_to_iter_based=True)]\n\
+        d = [float('inf'), -float('inf'), 1e22, 2.0]\ne = '{' + '{ fileDirname }}' + '{' + '{$A:b}}'\n";
+
+    const DUMPED: &str = r#"b = dict(z=1, a=[1, (2,), ()], f=1e-05, lambda_=None)
+a = {'x-y': {3: True}, 'class': "it's"}
+c = [
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=0.0005,
+        begin=5,
+        T_max=285,
+        convert_to_iter_based=True,
+    ),
+]
+d = [float('inf'), float('-inf'), 1e+22, 2.0]
+e = ('{' '{ fileDirname }}{' '{$A:b}}')
+"#;
+
+    #[test]
+    fn the_dump_reads_well_and_loads_to_the_same_values() {
+        let config = Folder::new(&[("a.py", TEXT)]).load("a.py").unwrap();
+        assert_eq!(config.to_python(), DUMPED);
+        let again = Folder::new(&[("a.py", DUMPED)]).load("a.py").unwrap();
+        assert_eq!(again.to_python(), DUMPED);
+        assert_eq!(again.to_json_pretty(), config.to_json_pretty());
+    }
+
+    #[test]
+    fn a_key_named_dict_does_not_break_the_dump() {
+        let config = Folder::new(&[("a.json", "{\"dict\": {\"x\": 1}}")]).load("a.json").unwrap();
+        assert_eq!(config.to_python(), "dict = {'x': 1}\n");
+    }
+}

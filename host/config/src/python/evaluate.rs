@@ -142,3 +142,199 @@ impl<'a> Evaluator<'a> {
         Ok(Evaluated { own, base })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{error, error_over, over, values};
+    use serde_json::json;
+
+    #[test]
+    fn literals_keep_int_and_float_apart() {
+        let text = "a = 1\nb = 1.0\nc = -3\nd = 1e-3\ne = 0x10\nf = 1_000\ng = None\nh = True\n\
+                    i = 'a' \"b\"\nj = r'\\d'\nk = (1, [2, {}], {'x': 1, 2: 3})\nl = float('inf')";
+        let expected = r#"{"a":1,"b":1.0,"c":-3,"d":0.001,"e":16,"f":1000,"g":null,"h":true,"i":"ab","j":"\\d","k":[1,[2,{}],{"x":1,"2":3}],"l":"inf"}"#;
+        assert_eq!(values(text).to_string(), expected);
+    }
+
+    #[test]
+    fn arithmetic_follows_python() {
+        let text = "a = 7 / 2\nb = 7 // 2\nc = -640 // 2\nd = 2 ** 3\ne = 2 ** -1\nf = 7 % -3\n\
+                    g = 'ab' + 'c'\nh = [1] * 3\ni = [1] + [2]\nj = 1.5 * 2\nk = -(1 - 3)\n\
+                    l = 'x' * 2\nm = True + 1\nn = 4 / 2\no = (1,) + (2,)\np = 0.01 / 8 * 3";
+        let expected = r#"{"a":3.5,"b":3,"c":-320,"d":8,"e":0.5,"f":-2,"g":"abc","h":[1,1,1],"i":[1,2],"j":3.0,"k":2,"l":"xx","m":2,"n":2.0,"o":[1,2],"p":0.00375}"#;
+        assert_eq!(values(text).to_string(), expected);
+    }
+
+    #[test]
+    fn items_and_slices_count_from_both_ends() {
+        let text = "a = [0, 1, 2, 3, 4]\nb = a[-1]\nc = a[1:3]\nd = a[-3:-1]\ne = a[::-1]\nf = 'abc'[1]\n\
+                    g = a[::2]\nh = a[10:]\ni = (1, 2)[:1]\nj = {'k': 5}['k']\nk = 'abc'[-2:]";
+        let found = values(text);
+        let expected = json!({"a": [0, 1, 2, 3, 4], "b": 4, "c": [1, 2], "d": [2, 3], "e": [4, 3, 2, 1, 0],
+            "f": "b", "g": [0, 2, 4], "h": [], "i": [1], "j": 5, "k": "bc"});
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn comprehensions_nest_and_do_not_leak() {
+        let text = "d = [2, 1]\na = [x * 2 for x in range(4) if x % 2]\n\
+                    b = {f's{i}.b{j}': i + j for i, n in enumerate(d) for j in range(n)}\n\
+                    c = [(s, f) for s in d for f in (0, 1)]\ne = sum(x for x in d)\nf = list(zip(d, 'ab'))";
+        let expected = json!({"d": [2, 1], "a": [2, 6], "b": {"s0.b0": 0, "s0.b1": 1, "s1.b0": 1},
+            "c": [[2, 0], [2, 1], [1, 0], [1, 1]], "e": 3, "f": [[2, "a"], [1, "b"]]});
+        assert_eq!(values(text), expected);
+        assert!(error("a = [x for x in [1]]\nb = x").contains("line 2: name `x` is not defined"));
+    }
+
+    #[test]
+    fn truth_and_choice_work_on_values() {
+        let text = "a = 1 if [] else 2\nb = None or 'x'\nc = 1 < 2 <= 2\nd = not 1\ne = 'a' in 'abc'\n\
+                    f = 2 not in [1]\ng = [1, 2.0] == [1.0, 2]\nh = None is None\ni = max(3, 4) - min([1, 2])\n\
+                    j = f'{0.5:.2f}|{3!r}|{\"a\"!r}|{[1, \"b\"]}|{7:03d}'";
+        let expected = json!({"a": 2, "b": "x", "c": true, "d": false, "e": true, "f": true, "g": true, "h": true,
+            "i": 3, "j": "0.50|3|'a'|[1, 'b']|007"});
+        assert_eq!(values(text), expected);
+    }
+
+    #[test]
+    fn names_share_what_they_name() {
+        let text =
+            "a = [1]\nb = a\nb.append(2)\nb += [3]\nc = dict(x=a)\na[0] = 9\nd = a.copy()\nd.pop()";
+        let expected = json!({"a": [9, 2, 3], "b": [9, 2, 3], "c": {"x": [9, 2, 3]}, "d": [9, 2]});
+        assert_eq!(values(text), expected);
+    }
+
+    #[test]
+    fn the_base_is_live() {
+        let base = "m = dict(h=dict(n=1, k=2), s=[dict(x=1)])\np = [1, 2, 3]\nq = 1";
+        let child = "q2 = _base_.m.h\nq2.update(dict(n=5))\n_base_.m.s[0].x = 7\ndel _base_.q\n\
+                     t = _base_.p[:2] + [9]\n_base_.m.pop('missing')\nu = _base_['m']['h']['k']\n_base_.m.new = dict(z=1)\n\
+                     _base_.m.new.z = 2";
+        let expected = json!({"m": {"h": {"n": 5, "k": 2}, "s": [{"x": 7}], "new": {"z": 2}}, "p": [1, 2, 3],
+            "q2": {"n": 5, "k": 2}, "t": [1, 2, 9], "u": 2});
+        assert_eq!(over(base, child), expected);
+    }
+
+    #[test]
+    fn update_is_deep_for_the_base_and_shallow_for_own_dicts() {
+        let child =
+            "a = dict(x=dict(p=1))\na.update(x=dict(q=2))\nb = _base_.b\nb.update(x=dict(q=2))";
+        let expected = json!({"b": {"x": {"p": 1, "q": 2}}, "a": {"x": {"q": 2}}});
+        assert_eq!(over("b = dict(x=dict(p=1))", child), expected);
+    }
+
+    #[test]
+    fn placeholders_of_the_base_stand_for_values() {
+        let child = "a = {{_base_.l}}\nb = dict(x={{ _base_.d.y }} * 2)\nc = '{{_base_.d.y}}/z'\nd2 = '{{_base_.d}}'\na.append(9)";
+        let found = over("l = [1]\nd = dict(y=3)", child);
+        assert_eq!(found["l"], json!([1]));
+        assert_eq!(found["a"], json!([1, 9]));
+        assert_eq!(found["b"], json!({"x": 6}));
+        assert_eq!(found["c"], json!("3/z"));
+        assert_eq!(found["d2"], json!({"y": 3}));
+    }
+
+    #[test]
+    fn private_names_stay_and_dunder_names_go() {
+        assert_eq!(
+            values("_a = 1\n__b = 2\nc: int = _a\nx, y = 1, (2)"),
+            json!({"_a": 1, "c": 1, "x": 1, "y": 2})
+        );
+    }
+
+    #[test]
+    fn what_is_not_in_the_language_is_refused_by_name_and_line() {
+        for (text, words) in [
+            (
+                "a = 1\n\ndef f():\n    pass",
+                "line 3: function definitions are not part of the config language",
+            ),
+            ("import os", "line 1: imports are not part"),
+            ("with read_base():\n    from .a import *", "`_base_ = [...]`"),
+            (
+                "for x in [1]: pass",
+                "`for` statements are not part of the config language (use a list or dict",
+            ),
+            ("class A: pass", "class definitions"),
+            ("a = lambda: 1", "lambdas are not part"),
+            ("a = {1, 2}", "sets are not part"),
+            ("a = open('x')", "calls of `open` are not part"),
+            ("a = (b := 1)", "assignments inside expressions"),
+            ("a = 1 << 3", "bit operations"),
+            ("a = 'a' % 1", "`%` on strings"),
+        ] {
+            let message = error(text);
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_the_line_and_the_nearest_name() {
+        for (text, words) in [
+            (
+                "epochs = 1\n\nb = epoch",
+                "a.py, line 3: name `epoch` is not defined (did you mean `epochs`?)",
+            ),
+            (
+                "a = dict(depth=1)\nb = a['dept']",
+                "line 2: the dict has no key `dept` (did you mean `depth`?)",
+            ),
+            ("a = dict(x=1)\nb = a.x", "write `['x']`"),
+            ("a = [1]\nb = a[3]", "line 2: index 3: expected one of 1 items"),
+            ("a = 1 + 'x'", "`+`: expected values that it can join, found int and str"),
+            ("a = 1 // 0", "expected a divisor other than 0"),
+            ("a = len", "function `len`: expected a call"),
+            ("a = [1].apend(2)", "a list has no key `apend()` (did you mean `append()`?)"),
+            ("a = dict(\n  x=1,\n  y=z)", "line 3: name `z`"),
+            ("a = [1", "expected Python syntax"),
+            ("a = 99999999999999999999", "integer: expected at most 64 bits"),
+            ("filename = 'x'", "line 1: key `filename` is reserved"),
+        ] {
+            let message = error(text);
+            assert!(message.contains(words), "{message}");
+        }
+        let message = error_over("model = 1", "a = _base_.modle");
+        assert!(
+            message.contains("a.py, line 2: the dict has no key `modle` (did you mean `model`?)"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn bombs_are_errors_at_once() {
+        let doubling = format!("a = [0] * 10\n{}", "a = [a] * 10\n".repeat(12));
+        let nested =
+            "a = [x for x in range(3000) for y in range(3000) for z in range(3000)]".to_owned();
+        let deep = format!("a = []\n{}", "a = [a]\n".repeat(1000));
+        let chain = format!("a = {}1", "1+".repeat(200_000));
+        let broken_chain = format!("a = {}", "1+".repeat(200_000));
+        let brackets = format!("a = {}", "[".repeat(200_000));
+        for text in [
+            "a = 'a' * 10**12",
+            "a = [0] * 10**12",
+            "a = 10 ** 10 ** 10",
+            "a = range(10**15)",
+            "a = [1]\na.append(a)",
+            "a = f'{1:99999999999}'",
+            "a = ''\nb = a * 2**62 + 'x' * 2**40",
+            "a = 'aaaaaaaaaaaaaaaa'.replace('a', 'b' * 9999999)",
+            "a = 2.0 ** 99999",
+            &doubling,
+            &nested,
+            &deep,
+            &chain,
+            &broken_chain,
+            &brackets,
+        ] {
+            let message = error(text);
+            assert!(message.starts_with("a.py, line"), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_base_expression_sees_no_names() {
+        assert!(error("x = 'b.py'\n_base_ = x").contains("line 2: name `x` is not defined"));
+        assert!(error("_base_ = 3").contains("`_base_`: expected a path or a list of paths"));
+        assert!(error("_base_ = []\n_base_ = []").contains("found a second one"));
+    }
+}

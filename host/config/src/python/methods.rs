@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::builtins::{pairs, sorted};
 use super::evaluate::Evaluator;
-use super::expressions::{Arguments, position, unknown_key};
+use super::expressions::{Arguments, unknown_key};
 use super::heap::{Slot, Value};
+use super::slices::position;
 use super::text;
 use crate::error::Problem;
 use crate::limits::check_depth;

@@ -7,6 +7,7 @@
 mod arithmetic;
 mod builtins;
 mod compare;
+mod comprehensions;
 mod dump;
 mod evaluate;
 mod expressions;
@@ -15,6 +16,7 @@ mod heap;
 mod methods;
 mod nesting;
 mod parse;
+mod slices;
 mod syntax;
 mod targets;
 mod text;

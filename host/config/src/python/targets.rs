@@ -1,8 +1,9 @@
 //! Where values go: assignment, augmented assignment, `del`, and the names of loops.
 
 use super::evaluate::{Evaluate, Evaluator};
-use super::expressions::{plain_dict_has_no_attributes, position, unknown_key};
+use super::expressions::{plain_dict_has_no_attributes, unknown_key};
 use super::heap::{Slot, Value};
+use super::slices::position;
 use super::syntax::{BinaryOperator, Expression, ExpressionKind};
 use crate::error::Problem;
 use crate::tree::Key;
