@@ -2,11 +2,11 @@
 # train again with `snaphook train`.
 data_root = 'data/'
 classes = ('circle', 'square', 'triangle')
-img_scale = (192, 192)  # width, height
-batch_size = 16
+img_scale = (160, 160)  # width, height, as the pictures are drawn
+batch_size = 8
 num_workers = 2
-max_epochs = 10
-num_last_epochs = 3  # without mosaic, with the L1 loss
+max_epochs = 20  # of 25 iterations
+num_last_epochs = 5  # without mosaic, with the L1 loss
 base_lr = 0.002
 
 norm_cfg = dict(type='BN', momentum=0.03, eps=0.001)
