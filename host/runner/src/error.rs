@@ -6,7 +6,9 @@ use snaphook_hooks::HookFault;
 use snaphook_plugin_api::HookError;
 
 use crate::BoxError;
+use crate::averaging::AveragingError;
 use crate::checkpoint::CheckpointError;
+use crate::history::HistoryError;
 use crate::optim::OptimError;
 use crate::schedule::ScheduleError;
 
@@ -56,6 +58,12 @@ pub enum RunError {
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Averaged weights could not be taken over.
+    #[error(transparent)]
+    Averaging(#[from] AveragingError),
+    /// The history of a checkpoint could not be taken over.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The optimizer section is wrong.
     #[error(transparent)]
     Optim(#[from] OptimError),
@@ -102,7 +110,7 @@ impl RunError {
             RunError::Data { .. } => "data",
             RunError::Model { .. } => "model",
             RunError::Metric(_) => "metric",
-            RunError::Checkpoint(_) => "checkpoint",
+            RunError::Checkpoint(_) | RunError::Averaging(_) | RunError::History(_) => "checkpoint",
             RunError::File { .. } => "file",
         }
     }

@@ -25,6 +25,7 @@ mod workdir;
 pub use error::RunError;
 pub use machine::{Machine, RunInfo};
 pub use run::Run;
+pub use saving::peek;
 pub use settings::{Start, TrainSettings};
 pub use state::{Entry, Layer, ModelState, Role, Scope};
 pub use task::{

@@ -13,7 +13,7 @@ use crate::history::Messages;
 use crate::log::{RunLogger, ScalarFile};
 use crate::optim::OptimWrapper;
 use crate::schedule::Schedules;
-use crate::{AnyBatch, AnyPredictions, Task};
+use crate::{AnyBatch, AnyPredictions, DataSource, Evaluator, Task};
 
 /// What a run is called and where it writes.
 #[derive(Clone, Debug)]
@@ -87,7 +87,6 @@ pub struct Machine {
     pub messages: Messages,
     /// The average of the weights, if a hook asked for one.
     pub averager: Option<Averager>,
-    pub(crate) averager_is_in_model: bool,
     pub(crate) outputs: Vec<(String, Tensor)>,
     pub(crate) payload: Json,
     pub(crate) requests: VecDeque<SaveRequest>,
@@ -120,7 +119,6 @@ impl Machine {
             schedules: None,
             messages: Messages::default(),
             averager: None,
-            averager_is_in_model: false,
             outputs: Vec::new(),
             payload: Json::Null,
             requests: VecDeque::new(),
@@ -133,11 +131,6 @@ impl Machine {
         }
     }
 
-    /// Whether a hook asked for something that is to be done before the next hook runs.
-    pub(crate) fn has_requests(&self) -> bool {
-        !self.requests.is_empty()
-    }
-
     /// Forgets the batch, its predictions and its outputs.
     pub(crate) fn end_step(&mut self) {
         self.batch = None;
@@ -145,7 +138,16 @@ impl Machine {
         self.outputs.clear();
     }
 
-    /// The data of what runs now.
+    /// How many values of a scalar the log's means need: a window, or all batches of an evaluation.
+    pub(crate) fn history_window(&self) -> usize {
+        let window = self.config["log_processor"]["window_size"].as_u64().unwrap_or(10) as usize;
+        let batches = |parts: &Option<(Box<dyn DataSource>, Box<dyn Evaluator>)>| {
+            parts.as_ref().map_or(0, |(data, _)| data.batches())
+        };
+        window.max(batches(&self.task.validation)).max(batches(&self.task.test))
+    }
+
+    /// Meta data of a split: `train`, `val` or `test`.
     pub(crate) fn data_meta(&self, split: &str) -> Json {
         match split {
             "train" => self.task.train_data.as_ref().map(|data| data.meta()),

@@ -2,9 +2,9 @@
 //! Knows nothing of pictures or `.so` files.
 
 use serde_json::Value as Json;
+use snaphook_hooks::{Dispatcher, hook_table};
 use snaphook_plugin_api::HookPoint;
 
-use crate::dispatcher::{Dispatcher, hook_table};
 use crate::log::ScalarFile;
 use crate::loops::{self, EvalStage};
 use crate::machine::{Machine, stage};
@@ -49,7 +49,9 @@ impl Run {
 
     fn try_train(&mut self, start: &Start) -> Result<(), RunError> {
         let settings = TrainSettings::from_config(&self.machine.config)?;
-        self.prepare_training(&settings)?;
+        if self.machine.optim.is_none() {
+            self.prepare()?;
+        }
         self.open_files()?;
         self.call(HookPoint::BeforeRun)?;
         self.init_weights()?;
@@ -63,6 +65,7 @@ impl Run {
     }
 
     fn try_test(&mut self, start: &Start) -> Result<Evaluation, RunError> {
+        self.machine.messages.keep_at_least(self.machine.history_window());
         self.open_files()?;
         self.call(HookPoint::BeforeRun)?;
         self.init_weights()?;
@@ -83,7 +86,12 @@ impl Run {
         result
     }
 
-    fn prepare_training(&mut self, settings: &TrainSettings) -> Result<(), RunError> {
+    /// Builds optimizer and schedules by the config, and sets the run's limits; [`Run::train`] does it
+    /// when it was not done before.
+    ///
+    /// Errors: a wrong `train_cfg`, `optim_wrapper` or `param_scheduler`, an empty data set.
+    pub fn prepare(&mut self) -> Result<(), RunError> {
+        let settings = TrainSettings::from_config(&self.machine.config)?;
         let Some(data) = &self.machine.task.train_data else {
             return Err(RunError::config("train_dataloader", "missing, and it is needed to train"));
         };
@@ -104,7 +112,8 @@ impl Run {
             max_iters: settings.max_epochs * batches,
             epoch_length: batches,
         };
-        self.machine.schedules = Some(Schedules::build(&config["param_scheduler"], &context, &mut optim)?);
+        self.machine.messages.keep_at_least(self.machine.history_window());
+        self.machine.schedules = Some(Schedules::build(&config["param_scheduler"], context, &mut optim)?);
         self.machine.optim = Some(optim);
         Ok(())
     }

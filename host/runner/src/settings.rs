@@ -82,7 +82,7 @@ fn number(map: &Map<String, Json>, key: &str, default: Option<u64>) -> Result<u6
 fn dynamic_intervals(value: &Json) -> Result<Vec<(u64, u64)>, RunError> {
     let pair = |item: &Json| Some((item.get(0)?.as_u64()?, item.get(1)?.as_u64()?));
     match value {
-        Json::Null => Ok(Vec::new()),
+        Json::Null => Some(Vec::new()),
         Json::Array(items) => items.iter().map(pair).collect::<Option<Vec<_>>>(),
         _ => None,
     }

@@ -31,28 +31,55 @@ impl RunNames<'_> {
     ///
     /// Errors: a folder that cannot be made (read-only, full disk).
     pub fn create(&self) -> Result<RunInfo, RunError> {
-        let stem = self.config_path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy());
-        let work_dir = match self.work_dir {
-            Some(folder) => folder.to_owned(),
-            None => Path::new("work_dirs").join(&*stem),
-        };
+        let work_dir = self.folder();
         let failed = |path: &Path, error| RunError::file(path, error);
         std::fs::create_dir_all(&work_dir).map_err(|error| failed(&work_dir, error))?;
         let work_dir = work_dir.canonicalize().map_err(|error| failed(&work_dir, error))?;
         let (run_dir, timestamp) = new_folder(&work_dir)?;
-        let experiment_name = match self.experiment_name {
-            Some(name) => name.to_owned(),
-            None => format!("{stem}_{timestamp}"),
-        };
         Ok(RunInfo {
+            experiment_name: self.experiment(&timestamp),
             work_dir,
             run_dir,
             timestamp,
-            experiment_name,
             config_path: self.config_path.to_owned(),
             seed: self.seed,
             device: self.device,
         })
+    }
+
+    fn stem(&self) -> String {
+        self.config_path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy().into_owned())
+    }
+
+    fn folder(&self) -> PathBuf {
+        match self.work_dir {
+            Some(folder) => folder.to_owned(),
+            None => Path::new("work_dirs").join(self.stem()),
+        }
+    }
+
+    fn experiment(&self, timestamp: &str) -> String {
+        match self.experiment_name {
+            Some(name) => name.to_owned(),
+            None => format!("{}_{timestamp}", self.stem()),
+        }
+    }
+}
+
+impl RunInfo {
+    /// What a run will be called, before its folders are made.
+    pub fn planned(names: &RunNames<'_>) -> RunInfo {
+        let work_dir = names.folder();
+        let timestamp = Local::now().format("%Y%m%d_%H%M%S").to_string();
+        RunInfo {
+            run_dir: work_dir.join(&timestamp),
+            work_dir,
+            experiment_name: names.experiment(&timestamp),
+            timestamp,
+            config_path: names.config_path.to_owned(),
+            seed: names.seed,
+            device: names.device,
+        }
     }
 }
 

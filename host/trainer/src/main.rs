@@ -1,2 +1,36 @@
-//! Placeholder.
-fn main() {}
+//! `snaphook-trainer`: the program that trains and tests. People type `snaphook`, which starts this one.
+
+mod assemble;
+mod cuda;
+mod demo_data;
+mod error;
+mod hooks;
+mod loaded_plugins;
+
+use std::process::ExitCode;
+
+use snaphook_cli::args::{Cli, Command};
+
+use error::TrainerError;
+
+fn main() -> ExitCode {
+    let result = match demo_data::requested() {
+        Some(request) => request.and_then(|request| request.draw()),
+        None => run(&Cli::parse_arguments()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            snaphook_cli::report::print_error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), TrainerError> {
+    match &cli.command {
+        Command::Train(arguments) => assemble::train(arguments),
+        Command::Test(arguments) => assemble::test(arguments),
+        _ => Err(TrainerError::Usage("this program only trains and tests (type snaphook instead)".into())),
+    }
+}

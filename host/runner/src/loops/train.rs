@@ -102,8 +102,9 @@ fn forward(run: &mut Run) -> Result<Tensor, RunError> {
 }
 
 fn backward(run: &mut Run, loss: &Tensor) {
+    let progress = run.machine.progress;
     match &mut run.machine.optim {
-        Some(optim) => optim.scale_loss(loss).backward(),
+        Some(optim) => optim.scale_loss(loss, progress.iter, progress.max_iters).backward(),
         None => loss.backward(),
     }
 }

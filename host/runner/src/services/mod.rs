@@ -54,6 +54,10 @@ impl Services for Machine {
         Some(TensorHandle { id: index as u64 + 1 })
     }
 
+    fn output_names(&mut self) -> Vec<String> {
+        self.outputs.iter().map(|(name, _)| name.clone()).collect()
+    }
+
     fn tensor_item(&mut self, tensor: TensorHandle) -> Result<f64, ServiceError> {
         let tensor = self.tensor(tensor).ok_or_else(gone)?;
         if tensor.numel() != 1 {
@@ -69,7 +73,7 @@ impl Services for Machine {
     }
 
     fn learning_rate(&mut self) -> Option<f64> {
-        Some(self.optim.as_ref()?.groups().first()?.lr)
+        Some(self.optim.as_ref()?.groups().first()?.lr())
     }
 
     fn payload(&mut self, _: HookPoint) -> Json {
@@ -80,7 +84,6 @@ impl Services for Machine {
         match service {
             "snaphook.run/1" => self.run_service(method),
             "snaphook.messages/1" => self.messages_service(method, arguments),
-            "snaphook.outputs/1" => self.outputs_service(method),
             "snaphook.control/1" => self.control_service(method, &arguments),
             "snaphook.distributed/1" => self.distributed_service(method, arguments),
             "snaphook.model/1" => self.model_service(method, &arguments),
@@ -99,13 +102,6 @@ impl Machine {
     fn tensor(&self, handle: TensorHandle) -> Option<&Tensor> {
         let index = usize::try_from(handle.id).ok()?.checked_sub(1)?;
         self.outputs.get(index).map(|(_, tensor)| tensor)
-    }
-
-    fn outputs_service(&self, method: &str) -> Answer {
-        match method {
-            "names" => Ok(self.outputs.iter().map(|(name, _)| name.as_str()).collect()),
-            _ => Err(unknown("snaphook.outputs/1", method)),
-        }
     }
 }
 

@@ -79,10 +79,7 @@ impl Machine {
         match method {
             "update" if arguments["started"] == Json::Bool(false) => averager.copy_from(state),
             "update" => averager.update(state),
-            "swap" => {
-                averager.swap(state);
-                self.averager_is_in_model = !self.averager_is_in_model;
-            }
+            "swap" => averager.swap(state),
             _ => return Err(unknown("snaphook.averaging/1", method)),
         }
         Ok(Json::Null)

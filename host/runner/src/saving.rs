@@ -1,0 +1,275 @@
+//! What goes into a checkpoint and what comes back out of one. How it lies on disk is `checkpoint`'s matter.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value as Json, json};
+use snaphook_hooks::{Dispatcher, Host, HookFault, source_label};
+use snaphook_plugin_api::host::HookInstance;
+use snaphook_plugin_api::{HookError, HookPoint, HookState};
+
+use crate::RunError;
+use crate::checkpoint::{self, Checkpoint};
+use crate::machine::{Machine, SaveRequest};
+use crate::run::Run;
+use crate::schedule::LoadedSchedules;
+use crate::settings::Start;
+
+const EMA: &str = "ema";
+
+impl Host for Machine {
+    type Error = RunError;
+
+    fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    fn carry_out(&mut self, hooks: &mut Dispatcher) -> Result<(), RunError> {
+        while let Some(request) = self.requests.pop_front() {
+            save(hooks, self, &request)?;
+        }
+        Ok(())
+    }
+}
+
+fn save(hooks: &mut Dispatcher, machine: &mut Machine, request: &SaveRequest) -> Result<(), RunError> {
+    machine.entries = Map::new();
+    hooks.call(HookPoint::BeforeSaveCheckpoint, None, machine)?;
+    let states = hook_states(hooks, machine)?;
+    let checkpoint = collect(machine, request, states);
+    let path = checkpoint::save(&checkpoint, &machine.info.work_dir, &request.name)?;
+    if request.last {
+        checkpoint::write_last(&machine.info.work_dir, &path)?;
+    }
+    machine.payload = json!({
+        "path": path,
+        "epoch": checkpoint.meta["epoch"],
+        "iter": checkpoint.meta["iter"],
+        "is_best": request.best.is_some(),
+        "best": request.best,
+    });
+    let result = hooks.call(HookPoint::AfterSaveCheckpoint, None, machine);
+    machine.payload = Json::Null;
+    result
+}
+
+fn collect(machine: &mut Machine, request: &SaveRequest, states: Json) -> Checkpoint {
+    let state = machine.task.model.state();
+    let mut checkpoint = Checkpoint {
+        meta: meta(machine, request),
+        model: state.entries().iter().map(|entry| (entry.name.clone(), entry.tensor.detach())).collect(),
+        ..Checkpoint::default()
+    };
+    if let Some(averager) = &mut machine.averager {
+        // The weights that people use are the averaged ones; the raw ones lie beside them for a resume.
+        let (averaged, raw) = averager.split(state);
+        checkpoint.model = averaged;
+        checkpoint.tensors.insert(EMA.to_owned(), raw);
+        machine.entries.insert("ema".to_owned(), averager.save());
+    }
+    if request.optimizer.unwrap_or(true) {
+        checkpoint.optimizer = machine.optim.as_ref().map(|optim| optim.save());
+    }
+    if request.schedules.unwrap_or(true) {
+        let schedules = machine.schedules.as_ref().map_or(Json::Null, |schedules| schedules.save());
+        machine.entries.insert("param_schedulers".to_owned(), schedules);
+    }
+    machine.entries.insert("messages".to_owned(), machine.messages.save());
+    machine.entries.insert("hooks".to_owned(), states);
+    checkpoint.entries = std::mem::take(&mut machine.entries);
+    checkpoint
+}
+
+fn meta(machine: &Machine, request: &SaveRequest) -> Json {
+    json!({
+        "epoch": request.epoch.unwrap_or(machine.progress.epoch),
+        "iter": request.iter.unwrap_or(machine.progress.iter),
+        "epoch_length": machine.task.train_data.as_ref().map(|data| data.batches()),
+        "seed": machine.info.seed,
+        "experiment_name": machine.info.experiment_name,
+        "snaphook_version": env!("CARGO_PKG_VERSION"),
+        "dataset_meta": machine.data_meta("train"),
+        "cfg": machine.config,
+    })
+}
+
+fn fault(hook: &dyn HookInstance, point: HookPoint, error: HookError, machine: &Machine) -> RunError {
+    let source = source_label(hook.source());
+    RunError::from(HookFault {
+        hook: format!("{} ({source})", hook.type_name()),
+        point,
+        epoch: machine.progress.epoch,
+        iter: machine.progress.iter,
+        error,
+    })
+}
+
+/// The states of all hooks that have one, by type and position among hooks of the same type.
+fn hook_states(hooks: &mut Dispatcher, machine: &Machine) -> Result<Json, RunError> {
+    let mut states = Vec::new();
+    for hook in hooks.hooks_mut() {
+        let state = hook.save_state();
+        let state = state.map_err(|error| fault(hook, HookPoint::BeforeSaveCheckpoint, error, machine))?;
+        if let Some(HookState { version, data }) = state {
+            let source = source_label(hook.source());
+            states.push(json!({ "type": hook.type_name(), "source": source, "version": version, "data": data }));
+        }
+    }
+    Ok(Json::Array(states))
+}
+
+/// Loads or resumes as asked, and says what was done.
+pub(crate) fn start(run: &mut Run, start: &Start) -> Result<(), RunError> {
+    let work_dir = run.machine.info.work_dir.clone();
+    for leftover in checkpoint::clean_leftovers(&work_dir)? {
+        run.machine.log.info(format!("Removed what an interrupted run had left: {}", leftover.display()));
+    }
+    match start {
+        Start::Fresh => Ok(()),
+        Start::Weights(path) => load_weights(run, path),
+        Start::Resume(path) => resume(run, path),
+        Start::ResumeLast => match checkpoint::find_last(&work_dir)? {
+            Some(path) => resume(run, &path),
+            None => {
+                let place = work_dir.display();
+                run.machine.log.warn(format!(
+                    "--resume: there is no checkpoint in {place}, training starts from the beginning"
+                ));
+                Ok(())
+            }
+        },
+    }
+}
+
+/// The checkpoint that a run would start from, before anything is built: its file and what it says
+/// of the run (`seed`).
+///
+/// Errors: a checkpoint that cannot be read.
+pub fn peek(start: &Start, work_dir: &Path) -> Result<Option<(PathBuf, Json)>, RunError> {
+    let path = match start {
+        Start::Resume(path) | Start::Weights(path) => path.clone(),
+        Start::ResumeLast => match checkpoint::find_last(work_dir)? {
+            Some(path) => path,
+            None => return Ok(None),
+        },
+        Start::Fresh => return Ok(None),
+    };
+    let meta = checkpoint::read_meta(&path)?;
+    Ok(Some((path, meta)))
+}
+
+fn load(run: &mut Run, path: &Path) -> Result<Checkpoint, RunError> {
+    let mut checkpoint = checkpoint::load(path)?;
+    run.machine.entries = std::mem::take(&mut checkpoint.entries);
+    run.call(HookPoint::AfterLoadCheckpoint)?;
+    Ok(checkpoint)
+}
+
+fn load_weights(run: &mut Run, path: &Path) -> Result<(), RunError> {
+    let checkpoint = load(run, path)?;
+    let report = checkpoint::load_into(&checkpoint.model, run.machine.task.model.state(), path)?;
+    for line in report.lines() {
+        run.machine.log.warn(line);
+    }
+    if let Some(averager) = &mut run.machine.averager {
+        averager.copy_from(run.machine.task.model.state());
+    }
+    run.machine.log.info(format!("Load checkpoint from {}", path.display()));
+    Ok(())
+}
+
+fn resume(run: &mut Run, path: &Path) -> Result<(), RunError> {
+    let mut checkpoint = load(run, path)?;
+    let machine = &mut run.machine;
+    let state = machine.task.model.state();
+    let raw = checkpoint.tensors.remove(EMA);
+    match (&mut machine.averager, raw) {
+        (Some(averager), Some(raw)) => {
+            checkpoint::load_into(&raw, state, path)?.require_whole(path)?;
+            averager.load(&machine.entries["ema"], &checkpoint.model)?;
+        }
+        (None, Some(raw)) => {
+            checkpoint::load_into(&raw, state, path)?.require_whole(path)?;
+        }
+        (averager, None) => {
+            checkpoint::load_into(&checkpoint.model, state, path)?.require_whole(path)?;
+            if let Some(averager) = averager {
+                machine.log.warn("The checkpoint has no averaged weights: the average starts from its weights");
+                averager.copy_from(state);
+            }
+        }
+    }
+    restore(run, &checkpoint)?;
+    let progress = run.machine.progress;
+    run.machine.log.info(format!(
+        "Resumed from {} (epoch {}, iteration {})",
+        path.display(),
+        progress.epoch,
+        progress.iter
+    ));
+    Ok(())
+}
+
+fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunError> {
+    let machine = &mut run.machine;
+    machine.progress.epoch = checkpoint.meta["epoch"].as_u64().unwrap_or(0);
+    machine.progress.iter = checkpoint.meta["iter"].as_u64().unwrap_or(0);
+    let length = checkpoint.meta["epoch_length"].as_u64();
+    if length.is_some_and(|length| length != machine.progress.epoch_length) {
+        machine.log.warn(format!(
+            "The checkpoint's epochs had {} batches, this run's have {}: iterations are counted anew from its epoch",
+            length.unwrap_or(0),
+            machine.progress.epoch_length
+        ));
+        machine.progress.iter = machine.progress.epoch * machine.progress.epoch_length;
+    }
+    if checkpoint.meta["dataset_meta"] != machine.data_meta("train") {
+        machine.log.warn("The checkpoint was trained on a data set with other classes or colours");
+    }
+    let entries = std::mem::take(&mut machine.entries);
+    restore_optimizer(machine, checkpoint, &entries)?;
+    machine.messages.load(&entries["messages"])?;
+    restore_hooks(run, &entries)
+}
+
+/// Takes over optimizer and schedules; what was edited since the save holds, and is told.
+fn restore_optimizer(
+    machine: &mut Machine,
+    checkpoint: &Checkpoint,
+    entries: &Map<String, Json>,
+) -> Result<(), RunError> {
+    let (Some(optim), Some(schedules)) = (&mut machine.optim, &mut machine.schedules) else {
+        return Ok(());
+    };
+    let Some(saved) = &checkpoint.optimizer else {
+        machine.log.warn("The checkpoint has no optimizer state: momentum starts from nothing");
+        return Ok(());
+    };
+    let mut edits = optim.load(saved)?.edits;
+    if let Some(saved) = entries.get("param_schedulers").filter(|saved| !saved.is_null()) {
+        if let LoadedSchedules::Edited { changes } = schedules.load(saved)? {
+            edits.extend(changes);
+        }
+    }
+    if !edits.is_empty() {
+        let edits = edits.join("; ");
+        machine.log.warn(format!("Optimizer or schedule were edited since the save, the edited ones hold: {edits}"));
+        schedules.replay(machine.progress.epoch, machine.progress.iter, optim)?;
+    }
+    Ok(())
+}
+
+fn restore_hooks(run: &mut Run, entries: &Map<String, Json>) -> Result<(), RunError> {
+    let mut saved: Vec<Json> = entries.get("hooks").and_then(Json::as_array).cloned().unwrap_or_default();
+    for hook in run.dispatcher.hooks_mut() {
+        let Some(index) = saved.iter().position(|state| state["type"] == hook.type_name()) else { continue };
+        let state = saved.remove(index);
+        let version = state["version"].as_u64().unwrap_or(1) as u32;
+        let loaded = hook.load_state(HookState { version, data: state["data"].clone() });
+        loaded.map_err(|error| fault(hook, HookPoint::AfterLoadCheckpoint, error, &run.machine))?;
+    }
+    for state in saved {
+        let kind = &state["type"];
+        run.machine.log.warn(format!("The checkpoint has a state of hook {kind}, which this run does not have"));
+    }
+    Ok(())
+}

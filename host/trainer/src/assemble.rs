@@ -1,0 +1,252 @@
+//! Puts a run together: config, hooks, model and data, folders, log. Nothing is written before all of it
+//! could be built. Knows nothing of how a run goes.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value as Json, json};
+use snaphook_cli::args::{LoadArguments, PluginArguments, Resume, TestArguments, TrainArguments};
+use snaphook_config::{Config, LoadOptions};
+use snaphook_hooks::{Dispatcher, hook_table};
+use snaphook_plugin_api::host::LogLevel;
+use snaphook_runner::log::{Console, LogLayer, RunLogger};
+use snaphook_runner::{Machine, Run, RunError, RunInfo, RunNames, Start, Task};
+use snaphook_vision::{TaskOptions, build_task};
+use tch::Device;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::error::TrainerError;
+use crate::{cuda, hooks, loaded_plugins};
+
+/// What a config and the command line ask for, before anything is built.
+struct Request<'a> {
+    config: Config,
+    /// The resolved config with the command line's flags in it.
+    value: Json,
+    plugins: &'a PluginArguments,
+    work_dir: Option<PathBuf>,
+    start: Start,
+    seed: Option<u64>,
+}
+
+impl<'a> Request<'a> {
+    fn new(path: &Path, load: &LoadArguments, plugins: &'a PluginArguments) -> Result<Self, TrainerError> {
+        let options =
+            LoadOptions { overrides: load.overrides(), search_paths: load.config_path.clone() };
+        let config = snaphook_config::load(path, &options)?;
+        let value = config.value().clone();
+        let start = Start::from_config(&value);
+        Ok(Request { config, value, plugins, work_dir: None, start, seed: None })
+    }
+
+    fn set_work_dir(&mut self, flag: Option<&PathBuf>) {
+        let in_config = self.value["work_dir"].as_str().map(PathBuf::from);
+        self.work_dir = flag.cloned().or(in_config);
+    }
+
+    /// The folder of checkpoints, as it will be called.
+    fn checkpoints(&self) -> PathBuf {
+        self.work_dir.clone().unwrap_or_else(|| Path::new("work_dirs").join(self.config.stem()))
+    }
+
+    /// `file.py, line 3: `, where a key was written.
+    fn place(&self, key: &str) -> String {
+        self.config.location(key).map_or(String::new(), |location| format!("{location}: "))
+    }
+
+    fn run_error(&self, error: RunError) -> TrainerError {
+        let place = match &error {
+            RunError::Config { key, .. } => self.place(key),
+            _ => String::new(),
+        };
+        TrainerError::Run { place, error }
+    }
+}
+
+/// `train`: everything from the command line to the last epoch.
+pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
+    let mut request = Request::new(&arguments.config, &arguments.load, &arguments.plugins)?;
+    request.set_work_dir(arguments.work_dir.as_ref());
+    request.seed = arguments.seed;
+    match arguments.resume() {
+        Some(Resume::Last) => request.start = Start::ResumeLast,
+        Some(Resume::From(path)) => request.start = Start::Resume(path),
+        None => {}
+    }
+    let mut run = build(&request, true)?;
+    if arguments.dry_run {
+        run.machine.log.info(hook_table(|point| run.dispatcher.rows(point)));
+        run.machine.log.info("Everything could be built; nothing was trained (--dry-run)");
+        return Ok(());
+    }
+    open_folders(&mut run, &request)?;
+    run.train(&request.start).map_err(|error| request.run_error(error))
+}
+
+/// `test`: measures a checkpoint on the test data.
+pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
+    let mut request = Request::new(&arguments.config, &arguments.load, &arguments.plugins)?;
+    request.set_work_dir(arguments.work_dir.as_ref());
+    request.start = Start::Weights(arguments.checkpoint.clone());
+    if let Some(folder) = &arguments.show_dir {
+        let hook = &mut request.value["default_hooks"]["visualization"];
+        if hook.is_null() {
+            *hook = json!({ "type": "DetVisualizationHook" });
+        }
+        hook["draw"] = json!(true);
+        hook["test_out_dir"] = json!(folder);
+    }
+    if let Some(out) = &arguments.out {
+        request.value["test_predictions_out"] = json!(out);
+    }
+    let mut run = build(&request, false)?;
+    open_folders(&mut run, &request)?;
+    run.test(&request.start).map_err(|error| request.run_error(error))?;
+    Ok(())
+}
+
+fn build(request: &Request<'_>, trains: bool) -> Result<Run, TrainerError> {
+    let log = RunLogger::new(Console::detect(), log_level(&request.value));
+    start_tracing(&log);
+    for warning in request.config.warnings() {
+        log.warn(warning);
+    }
+    if let Err(error) = cuda::open() {
+        log.warn(format!("the CUDA part of libtorch cannot be opened, the run goes on without it: {error}"));
+    }
+    let dispatcher = build_hooks(request)?;
+    let seed = choose_seed(request, &log)?;
+    let task = build_model_and_data(request, seed, trains)?;
+    let names = names(request, seed);
+    let info = RunInfo::planned(&names);
+    let machine = Machine::new(log, request.value.clone(), info, task);
+    let mut run = Run::new(machine, dispatcher);
+    if trains {
+        run.prepare().map_err(|error| request.run_error(error))?;
+    }
+    Ok(run)
+}
+
+fn names<'a>(request: &'a Request<'_>, seed: u64) -> RunNames<'a> {
+    RunNames {
+        config_path: request.config.path(),
+        work_dir: request.work_dir.as_deref(),
+        experiment_name: request.value["experiment_name"].as_str(),
+        seed,
+        device: cuda::best_device(),
+    }
+}
+
+fn build_hooks(request: &Request<'_>) -> Result<Dispatcher, TrainerError> {
+    let factory = hooks::Factory::new(&request.value, request.config.path(), &request.plugins.folders);
+    factory.build().map_err(|error| TrainerError::Hook {
+        place: request.place(&error.key),
+        message: error.message,
+    })
+}
+
+fn build_model_and_data(request: &Request<'_>, seed: u64, trains: bool) -> Result<Task, TrainerError> {
+    let options = TaskOptions {
+        device: cuda::best_device(),
+        seed,
+        with_train: trains,
+        with_val: trains,
+        with_test: !trains,
+        ..TaskOptions::default()
+    };
+    build_task(&request.value, &options).map_err(|error| {
+        let place = error.key().map_or(String::new(), |key| request.place(key));
+        TrainerError::Build { place, error }
+    })
+}
+
+/// `--seed`, the resumed run's seed, `randomness.seed`, or one drawn from the clock.
+fn choose_seed(request: &Request<'_>, log: &RunLogger) -> Result<u64, TrainerError> {
+    let peeked = snaphook_runner::peek(&request.start, &request.checkpoints());
+    let resumed = peeked.map_err(|error| request.run_error(error))?;
+    let resumes = matches!(request.start, Start::Resume(_) | Start::ResumeLast);
+    let resumed = resumed.filter(|_| resumes).and_then(|(_, meta)| meta["seed"].as_u64());
+    let in_config = request.value["randomness"]["seed"].as_u64();
+    let asked = request.seed.or(in_config);
+    if let (Some(asked), Some(resumed)) = (asked, resumed) {
+        if asked != resumed {
+            log.warn(format!("the resumed run had seed {resumed}, this one is asked to have {asked}"));
+        }
+    }
+    let drawn = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::from(now.subsec_nanos()) ^ (now.as_secs() << 10) & 0x7fff_ffff
+    };
+    Ok(asked.or(resumed).unwrap_or_else(|| drawn() & 0x7fff_ffff))
+}
+
+fn log_level(config: &Json) -> LogLevel {
+    match config["log_level"].as_str().map(str::to_ascii_uppercase).as_deref() {
+        Some("ERROR" | "CRITICAL") => LogLevel::Error,
+        Some("WARNING" | "WARN") => LogLevel::Warn,
+        Some("DEBUG") => LogLevel::Debug,
+        _ => LogLevel::Info,
+    }
+}
+
+fn start_tracing(log: &RunLogger) {
+    let level = match log.level() {
+        LogLevel::Error => tracing::level_filters::LevelFilter::ERROR,
+        LogLevel::Warn => tracing::level_filters::LevelFilter::WARN,
+        LogLevel::Info => tracing::level_filters::LevelFilter::INFO,
+        LogLevel::Debug | LogLevel::Trace => tracing::level_filters::LevelFilter::DEBUG,
+    };
+    let subscriber = tracing_subscriber::registry().with(level).with(LogLayer(log.clone()));
+    // Only a second call in one process fails, and then the first subscriber serves.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Makes the run's folders and files, and writes down what runs.
+fn open_folders(run: &mut Run, request: &Request<'_>) -> Result<(), TrainerError> {
+    let seed = run.machine.info.seed;
+    let info = names(request, seed).create().map_err(|error| request.run_error(error))?;
+    let file = |path: &Path| {
+        let path = path.to_owned();
+        move |source| TrainerError::File { path, source }
+    };
+    let log_path = info.run_dir.join(format!("{}.log", info.timestamp));
+    run.machine.log.attach_file(&log_path).map_err(file(&log_path))?;
+    std::fs::create_dir_all(info.vis_data()).map_err(file(&info.vis_data()))?;
+    let text = request.config.to_python();
+    let copy = info.work_dir.join(format!("{}.py", request.config.stem()));
+    for path in [copy, info.vis_data().join("config.py")] {
+        std::fs::write(&path, &text).map_err(file(&path))?;
+    }
+    let plugins: Vec<_> =
+        run.dispatcher.sources().filter_map(|(source, name)| loaded_plugins::entry(source, name)).collect();
+    loaded_plugins::write(&info.run_dir, &plugins).map_err(file(&info.run_dir))?;
+    log_environment(&run.machine.log, &info, &plugins);
+    run.machine.info = info;
+    Ok(())
+}
+
+fn log_environment(log: &RunLogger, info: &RunInfo, plugins: &[Json]) {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let device = match info.device {
+        Device::Cpu => format!("CPU, {cores} cores, {} threads", tch::get_num_threads()),
+        device => format!("{device:?}"),
+    };
+    let mut text = format!(
+        "\nsnaphook {} with libtorch 2.11.0\n    device: {device}\n    seed: {}\n    work folder: {}\n    run folder: {}",
+        env!("CARGO_PKG_VERSION"),
+        info.seed,
+        info.work_dir.display(),
+        info.run_dir.display()
+    );
+    for plugin in plugins {
+        let field = |key: &str| plugin[key].as_str().unwrap_or("?").to_owned();
+        text += &format!(
+            "\n    plugin: {} {} ({}) from {}",
+            field("name"),
+            field("version"),
+            field("type"),
+            field("path")
+        );
+    }
+    log.info(text);
+}
