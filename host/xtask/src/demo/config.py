@@ -1,6 +1,7 @@
 # The demo's recipe: a small YOLOX for drawn shapes. Written by `cargo xtask demo`; change it and
 # train again with `snaphook train`.
 data_root = 'data/'
+trace_file = 'trace.jsonl'
 classes = ('circle', 'square', 'triangle')
 img_scale = (160, 160)  # width, height, as the pictures are drawn
 batch_size = 8
@@ -142,7 +143,7 @@ custom_hooks = [
     # These three come from .so files.
     dict(type='CheckInvalidLossHook', interval=10),
     dict(type='MemoryProfilerHook', interval=50),
-    dict(type='TraceHook', out='trace.jsonl')]
+    dict(type='TraceHook', out=trace_file)]
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=10, by_epoch=True)

@@ -46,7 +46,7 @@ pub(crate) fn run_demo(repository: &Repository, numbers: &Numbers) -> Result<u8,
     let data = root.join("data");
     fs::create_dir_all(&root).map_err(DemoError::io("make this folder", &root))?;
     let (work_folder, config) = new_run(&root)?;
-    let text = recipe::write(numbers, &data);
+    let text = recipe::write(numbers, &data, &work_folder.join("trace.jsonl"));
     fs::write(&config, text).map_err(DemoError::io("write it", &config))?;
     for step in [
         build(repository)?,

@@ -1,4 +1,4 @@
-//! The demo's config file: a template that is a valid config by itself, with three lines replaced.
+//! The demo's config file: a template that is a valid config by itself, with four lines replaced.
 
 use std::path::Path;
 
@@ -13,11 +13,12 @@ pub(crate) struct Numbers {
 }
 
 /// The text of the config file for one run.
-pub(crate) fn write(numbers: &Numbers, data: &Path) -> String {
+pub(crate) fn write(numbers: &Numbers, data: &Path, trace_file: &Path) -> String {
     let mut text = String::new();
     for line in TEMPLATE.lines() {
         match (line.split(" = ").next(), numbers.epochs) {
-            (Some("data_root"), _) => text += &format!("data_root = {}", quoted_folder(data)),
+            (Some("data_root"), _) => text += &format!("data_root = {}", quoted(data, "/")),
+            (Some("trace_file"), _) => text += &format!("trace_file = {}", quoted(trace_file, "")),
             (Some("max_epochs"), Some(epochs)) => text += &format!("max_epochs = {epochs}"),
             (Some("num_last_epochs"), Some(epochs)) => {
                 text += &format!("num_last_epochs = {}", epochs / 3);
@@ -29,10 +30,10 @@ pub(crate) fn write(numbers: &Numbers, data: &Path) -> String {
     text
 }
 
-/// A folder as a Python string that ends with a slash.
-fn quoted_folder(folder: &Path) -> String {
-    let escaped = folder.display().to_string().replace('\\', "\\\\").replace('\'', "\\'");
-    format!("'{escaped}/'")
+/// A path as a Python string.
+fn quoted(path: &Path, ending: &str) -> String {
+    let escaped = path.display().to_string().replace('\\', "\\\\").replace('\'', "\\'");
+    format!("'{escaped}{ending}'")
 }
 
 #[cfg(test)]
@@ -42,15 +43,17 @@ mod tests {
     #[test]
     fn the_command_lines_numbers_reach_the_config() {
         let numbers = Numbers { seed: 0, epochs: Some(6) };
-        let text = write(&numbers, Path::new("/t/it's data"));
+        let text = write(&numbers, Path::new("/t/it's data"), Path::new("/run/t.jsonl"));
+        assert!(text.contains("\ntrace_file = '/run/t.jsonl'\n"));
         assert!(text.contains("\ndata_root = '/t/it\\'s data/'\n"));
         assert!(text.contains("\nmax_epochs = 6\n"));
         assert!(text.contains("\nnum_last_epochs = 2\n"));
     }
 
     #[test]
-    fn without_numbers_only_the_data_folder_changes() {
-        let text = write(&Numbers { seed: 0, epochs: None }, Path::new("data"));
+    fn without_numbers_only_the_paths_change() {
+        let text =
+            write(&Numbers { seed: 0, epochs: None }, Path::new("data"), Path::new("trace.jsonl"));
         assert_eq!(text, TEMPLATE);
     }
 
