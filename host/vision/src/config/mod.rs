@@ -1,0 +1,5 @@
+//! Reading the dicts that a config builds parts from.
+
+mod kwargs;
+
+pub(crate) use kwargs::{Kwargs, nearest};

@@ -1,0 +1,110 @@
+//! Loss from the overlap of boxes.
+//!
+//! Source: arXiv 1608.01471; MMDetection `models/losses/iou_loss.py`, `structures/bbox/bbox_overlaps.py`.
+
+use tch::Tensor;
+
+use super::Reduced;
+use crate::BuildError;
+use crate::config::Kwargs;
+
+/// Smallest area of a union, so that two empty boxes have an overlap of zero.
+const SMALLEST_UNION: f64 = 1e-6;
+
+/// What becomes of an overlap.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum IouMode {
+    /// 1 - iou.
+    Linear,
+    /// 1 - iou^2.
+    Square,
+    /// -log iou.
+    Log,
+}
+
+/// Loss of predicted boxes against their targets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IouLoss {
+    mode: IouMode,
+    eps: f64,
+    reduced: Reduced,
+}
+
+impl IouLoss {
+    /// The one of YOLOX: square, summed, weight 5.
+    pub(crate) fn yolox() -> IouLoss {
+        IouLoss { mode: IouMode::Square, eps: 1e-16, reduced: Reduced::sum(5.0) }
+    }
+
+    pub(crate) fn read(kwargs: Kwargs<'_>) -> Result<IouLoss, BuildError> {
+        kwargs.one_of(&["IoULoss"])?;
+        let mode = if kwargs.or("linear", false)? { "linear" } else { "log" };
+        let mode = match kwargs.or("mode", mode.to_owned())?.as_str() {
+            "linear" => IouMode::Linear,
+            "square" => IouMode::Square,
+            "log" => IouMode::Log,
+            other => {
+                let message = format!("expected linear, square or log, found {other:?}");
+                return Err(kwargs.error("mode", message));
+            }
+        };
+        let eps = kwargs.or("eps", 1e-6)?;
+        let reduced = Reduced::read(&kwargs)?;
+        kwargs.finish()?;
+        Ok(IouLoss { mode, eps, reduced })
+    }
+
+    /// Shapes: both [N, 4], corners x1, y1, x2, y2.
+    pub(crate) fn forward(self, predicted: &Tensor, target: &Tensor) -> Tensor {
+        let iou = aligned_iou(predicted, target).clamp_min(self.eps);
+        let loss: Tensor = match self.mode {
+            IouMode::Linear => 1.0 - iou,
+            IouMode::Square => 1.0 - iou.square(),
+            IouMode::Log => -iou.log(),
+        };
+        self.reduced.apply(&loss)
+    }
+}
+
+/// The overlap of each box with the one in the same row.
+///
+/// Shapes: both [N, 4], the result [N].
+fn aligned_iou(a: &Tensor, b: &Tensor) -> Tensor {
+    let corner = |boxes: &Tensor, first: i64| boxes.narrow(1, first, 2);
+    let area = |size: Tensor| size.select(1, 0) * size.select(1, 1);
+    let low = corner(a, 0).maximum(&corner(b, 0));
+    let high = corner(a, 2).minimum(&corner(b, 2));
+    let overlap = area((high - low).clamp_min(0.0));
+    let area_a = area(corner(a, 2) - corner(a, 0));
+    let area_b = area(corner(b, 2) - corner(b, 0));
+    let union = (area_a + area_b - &overlap).clamp_min(SMALLEST_UNION);
+    overlap / union
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn loss(mode: &str) -> f64 {
+        let config = json!({"type": "IoULoss", "mode": mode, "reduction": "sum"});
+        let loss = IouLoss::read(Kwargs::new(&config, "loss_bbox").unwrap()).unwrap();
+        // Two squares of 2 x 2, one pixel apart in x: overlap 2, union 6.
+        let a = Tensor::from_slice(&[0.0_f32, 0.0, 2.0, 2.0]).view([1, 4]);
+        let b = Tensor::from_slice(&[1.0_f32, 0.0, 3.0, 2.0]).view([1, 4]);
+        loss.forward(&a, &b).double_value(&[])
+    }
+
+    #[test]
+    fn each_mode_has_its_formula() {
+        assert!((loss("linear") - 2.0 / 3.0).abs() < 1e-6);
+        assert!((loss("square") - 8.0 / 9.0).abs() < 1e-6);
+        assert!((loss("log") - 3.0_f64.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn empty_boxes_have_no_overlap_and_a_finite_loss() {
+        let a = Tensor::zeros([1, 4], (tch::Kind::Float, tch::Device::Cpu));
+        assert_eq!(IouLoss::yolox().forward(&a, &a).double_value(&[]), 5.0);
+    }
+}

@@ -1,0 +1,197 @@
+//! The detector YOLOX: preprocessing, backbone, neck and head in one model.
+//!
+//! Source: arXiv 2107.08430; MMDetection `models/detectors/{yolox,single_stage}.py`.
+
+use serde_json::{Value as Json, json};
+use snaphook_data::{Batch, Sample};
+use snaphook_runner::{
+    AnyBatch, AnyPredictions, BoxError, Losses, Model, ModelState, ModuleInfo, Scope, StepContext,
+};
+use tch::{Device, Tensor};
+
+use super::{CspDarknet, HeadOutputs, YoloxHead, YoloxPafpn};
+use crate::config::{Kwargs, nearest};
+use crate::nn::{Mode, initialise};
+use crate::preprocess::{DetDataPreprocessor, Pixels};
+use crate::sim_ota::Targets;
+use crate::{BuildError, ModelError, PicturePredictions, Predictions};
+
+const MODULES: [&str; 4] = ["data_preprocessor", "backbone", "neck", "bbox_head"];
+
+/// The whole detector.
+#[derive(Debug)]
+pub(crate) struct Yolox {
+    state: ModelState,
+    preprocessor: DetDataPreprocessor,
+    backbone: CspDarknet,
+    neck: YoloxPafpn,
+    head: YoloxHead,
+    is_training: bool,
+}
+
+impl Yolox {
+    pub(crate) fn build(kwargs: Kwargs<'_>, device: Device) -> Result<Yolox, BuildError> {
+        let scope = Scope::root(device);
+        let preprocessor = match kwargs.child("data_preprocessor")? {
+            Some(preprocessor) => DetDataPreprocessor::read(preprocessor, device)?,
+            None => DetDataPreprocessor::plain(device),
+        };
+        let backbone = kwargs.required_child("backbone")?;
+        backbone.one_of(&["CSPDarknet"])?;
+        let backbone = CspDarknet::build(backbone, &scope.child("backbone"))?;
+        let neck = kwargs.required_child("neck")?;
+        neck.one_of(&["YOLOXPAFPN"])?;
+        let neck = YoloxPafpn::build(neck, &scope.child("neck"))?;
+        let head = kwargs.required_child("bbox_head")?;
+        head.one_of(&["YOLOXHead"])?;
+        let (train_cfg, test_cfg) = (kwargs.child("train_cfg")?, kwargs.child("test_cfg")?);
+        let head = YoloxHead::build(head, train_cfg, test_cfg, &scope.child("bbox_head"))?;
+        if kwargs.raw("init_cfg").is_some() {
+            return Err(kwargs.error("init_cfg", "start values of a whole model are not known yet"));
+        }
+        if neck.levels() != head.levels() {
+            let message = format!(
+                "expected as many strides as the neck has levels, {}, found {}",
+                neck.levels(),
+                head.levels()
+            );
+            return Err(kwargs.error("bbox_head.strides", message));
+        }
+        kwargs.finish()?;
+        let state = scope.finish();
+        freeze(&state, &backbone.frozen_prefixes());
+        Ok(Yolox { state, preprocessor, backbone, neck, head, is_training: true })
+    }
+
+    fn forward(&self, images: &Tensor, mode: Mode) -> HeadOutputs {
+        let features = self.backbone.forward(images, mode);
+        let features = self.neck.forward(&features, mode);
+        self.head.forward(&features, mode)
+    }
+
+    fn targets(&self, sample: &Sample) -> Result<Targets, ModelError> {
+        let mut targets = Targets::default();
+        let boxes = sample.boxes.iter().zip(&sample.labels).zip(&sample.ignore);
+        for ((bbox, label), _) in boxes.filter(|(_, ignore)| !**ignore) {
+            if !(0..self.head.num_classes).contains(label) {
+                return Err(ModelError::LabelRange {
+                    picture: sample.meta.img_path.clone(),
+                    label: *label,
+                    classes: self.head.num_classes,
+                });
+            }
+            targets.boxes.push(*bbox);
+            targets.labels.push(*label);
+        }
+        Ok(targets)
+    }
+}
+
+impl Model for Yolox {
+    fn state(&self) -> &ModelState {
+        &self.state
+    }
+
+    fn set_training(&mut self, training: bool) {
+        self.is_training = training;
+    }
+
+    fn init_weights(&mut self, seed: u64) -> Result<(), BoxError> {
+        initialise(&self.state, seed);
+        self.head.set_prior_biases();
+        Ok(())
+    }
+
+    fn loss(&mut self, batch: &AnyBatch, context: &StepContext) -> Result<Losses, BoxError> {
+        let batch = pictures_of(batch)?;
+        let targets: Result<Vec<_>, _> = batch.samples.iter().map(|s| self.targets(s)).collect();
+        let mut targets = targets?;
+        let images =
+            self.preprocessor.training_images(&pixels(batch), &mut targets, context)?;
+        let mode = if self.is_training { Mode::Train } else { Mode::Frozen };
+        let outputs = self.forward(&images, mode);
+        Ok(self.head.loss(&outputs, &targets))
+    }
+
+    fn predict(&mut self, batch: &AnyBatch) -> Result<AnyPredictions, BoxError> {
+        let batch = pictures_of(batch)?;
+        if batch.samples.is_empty() {
+            // All pictures of it were broken, and the loader was told to skip those.
+            return Ok(Box::new(Predictions::default()));
+        }
+        let images = self.preprocessor.images(&pixels(batch))?;
+        let scales: Vec<_> = batch.samples.iter().map(|s| s.meta.scale_factor.into()).collect();
+        let found = tch::no_grad(|| {
+            let outputs = self.forward(&images, Mode::Predict);
+            self.head.predict(&outputs, &scales)
+        });
+        let picture = |(sample, detections): (&Sample, _)| PicturePredictions {
+            img_id: sample.meta.img_id.clone(),
+            detections,
+        };
+        Ok(Box::new(Predictions(batch.samples.iter().zip(found).map(picture).collect())))
+    }
+
+    fn modules(&self) -> Vec<ModuleInfo> {
+        let module = |name: &str, type_name: &str, attributes| ModuleInfo {
+            name: name.into(),
+            type_name: type_name.into(),
+            attributes,
+        };
+        let head = json!({"num_classes": self.head.num_classes, "use_l1": self.head.use_l1});
+        vec![
+            module("", "YOLOX", json!({"training": self.is_training})),
+            module(MODULES[0], "DetDataPreprocessor", json!({})),
+            module(MODULES[1], "CSPDarknet", json!({})),
+            module(MODULES[2], "YOLOXPAFPN", json!({})),
+            module(MODULES[3], "YOLOXHead", head),
+        ]
+    }
+
+    fn set_attribute(&mut self, module: &str, name: &str, value: &Json) -> Result<(), BoxError> {
+        if !MODULES.contains(&module) {
+            let (found, nearest) = (module.to_owned(), nearest(module, MODULES));
+            return Err(ModelError::NoSuchModule { found, nearest }.into());
+        }
+        if (module, name) != ("bbox_head", "use_l1") {
+            let settable = if module == "bbox_head" { "use_l1" } else { "none" };
+            let (module, found) = (module.to_owned(), name.to_owned());
+            let settable = settable.to_owned();
+            return Err(ModelError::NoSuchAttribute { module, found, settable }.into());
+        }
+        self.head.use_l1 = value.as_bool().ok_or_else(|| ModelError::AttributeType {
+            module: module.to_owned(),
+            name: name.to_owned(),
+            expected: "true or false",
+            found: value.to_string(),
+        })?;
+        Ok(())
+    }
+
+    fn call(&mut self, method: &str, _arguments: &Json) -> Result<Json, BoxError> {
+        Err(ModelError::NoSuchMethod(method.to_owned()).into())
+    }
+}
+
+fn pictures_of(batch: &AnyBatch) -> Result<&Batch, ModelError> {
+    batch.downcast_ref().ok_or(ModelError::ForeignBatch)
+}
+
+fn pixels(batch: &Batch) -> Vec<Pixels<'_>> {
+    let images = batch.samples.iter().map(|sample| &sample.image);
+    images
+        .map(|image| Pixels { bytes: image.data(), height: image.height(), width: image.width() })
+        .collect()
+}
+
+fn freeze(state: &ModelState, prefixes: &[String]) {
+    for entry in state.parameters() {
+        let own = entry.name.strip_prefix("backbone.").unwrap_or_default();
+        if prefixes.iter().any(|prefix| own.starts_with(prefix)) {
+            let _ = entry.tensor.set_requires_grad(false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

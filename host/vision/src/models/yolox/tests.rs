@@ -1,0 +1,281 @@
+//! The whole detector on drawn pictures.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+use snaphook_data::{Image, ImageId, ImageRecord};
+use snaphook_runner::Entry;
+use tch::Kind;
+
+use super::*;
+use crate::build_model;
+
+/// The model of `yolox_nano_8xb8-300e_coco.py` and its like: factors, channels of the neck's levels.
+fn config(deepen: f64, widen: f64, channels: [i64; 3], depthwise: bool, classes: i64) -> Json {
+    let width = channels[0];
+    json!({
+        "type": "YOLOX",
+        "data_preprocessor": {"type": "DetDataPreprocessor", "pad_size_divisor": 32},
+        "backbone": {"type": "CSPDarknet", "deepen_factor": deepen, "widen_factor": widen,
+            "out_indices": [2, 3, 4], "use_depthwise": depthwise, "spp_kernal_sizes": [5, 9, 13],
+            "norm_cfg": {"type": "BN", "momentum": 0.03, "eps": 0.001}, "act_cfg": {"type": "Swish"}},
+        "neck": {"type": "YOLOXPAFPN", "in_channels": channels, "out_channels": width,
+            "num_csp_blocks": 1, "use_depthwise": depthwise,
+            "upsample_cfg": {"scale_factor": 2, "mode": "nearest"}},
+        "bbox_head": {"type": "YOLOXHead", "num_classes": classes, "in_channels": width,
+            "feat_channels": width, "use_depthwise": depthwise,
+            "loss_cls": {"type": "CrossEntropyLoss", "use_sigmoid": true, "reduction": "sum"},
+            "loss_bbox": {"type": "IoULoss", "mode": "square", "eps": 1e-16, "reduction": "sum",
+                "loss_weight": 5.0}},
+        "train_cfg": {"assigner": {"type": "SimOTAAssigner", "center_radius": 2.5}},
+        "test_cfg": {"score_thr": 0.01, "nms": {"type": "nms", "iou_threshold": 0.65}}
+    })
+}
+
+fn nano(classes: i64) -> Json {
+    config(0.33, 0.25, [64, 128, 256], true, classes)
+}
+
+/// A narrow model, for tests that compute.
+fn narrow() -> Box<dyn Model> {
+    let config = config(0.33, 0.125, [32, 64, 128], false, 2);
+    let mut model = build_model(&config, Device::Cpu).unwrap();
+    model.init_weights(0).unwrap();
+    model
+}
+
+/// A grey picture of 64 x 64 with a bright box of class 0 and a dark one of class 1, `copies` times.
+fn batch(copies: usize) -> AnyBatch {
+    let record = ImageRecord {
+        img_id: ImageId::Number(7),
+        img_path: PathBuf::from("drawn.png"),
+        width: 64,
+        height: 64,
+        instances: Vec::new(),
+    };
+    let mut sample = Sample::from_record(Arc::new(record));
+    let mut image = Image::filled(64, 64, [114; 3]);
+    image.paste(&Image::filled(24, 24, [250, 250, 30]), 4, 4);
+    image.paste(&Image::filled(20, 28, [10, 10, 90]), 40, 32);
+    sample.set_image(image);
+    sample.boxes = vec![[4.0, 4.0, 28.0, 28.0], [40.0, 32.0, 60.0, 60.0]];
+    sample.labels = vec![0, 1];
+    sample.ignore = vec![false, false];
+    Box::new(Batch { samples: vec![sample; copies], index: 0 })
+}
+
+fn total(losses: &Losses) -> Tensor {
+    losses.0.iter().map(|(_, loss)| loss.shallow_clone()).reduce(|a, b| a + b).unwrap()
+}
+
+fn names(losses: &Losses) -> Vec<&str> {
+    losses.0.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// A step of plain gradient descent with momentum.
+fn step(model: &dyn Model, velocities: &mut Vec<Tensor>, learning_rate: f64) {
+    tch::no_grad(|| {
+        for (i, entry) in model.state().parameters().enumerate() {
+            let (mut tensor, mut gradient) = (entry.tensor.shallow_clone(), entry.tensor.grad());
+            if velocities.len() <= i {
+                velocities.push(gradient.zeros_like());
+            }
+            velocities[i] = &velocities[i] * 0.9 + &gradient;
+            let _ = tensor.g_sub_(&(&velocities[i] * learning_rate));
+            let _ = gradient.zero_();
+        }
+    });
+}
+
+#[test]
+fn sizes_have_the_parameters_of_the_paper() {
+    let millions = |config: Json| {
+        let model = build_model(&config, Device::Cpu).unwrap();
+        let count: usize = model.state().parameters().map(|entry| entry.tensor.numel()).sum();
+        (count as f64 / 1e4).round() / 100.0
+    };
+    assert_eq!(millions(nano(80)), 0.91);
+    assert_eq!(millions(config(0.33, 0.375, [96, 192, 384], false, 80)), 5.06);
+    assert_eq!(millions(config(0.33, 0.5, [128, 256, 512], false, 80)), 8.97);
+}
+
+#[test]
+fn tensors_are_named_as_in_mmdetections_state_dict() {
+    let model = build_model(&nano(3), Device::Cpu).unwrap();
+    let shape = |name: &str| model.state().get(name).unwrap_or_else(|| panic!("{name}")).size();
+    assert_eq!(shape("backbone.stem.conv.conv.weight"), [16, 12, 3, 3]);
+    assert_eq!(shape("backbone.stage1.0.depthwise_conv.conv.weight"), [16, 1, 3, 3]);
+    assert_eq!(shape("backbone.stage1.0.pointwise_conv.bn.running_var"), [32]);
+    assert_eq!(shape("backbone.stage2.1.blocks.2.conv2.pointwise_conv.bn.weight"), [32]);
+    assert_eq!(shape("backbone.stage4.1.conv2.conv.weight"), [256, 512, 1, 1]);
+    assert_eq!(shape("backbone.stage4.2.final_conv.conv.weight"), [256, 256, 1, 1]);
+    assert_eq!(shape("neck.reduce_layers.0.conv.weight"), [128, 256, 1, 1]);
+    assert_eq!(shape("neck.top_down_blocks.1.short_conv.conv.weight"), [32, 128, 1, 1]);
+    assert_eq!(shape("neck.downsamples.1.depthwise_conv.conv.weight"), [128, 1, 3, 3]);
+    assert_eq!(shape("neck.bottom_up_blocks.0.main_conv.conv.weight"), [64, 128, 1, 1]);
+    assert_eq!(shape("neck.out_convs.2.bn.bias"), [64]);
+    assert_eq!(shape("bbox_head.multi_level_cls_convs.0.1.pointwise_conv.conv.weight"), [64, 64, 1, 1]);
+    assert_eq!(shape("bbox_head.multi_level_conv_cls.2.weight"), [3, 64, 1, 1]);
+    assert_eq!(shape("bbox_head.multi_level_conv_obj.1.bias"), [1]);
+    let tracked = model.state().get("backbone.stem.conv.bn.num_batches_tracked").unwrap();
+    assert_eq!((tracked.size().len(), tracked.kind()), (0, Kind::Int64));
+    let position = |name: &str| model.state().entries().iter().position(|e| e.name.contains(name));
+    assert!(position("downsamples.1") < position("bottom_up_blocks.0"));
+    assert!(position("multi_level_conv_reg.2") < position("multi_level_conv_obj.0"));
+}
+
+#[test]
+fn a_wide_model_builds_plain_convolutions() {
+    let config = config(0.33, 0.5, [128, 256, 512], false, 80);
+    let model = build_model(&config, Device::Cpu).unwrap();
+    let weight = model.state().get("backbone.stage1.0.conv.weight").unwrap();
+    assert_eq!(weight.size(), [64, 32, 3, 3]);
+}
+
+#[test]
+fn start_values_depend_on_the_seed_alone_and_classes_are_unlikely() {
+    let bytes = |seed| {
+        let mut model = build_model(&nano(3), Device::Cpu).unwrap();
+        model.init_weights(seed).unwrap();
+        let bias = model.state().get("bbox_head.multi_level_conv_cls.0.bias").unwrap();
+        assert!((bias.double_value(&[1]) + 4.595_12).abs() < 1e-4);
+        model.state().get("neck.out_convs.0.conv.weight").unwrap().copy()
+    };
+    assert_eq!(bytes(1), bytes(1));
+    assert_ne!(bytes(1), bytes(2));
+}
+
+#[test]
+fn every_parameter_gets_a_gradient_with_and_without_boxes() {
+    let mut model = narrow();
+    model.set_attribute("bbox_head", "use_l1", &json!(true)).unwrap();
+    let losses = model.loss(&batch(2), &StepContext::default()).unwrap();
+    assert_eq!(names(&losses), ["loss_cls", "loss_bbox", "loss_obj", "loss_l1"]);
+    total(&losses).backward();
+    let reached = |entry: &Entry| {
+        let gradient = entry.tensor.grad();
+        gradient.defined() && gradient.abs().sum(Kind::Float).double_value(&[]) > 0.0
+    };
+    for entry in model.state().parameters() {
+        assert!(reached(entry), "{} has no gradient", entry.name);
+    }
+
+    let mut model = narrow();
+    let mut empty = batch(1);
+    empty.downcast_mut::<Batch>().unwrap().samples[0].boxes.clear();
+    let losses = model.loss(&empty, &StepContext::default()).unwrap();
+    assert_eq!(losses.0[0].1.double_value(&[]), 0.0);
+    total(&losses).backward();
+    assert!(model.state().parameters().all(|entry| entry.tensor.grad().defined()));
+}
+
+#[test]
+fn the_loss_of_a_drawn_picture_falls_and_its_boxes_are_found() {
+    let mut model = narrow();
+    let batch = batch(2);
+    let mut velocities = Vec::new();
+    let mut values = Vec::new();
+    for _ in 0..60 {
+        let loss = total(&model.loss(&batch, &StepContext::default()).unwrap());
+        values.push(loss.double_value(&[]));
+        loss.backward();
+        step(&*model, &mut velocities, 0.01);
+    }
+    assert!(values[59] < values[0] * 0.3, "{values:?}");
+    let tracked = model.state().get("neck.out_convs.0.bn.num_batches_tracked").unwrap();
+    assert_eq!(tracked.int64_value(&[]), 60);
+    model.set_training(false);
+    let predictions = model.predict(&batch).unwrap();
+    let Predictions(pictures) = predictions.downcast_ref().unwrap();
+    assert_eq!((pictures.len(), &pictures[0].img_id), (2, &ImageId::Number(7)));
+    for (label, bbox) in [(0, [4.0, 4.0, 28.0, 28.0]), (1, [40.0, 32.0, 60.0, 60.0])] {
+        let found = pictures[0].detections.iter().find(|found| found.label == label).unwrap();
+        assert!(crate::boxes::iou(&found.bbox, &bbox) > 0.5, "{found:?}");
+    }
+}
+
+#[test]
+fn prediction_with_batch_norm_in_the_weights_equals_batch_norm() {
+    let config = config(0.33, 0.125, [32, 64, 128], true, 2);
+    let mut yolox = Yolox::build(Kwargs::new(&config, "model").unwrap(), Device::Cpu).unwrap();
+    yolox.init_weights(5).unwrap();
+    let images = Tensor::rand([2, 3, 64, 64], (Kind::Float, Device::Cpu)) * 255.0;
+    tch::no_grad(|| {
+        yolox.forward(&images, Mode::Train); // moves the running statistics
+        let (folded, plain) =
+            (yolox.forward(&images, Mode::Predict), yolox.forward(&images, Mode::Frozen));
+        assert_eq!(plain.classes.size(), [2, 64 + 16 + 4, 2]);
+        assert_eq!(plain.map_sizes, [(8, 8), (4, 4), (2, 2)]);
+        // Both ways round differently in each of some sixty layers.
+        assert!(folded.boxes.allclose(&plain.boxes, 1e-3, 1e-3, false));
+        assert!(folded.classes.allclose(&plain.classes, 1e-3, 1e-3, false));
+    });
+}
+
+#[test]
+fn boxes_come_back_in_pixels_of_the_original_picture() {
+    let mut model = narrow();
+    model.set_training(false);
+    let found = |factor: [f32; 2]| {
+        let mut batch = batch(1);
+        batch.downcast_mut::<Batch>().unwrap().samples[0].meta.scale_factor = factor;
+        let predictions = model.predict(&batch).unwrap();
+        predictions.downcast::<Predictions>().unwrap().0.remove(0).detections
+    };
+    let mut found = found;
+    let (resized, original) = (found([1.0, 1.0]), found([0.5, 0.25]));
+    let [x1, y1, ..] = resized[0].bbox;
+    assert_eq!(original[0].bbox[..2], [x1 / 0.5, y1 / 0.25]);
+}
+
+#[test]
+fn frozen_stages_are_not_trained() {
+    let mut config = nano(3);
+    config["backbone"]["frozen_stages"] = json!(1);
+    let model = build_model(&config, Device::Cpu).unwrap();
+    let trains = |name: &str| model.state().get(name).unwrap().requires_grad();
+    assert!(!trains("backbone.stem.conv.conv.weight"));
+    assert!(!trains("backbone.stage1.1.main_conv.bn.bias"));
+    assert!(trains("backbone.stage2.1.main_conv.bn.bias"));
+    assert!(trains("neck.out_convs.0.bn.bias"));
+}
+
+#[test]
+fn wrong_attributes_types_and_labels_are_named() {
+    let mut model = narrow();
+    let mut set = |module, name, value| {
+        model.set_attribute(module, name, &value).unwrap_err().to_string()
+    };
+    assert_eq!(
+        set("box_head", "use_l1", json!(true)),
+        "module \"box_head\": the model has no such part (nearest: bbox_head)"
+    );
+    assert!(set("bbox_head", "use_l2", json!(true)).contains("use_l1"));
+    assert!(set("bbox_head", "use_l1", json!(1)).ends_with("expected true or false, found 1"));
+    let mut batch = batch(1);
+    batch.downcast_mut::<Batch>().unwrap().samples[0].labels[1] = 2;
+    let error = model.loss(&batch, &StepContext::default()).unwrap_err().to_string();
+    assert_eq!(error, "image drawn.png: label 2, but the model has 2 classes (set num_classes)");
+}
+
+#[test]
+fn wrong_keys_of_a_model_are_named_with_their_path() {
+    let error = |change: fn(&mut Json)| {
+        let mut config = nano(3);
+        change(&mut config);
+        build_model(&config, Device::Cpu).err().unwrap().to_string()
+    };
+    assert_eq!(
+        error(|config| config["neck"]["type"] = json!("mmdet.FPN")),
+        "model.neck.type: \"FPN\" is not known here (nearest: YOLOXPAFPN)"
+    );
+    assert_eq!(
+        error(|config| config["test_cfg"]["nms"]["iou_thr"] = json!(0.5)),
+        "model.test_cfg.nms: unknown key \"iou_thr\" (nearest: iou_threshold)"
+    );
+    assert_eq!(
+        error(|config| config["bbox_head"]["strides"] = json!([8, 16])),
+        "model.bbox_head.strides: expected as many strides as the neck has levels, 3, found 2"
+    );
+}

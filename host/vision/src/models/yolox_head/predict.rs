@@ -1,0 +1,94 @@
+//! Boxes from the head's outputs: score threshold, suppression, scale of the original picture.
+
+use snaphook_data::Detection;
+use tch::Kind;
+
+use super::YoloxHead;
+use super::forward::HeadOutputs;
+use super::priors::Priors;
+use super::targets::to_host;
+use crate::config::Kwargs;
+use crate::nms::Suppression;
+use crate::BuildError;
+
+/// What `test_cfg` says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TestSettings {
+    score_threshold: f32,
+    suppression: Option<Suppression>,
+    most: Option<usize>,
+}
+
+impl TestSettings {
+    /// `max_per_img` bounds the boxes of a picture here; MMDetection's head takes no notice of it.
+    pub(super) fn read(kwargs: Kwargs<'_>) -> Result<TestSettings, BuildError> {
+        let most: i64 = kwargs.or("max_per_img", -1)?;
+        let settings = TestSettings {
+            score_threshold: kwargs.or("score_thr", 0.01)?,
+            suppression: kwargs.child("nms")?.map(Suppression::read).transpose()?,
+            most: usize::try_from(most).ok(),
+        };
+        kwargs.finish()?;
+        Ok(settings)
+    }
+}
+
+/// Those of YOLOX's validation.
+impl Default for TestSettings {
+    fn default() -> TestSettings {
+        let suppression =
+            Suppression { iou_threshold: 0.65, class_agnostic: false, most: None };
+        TestSettings { score_threshold: 0.01, suppression: Some(suppression), most: None }
+    }
+}
+
+impl YoloxHead {
+    /// The boxes of each picture; `scales` are width and height of the resized picture over the original's.
+    pub(crate) fn predict(
+        &mut self,
+        outputs: &HeadOutputs,
+        scales: &[(f32, f32)],
+    ) -> Vec<Vec<Detection>> {
+        let priors = self.priors.get(&outputs.map_sizes);
+        let boxes = to_host(&Priors::decode(&outputs.boxes, &priors.points, &priors.strides));
+        let (best, labels) = outputs.classes.sigmoid().max_dim(-1, true);
+        let scores = to_host(&(best * outputs.objectness.sigmoid()));
+        let labels = to_host(&labels.to_kind(Kind::Float));
+        let count = priors.centers.len();
+        let picture = |(i, &scale): (usize, &(f32, f32))| {
+            let rows = i * count..(i + 1) * count;
+            let boxes = &boxes.as_chunks().0[rows.clone()];
+            let found = self.above_threshold(boxes, &scores[rows.clone()], &labels[rows], scale);
+            self.finish_picture(found)
+        };
+        scales.iter().enumerate().map(picture).collect()
+    }
+
+    fn above_threshold(
+        &self,
+        boxes: &[[f32; 4]],
+        scores: &[f32],
+        labels: &[f32],
+        (scale_x, scale_y): (f32, f32),
+    ) -> Vec<Detection> {
+        let rows = boxes.iter().zip(scores).zip(labels);
+        rows.filter(|((_, score), _)| **score >= self.test.score_threshold)
+            .map(|((&[x1, y1, x2, y2], &score), &label)| Detection {
+                bbox: [x1 / scale_x, y1 / scale_y, x2 / scale_x, y2 / scale_y],
+                score,
+                label: label as i64,
+            })
+            .collect()
+    }
+
+    fn finish_picture(&self, found: Vec<Detection>) -> Vec<Detection> {
+        let mut kept = match &self.test.suppression {
+            Some(suppression) => suppression.apply(found),
+            None => found,
+        };
+        if let Some(most) = self.test.most {
+            kept.truncate(most);
+        }
+        kept
+    }
+}

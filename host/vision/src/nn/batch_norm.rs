@@ -1,0 +1,96 @@
+//! Batch normalisation with its buffers. Knows nothing of what comes before or after it.
+
+use snaphook_runner::{Layer, Scope};
+use tch::{Device, Kind, Tensor};
+
+use crate::BuildError;
+use crate::config::Kwargs;
+
+/// The numbers of a `norm_cfg` of type BN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct BatchNormSettings {
+    /// Share of the new batch in the running statistics.
+    pub(crate) momentum: f64,
+    /// Added to the variance.
+    pub(crate) eps: f64,
+    /// Whether scale and shift are trained.
+    pub(crate) requires_grad: bool,
+}
+
+impl BatchNormSettings {
+    /// SyncBN is BN in a single process, which is what runs today.
+    pub(crate) fn read(kwargs: Kwargs<'_>) -> Result<BatchNormSettings, BuildError> {
+        kwargs.one_of(&["BN", "BN2d", "SyncBN"])?;
+        let settings = BatchNormSettings {
+            momentum: kwargs.or("momentum", 0.1)?,
+            eps: kwargs.or("eps", 1e-5)?,
+            requires_grad: kwargs.or("requires_grad", true)?,
+        };
+        kwargs.finish()?;
+        Ok(settings)
+    }
+}
+
+/// Normalises each channel over batch, height and width.
+#[derive(Debug)]
+pub(crate) struct BatchNorm {
+    settings: BatchNormSettings,
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    num_batches_tracked: Tensor,
+}
+
+impl BatchNorm {
+    pub(crate) fn new(scope: &Scope, channels: i64, settings: BatchNormSettings) -> BatchNorm {
+        let parameter = |name| {
+            scope.parameter(name, &[channels], Layer::Norm).set_requires_grad(settings.requires_grad)
+        };
+        let float = (Kind::Float, Device::Cpu);
+        BatchNorm {
+            settings,
+            weight: parameter("weight"),
+            bias: parameter("bias"),
+            running_mean: scope.buffer(
+                "running_mean",
+                Tensor::zeros([channels], float),
+                Layer::Norm,
+            ),
+            running_var: scope.buffer("running_var", Tensor::ones([channels], float), Layer::Norm),
+            num_batches_tracked: scope.buffer(
+                "num_batches_tracked",
+                Tensor::zeros([0_i64; 0], (Kind::Int64, Device::Cpu)),
+                Layer::Norm,
+            ),
+        }
+    }
+
+    /// With `train`, the statistics are the batch's and the running ones move towards them.
+    ///
+    /// Shapes: `x` and the result [N, C, H, W].
+    pub(crate) fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        if train {
+            let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
+        }
+        x.batch_norm(
+            Some(&self.weight),
+            Some(&self.bias),
+            Some(&self.running_mean),
+            Some(&self.running_var),
+            train,
+            self.settings.momentum,
+            self.settings.eps,
+            true,
+        )
+    }
+
+    /// Scale and shift per channel that do what the layer does in evaluation mode.
+    ///
+    /// Shapes: two of [C].
+    pub(crate) fn as_affine(&self) -> (Tensor, Tensor) {
+        let scale = &self.weight * (&self.running_var + self.settings.eps).rsqrt();
+        let shift = &self.bias - &self.running_mean * &scale;
+        (scale, shift)
+    }
+}

@@ -1,0 +1,77 @@
+//! A convolution and its weights. Knows nothing of normalisation.
+
+use snaphook_runner::{Layer, Scope};
+use tch::Tensor;
+
+/// The numbers of a convolution with a square kernel that keeps the size, stride aside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConvShape {
+    /// Channels that come in.
+    pub(crate) in_channels: i64,
+    /// Channels that go out.
+    pub(crate) out_channels: i64,
+    /// Side of the kernel; odd.
+    pub(crate) kernel: i64,
+    /// Step in both directions.
+    pub(crate) stride: i64,
+    /// Groups of channels.
+    pub(crate) groups: i64,
+}
+
+impl ConvShape {
+    /// One group and stride 1.
+    pub(crate) fn new(in_channels: i64, out_channels: i64, kernel: i64) -> ConvShape {
+        ConvShape { in_channels, out_channels, kernel, stride: 1, groups: 1 }
+    }
+
+    /// The same with another stride.
+    pub(crate) fn with_stride(self, stride: i64) -> ConvShape {
+        ConvShape { stride, ..self }
+    }
+}
+
+/// A convolution with zero padding of half the kernel.
+#[derive(Debug)]
+pub(crate) struct Conv2d {
+    shape: ConvShape,
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Conv2d {
+    pub(crate) fn new(scope: &Scope, shape: ConvShape, with_bias: bool) -> Conv2d {
+        let ConvShape { in_channels, out_channels, kernel, groups, .. } = shape;
+        let layer = Layer::Convolution { in_channels, groups };
+        let size = [out_channels, in_channels / groups, kernel, kernel];
+        Conv2d {
+            shape,
+            weight: scope.parameter("weight", &size, layer),
+            bias: with_bias.then(|| scope.parameter("bias", &[out_channels], layer)),
+        }
+    }
+
+    /// Shapes: `x` [N, C, H, W]; the result [N, C', H / stride, W / stride].
+    pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
+        self.convolve(x, &self.weight, self.bias.as_ref())
+    }
+
+    /// The result times `scale` plus `shift` per channel, in one pass.
+    ///
+    /// Shapes: `scale` and `shift` [C'].
+    pub(crate) fn forward_affine(&self, x: &Tensor, scale: &Tensor, shift: &Tensor) -> Tensor {
+        let weight = &self.weight * scale.view([-1, 1, 1, 1]);
+        let bias = self.bias.as_ref().map_or_else(|| shift.shallow_clone(), |b| b * scale + shift);
+        self.convolve(x, &weight, Some(&bias))
+    }
+
+    /// Its shift per channel, if it has one.
+    pub(crate) fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let ConvShape { stride, groups, kernel, .. } = self.shape;
+        let padding = kernel / 2;
+        x.conv2d(weight, bias, [stride, stride], [padding, padding], [1, 1], groups)
+    }
+}

@@ -1,0 +1,19 @@
+//! Layers as MMCV and MMDetection combine them.
+
+mod activation;
+mod batch_norm;
+mod conv;
+mod conv_module;
+mod csp;
+mod init;
+mod mode;
+mod style;
+
+pub(crate) use activation::Activation;
+pub(crate) use batch_norm::{BatchNorm, BatchNormSettings};
+pub(crate) use conv::{Conv2d, ConvShape};
+pub(crate) use conv_module::{ConvBlock, ConvModule};
+pub(crate) use csp::{CspLayer, CspShape};
+pub(crate) use init::initialise;
+pub(crate) use mode::Mode;
+pub(crate) use style::Style;

@@ -1,0 +1,226 @@
+//! Stacks pictures of bytes into one tensor of floats: channel order, mean, deviation, padding, random size.
+//!
+//! Source: MMDetection `models/data_preprocessors/data_preprocessor.py`, `DetDataPreprocessor`.
+
+use snaphook_runner::StepContext;
+use tch::{Device, Kind, Tensor};
+
+use super::BatchSyncRandomResize;
+use crate::config::Kwargs;
+use crate::sim_ota::Targets;
+use crate::{BuildError, ModelError};
+
+/// A picture's bytes: rows of pixels of blue, green, red.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pixels<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+}
+
+/// What `data_preprocessor` of a model says.
+#[derive(Debug)]
+pub(crate) struct DetDataPreprocessor {
+    /// Mean and deviation per channel, after the change of order.
+    normalisation: Option<(Tensor, Tensor)>,
+    swaps_channels: bool,
+    pad_size_divisor: usize,
+    pad_value: f64,
+    augments: Vec<BatchSyncRandomResize>,
+    device: Device,
+}
+
+impl DetDataPreprocessor {
+    /// Pictures as they are, in one tensor.
+    pub(crate) fn plain(device: Device) -> DetDataPreprocessor {
+        DetDataPreprocessor {
+            normalisation: None,
+            swaps_channels: false,
+            pad_size_divisor: 1,
+            pad_value: 0.0,
+            augments: Vec::new(),
+            device,
+        }
+    }
+
+    pub(crate) fn read(
+        kwargs: Kwargs<'_>,
+        device: Device,
+    ) -> Result<DetDataPreprocessor, BuildError> {
+        kwargs.one_of(&["DetDataPreprocessor"])?;
+        // Masks and segmentations do not exist here, and boxes are plain numbers already.
+        kwargs.accept(&["pad_mask", "mask_pad_value", "pad_seg", "seg_pad_value"]);
+        kwargs.accept(&["boxtype2tensor", "non_blocking"]);
+        let pad_size_divisor: usize = kwargs.or("pad_size_divisor", 1)?;
+        if pad_size_divisor == 0 {
+            return Err(kwargs.error("pad_size_divisor", "expected 1 or more, found 0"));
+        }
+        let preprocessor = DetDataPreprocessor {
+            normalisation: normalisation(&kwargs, device)?,
+            swaps_channels: kwargs.or("bgr_to_rgb", false)? || kwargs.or("rgb_to_bgr", false)?,
+            pad_size_divisor,
+            pad_value: kwargs.or("pad_value", 0.0)?,
+            augments: augments(&kwargs)?,
+            device,
+        };
+        kwargs.finish()?;
+        Ok(preprocessor)
+    }
+
+    /// The pictures of a batch, at the size of the largest.
+    ///
+    /// Shapes: the result [N, 3, H, W] f32, channels last in memory: that is the order that the bytes have, and
+    /// convolutions on a CPU are faster with it.
+    pub(crate) fn images(&self, pictures: &[Pixels<'_>]) -> Result<Tensor, ModelError> {
+        let largest = |side: fn(&Pixels<'_>) -> usize| pictures.iter().map(side).max();
+        let (Some(height), Some(width)) = (largest(|p| p.height), largest(|p| p.width)) else {
+            return Err(ModelError::EmptyBatch);
+        };
+        let height = height.next_multiple_of(self.pad_size_divisor);
+        let width = width.next_multiple_of(self.pad_size_divisor);
+        let mut bytes = Vec::with_capacity(pictures.len() * height * width * 3);
+        pictures.iter().for_each(|picture| append(&mut bytes, picture, height, width));
+        let size = [pictures.len() as i64, height as i64, width as i64, 3];
+        let mut images = Tensor::from_data_size(&bytes, &size, Kind::Uint8)
+            .to_device(self.device)
+            .to_kind(Kind::Float);
+        if self.swaps_channels {
+            images = images.flip([3]);
+        }
+        if let Some((mean, deviation)) = &self.normalisation {
+            images = (images - mean) / deviation;
+        }
+        self.fill_margins(&images, pictures);
+        Ok(images.permute([0, 3, 1, 2]))
+    }
+
+    /// The same for training: random sizes, with the boxes scaled along.
+    pub(crate) fn training_images(
+        &self,
+        pictures: &[Pixels<'_>],
+        targets: &mut [Targets],
+        context: &StepContext,
+    ) -> Result<Tensor, ModelError> {
+        let mut images = self.images(pictures)?;
+        for augment in &self.augments {
+            let (height, width) = (images.size()[2], images.size()[3]);
+            let Some((new_height, new_width)) = augment.size(context, height, width) else {
+                continue;
+            };
+            images = images.upsample_bilinear2d([new_height, new_width], false, None, None);
+            let x = (new_width as f64 / width as f64) as f32;
+            let y = (new_height as f64 / height as f64) as f32;
+            let boxes = targets.iter_mut().flat_map(|target| &mut target.boxes);
+            boxes.for_each(|corners| *corners = times(corners, x, y));
+        }
+        Ok(images)
+    }
+
+    /// Shapes: `images` [N, H, W, 3].
+    fn fill_margins(&self, images: &Tensor, pictures: &[Pixels<'_>]) {
+        let (height, width) = (images.size()[1], images.size()[2]);
+        for (i, picture) in pictures.iter().enumerate() {
+            let (own_height, own_width) = (picture.height as i64, picture.width as i64);
+            let image = images.select(0, i as i64);
+            let _ = image
+                .narrow(0, own_height, height - own_height)
+                .fill_(self.pad_value);
+            let _ = image.narrow(1, own_width, width - own_width).fill_(self.pad_value);
+        }
+    }
+}
+
+fn times(corners: &[f32; 4], x: f32, y: f32) -> [f32; 4] {
+    [corners[0] * x, corners[1] * y, corners[2] * x, corners[3] * y]
+}
+
+/// Appends a picture with margins at the right and the bottom.
+fn append(bytes: &mut Vec<u8>, picture: &Pixels<'_>, height: usize, width: usize) {
+    let end = bytes.len() + height * width * 3;
+    if picture.width == width {
+        bytes.extend_from_slice(picture.bytes);
+    } else if picture.width > 0 {
+        for row in picture.bytes.chunks_exact(picture.width * 3) {
+            bytes.extend_from_slice(row);
+            bytes.resize(bytes.len() + (width - picture.width) * 3, 0);
+        }
+    }
+    bytes.resize(end, 0);
+}
+
+fn normalisation(
+    kwargs: &Kwargs<'_>,
+    device: Device,
+) -> Result<Option<(Tensor, Tensor)>, BuildError> {
+    let mean: Option<Vec<f64>> = kwargs.optional("mean")?;
+    let deviation: Option<Vec<f64>> = kwargs.optional("std")?;
+    let tensor = |numbers: Vec<f64>| {
+        Tensor::from_slice(&numbers).to_kind(Kind::Float).to_device(device)
+    };
+    match (mean, deviation) {
+        (None, None) => Ok(None),
+        (Some(mean), Some(deviation)) if [1, 3].contains(&mean.len()) && mean.len() == deviation.len() => {
+            Ok(Some((tensor(mean), tensor(deviation))))
+        }
+        _ => Err(kwargs.error("mean", "expected mean and std with one or three numbers each")),
+    }
+}
+
+fn augments(kwargs: &Kwargs<'_>) -> Result<Vec<BatchSyncRandomResize>, BuildError> {
+    let Some(list) = kwargs.raw("batch_augments") else { return Ok(Vec::new()) };
+    let list = list.as_array().ok_or_else(|| kwargs.error("batch_augments", "expected a list"))?;
+    let read = |(i, value)| {
+        let path = format!("{}.batch_augments[{i}]", kwargs.path());
+        BatchSyncRandomResize::read(Kwargs::new(value, path)?)
+    };
+    list.iter().enumerate().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn preprocessor(config: serde_json::Value) -> DetDataPreprocessor {
+        DetDataPreprocessor::read(Kwargs::new(&config, "").unwrap(), Device::Cpu).unwrap()
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        Vec::try_from(tensor.reshape([-1])).unwrap()
+    }
+
+    #[test]
+    fn smaller_pictures_get_margins_of_the_pad_value_at_the_right_and_the_bottom() {
+        let small = Pixels { bytes: &[1, 2, 3], height: 1, width: 1 };
+        let large = Pixels { bytes: &[9; 6], height: 1, width: 2 };
+        let config = json!({"type": "mmdet.DetDataPreprocessor", "pad_size_divisor": 2, "pad_value": 7});
+        let images = preprocessor(config).images(&[small, large]).unwrap();
+        assert_eq!(images.size(), [2, 3, 2, 2]);
+        let first = images.select(0, 0);
+        assert_eq!(values(&first.select(0, 0)), [1.0, 7.0, 7.0, 7.0]);
+        assert_eq!(values(&images.select(0, 1).select(0, 2)), [9.0, 9.0, 7.0, 7.0]);
+    }
+
+    #[test]
+    fn channels_change_order_before_mean_and_deviation() {
+        let picture = Pixels { bytes: &[10, 20, 30], height: 1, width: 1 };
+        let config = json!({"type": "DetDataPreprocessor", "bgr_to_rgb": true,
+            "mean": [30, 0, 0], "std": [1, 2, 10]});
+        let images = preprocessor(config).images(&[picture]).unwrap();
+        assert_eq!(values(&images), [0.0, 10.0, 1.0]);
+    }
+
+    #[test]
+    fn boxes_follow_the_random_size() {
+        let config = json!({"type": "DetDataPreprocessor", "batch_augments": [
+            {"type": "BatchSyncRandomResize", "random_size_range": [64, 64], "interval": 1}]});
+        let bytes = vec![5; 32 * 32 * 3];
+        let picture = Pixels { bytes: &bytes, height: 32, width: 32 };
+        let mut targets = [Targets { boxes: vec![[1.0, 2.0, 3.0, 4.0]], labels: vec![0] }];
+        let context = StepContext { iter: 1, epoch: 0, seed: 0 };
+        let images =
+            preprocessor(config).training_images(&[picture], &mut targets, &context).unwrap();
+        assert_eq!(images.size(), [1, 3, 64, 64]);
+        assert_eq!(targets[0].boxes, [[2.0, 4.0, 6.0, 8.0]]);
+    }
+}

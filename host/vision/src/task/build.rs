@@ -1,0 +1,125 @@
+//! Everything that a run needs of detection, from a whole config.
+
+use serde_json::Value as Json;
+use snaphook_data::{CocoEvaluator, Loader, LoaderConfig, OnBadImage};
+use snaphook_runner::{DataSource, Evaluator, Painter, Task};
+use tch::Device;
+
+use super::{CocoMetric, DetectionData, DetectionPainter};
+use crate::{BuildError, build_model};
+
+/// What a run wants of a task.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskOptions {
+    /// Where the model lives.
+    pub device: Device,
+    /// Seed of the order of samples and of all transforms.
+    pub seed: u64,
+    /// Whether `train_dataloader` is built.
+    pub with_train: bool,
+    /// Whether `val_dataloader` and `val_evaluator` are built, where the config has them.
+    pub with_val: bool,
+    /// Whether `test_dataloader` and `test_evaluator` are built, where the config has them.
+    pub with_test: bool,
+    /// What happens with a picture that cannot be read, where a data loader does not say it itself
+    /// (`on_bad_image='stop'` or `'skip'`).
+    pub on_bad_image: OnBadImage,
+}
+
+/// On the CPU, training and validation, stopping at a broken picture.
+impl Default for TaskOptions {
+    fn default() -> TaskOptions {
+        TaskOptions {
+            device: Device::Cpu,
+            seed: 0,
+            with_train: true,
+            with_val: true,
+            with_test: false,
+            on_bad_image: OnBadImage::Stop,
+        }
+    }
+}
+
+/// Builds model, data, metric and painter from a config as MMDetection writes it.
+///
+/// Of a data loader, `batch_size`, `num_workers` (threads here), `sampler`, `drop_last` and `dataset` count.
+/// `persistent_workers`, `pin_memory`, `prefetch_factor` and `collate_fn` are taken and have no effect: they are
+/// about processes that hand tensors to one another, and threads need none of it.
+///
+/// Errors: a part that is missing or wrong, with its key path.
+pub fn build_task(config: &Json, options: &TaskOptions) -> Result<Task, BuildError> {
+    let model = config.get("model").ok_or_else(|| missing("model"))?;
+    let model = build_model(model, options.device)?;
+    let train = match options.with_train {
+        true => Some(loader(config, "train_dataloader", options)?),
+        false => None,
+    };
+    let validation = match options.with_val {
+        true => evaluated(config, "val_dataloader", "val_evaluator", options)?,
+        false => None,
+    };
+    let test = match options.with_test {
+        true => evaluated(config, "test_dataloader", "test_evaluator", options)?,
+        false => None,
+    };
+    let painted = [&validation, &test].into_iter().flatten().map(|(loader, _)| loader).next();
+    let painter = painted.or(train.as_ref()).map(painter);
+    Ok(Task {
+        model,
+        train_data: train.map(source),
+        validation: validation.map(|(loader, metric)| (source(loader), metric)),
+        test: test.map(|(loader, metric)| (source(loader), metric)),
+        painter,
+    })
+}
+
+fn source(loader: Loader) -> Box<dyn DataSource> {
+    Box::new(DetectionData::new(loader))
+}
+
+fn painter(loader: &Loader) -> Box<dyn Painter> {
+    Box::new(DetectionPainter::new(loader.dataset().meta().clone()))
+}
+
+fn loader(config: &Json, key: &'static str, options: &TaskOptions) -> Result<Loader, BuildError> {
+    let entry = present(config, key).ok_or_else(|| missing(key))?;
+    let defaults = LoaderConfig {
+        seed: options.seed,
+        on_bad_image: options.on_bad_image,
+        ..LoaderConfig::default()
+    };
+    Loader::from_config(entry, defaults)
+        .map_err(|source| BuildError::Data { path: key.into(), source: source.into() })
+}
+
+/// A data loader with its metric; `None` where the config has neither.
+fn evaluated(
+    config: &Json,
+    data_key: &'static str,
+    metric_key: &'static str,
+    options: &TaskOptions,
+) -> Result<Option<(Loader, Box<dyn Evaluator>)>, BuildError> {
+    let Some(metric) = present(config, metric_key) else {
+        return match present(config, data_key) {
+            None => Ok(None),
+            Some(_) => Err(missing(metric_key)),
+        };
+    };
+    let loader = loader(config, data_key, options)?;
+    let dataset = loader.dataset();
+    // MMEngine takes one metric or a list of them.
+    let entries = metric.as_array().map_or(std::slice::from_ref(metric), Vec::as_slice);
+    let evaluators: Result<Vec<_>, _> =
+        entries.iter().map(|entry| CocoEvaluator::from_config(entry, dataset.meta())).collect();
+    let evaluators = evaluators
+        .map_err(|source| BuildError::Data { path: metric_key.into(), source: source.into() })?;
+    Ok(Some((loader, Box::new(CocoMetric::new(evaluators)))))
+}
+
+fn present<'a>(config: &'a Json, key: &str) -> Option<&'a Json> {
+    config.get(key).filter(|value| !value.is_null())
+}
+
+fn missing(key: &'static str) -> BuildError {
+    BuildError::MissingKey { path: "config".into(), key }
+}

@@ -1,0 +1,11 @@
+//! Detection as a field of work for the runner: data, metric, pictures, and all of it from a config.
+
+mod build;
+mod data;
+mod metric;
+mod painter;
+
+pub use build::{TaskOptions, build_task};
+pub use data::DetectionData;
+pub use metric::CocoMetric;
+pub use painter::DetectionPainter;
