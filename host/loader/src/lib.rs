@@ -1,1 +1,32 @@
-//! Placeholder.
+//! Plugins: found in folders, read without running their code, checked, loaded, and made to look like any
+//! other hook. The only crate that opens `.so` files. Knows nothing of libtorch and of how a run goes.
+//!
+//! ```text
+//! SearchPath ─► Catalog::discover ─► resolve("Type") ─► check_kwargs ─► load ─► construct ─► PluginHook
+//!  (folders)     (manifests read)     (one plugin)      (no code run)    (code runs from here on)
+//! ```
+//!
+//! ```
+//! use snaphook_loader::{Catalog, SearchPath};
+//! let search_path = SearchPath::builder().without_environment().build();
+//! let catalog = Catalog::discover(&search_path);
+//! let error = catalog.resolve("EmaHook", &["EMAHook"]).unwrap_err();
+//! assert!(error.to_string().contains("did you mean 'EMAHook'?"));
+//! ```
+
+mod catalog;
+mod elf;
+mod error;
+mod hook;
+mod load;
+mod manifest;
+mod resolve;
+mod search;
+
+pub use catalog::{Catalog, Plugin, Refused, Shadowed};
+pub use error::{LoadError, ResolveError};
+pub use hook::PluginHook;
+pub use load::{LoadedPlugin, load};
+pub use manifest::{ApiVersion, BuildInfo, Manifest, PluginInfo, TypeInfo};
+pub use resolve::{BUILT_IN_PREFIX, PluginType, Resolved, check_kwargs};
+pub use search::{Origin, SearchFolder, SearchPath, SearchPathBuilder};

@@ -1,0 +1,107 @@
+//! Why a plugin is not found or not loaded, in words that end with a way out. Knows nothing of runs.
+
+use crate::catalog::Refused;
+use crate::search::SearchFolder;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Why a `type` stands for nothing, or for too much.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// Nothing has this name.
+    #[error("{}", unknown(type_name, nearest, folders, refused))]
+    Unknown {
+        /// The `type` of the config.
+        type_name: String,
+        /// The known name that is most like it.
+        nearest: Option<String>,
+        /// The folders that were searched.
+        folders: Vec<SearchFolder>,
+        /// The files that were refused; first those that have the type.
+        refused: Vec<Refused>,
+    },
+    /// More than one thing has this name.
+    #[error("{}", ambiguous(type_name, *is_built_in, spellings))]
+    Ambiguous {
+        /// The name.
+        type_name: String,
+        /// Whether a built-in hook has it too.
+        is_built_in: bool,
+        /// The plugins that have it: how to write each, and its file.
+        spellings: Vec<(String, PathBuf)>,
+    },
+}
+
+fn unknown(
+    type_name: &str,
+    nearest: &Option<String>,
+    folders: &[SearchFolder],
+    refused: &[Refused],
+) -> String {
+    let mut text =
+        format!("hook type '{type_name}': expected a built-in hook or a plugin's, found none");
+    if let Some(nearest) = nearest {
+        let _ = write!(text, " (did you mean '{nearest}'?)");
+    }
+    for folder in folders {
+        let is_there = if folder.path.is_dir() { "" } else { ", not there" };
+        let _ =
+            write!(text, "\n  searched: {} ({}{is_there})", folder.path.display(), folder.origin);
+    }
+    for refused in refused {
+        let _ = write!(text, "\n  refused: {}: {}", refused.path.display(), refused.reason);
+    }
+    text
+}
+
+fn ambiguous(type_name: &str, is_built_in: bool, spellings: &[(String, PathBuf)]) -> String {
+    let mut text = format!(
+        "hook type '{type_name}': expected one, found several (write one of these as type, or remove a file)"
+    );
+    if is_built_in {
+        let prefix = crate::BUILT_IN_PREFIX;
+        let _ = write!(text, "\n  '{prefix}:{type_name}', built in");
+    }
+    for (spelling, path) in spellings {
+        let _ = write!(text, "\n  '{spelling}' from {}", path.display());
+    }
+    text
+}
+
+/// Why a plugin could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The manifest says that this host cannot load it.
+    #[error("plugin {}: {reason}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the way out.
+        reason: String,
+    },
+    /// The file is another one than the one that was read.
+    #[error("plugin {}: changed since its manifest was read (start again)", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The dynamic loader refused it.
+    #[error("plugin {}: cannot be opened (rebuild it on this system)", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The dynamic loader's words.
+        #[source]
+        source: libloading::Error,
+    },
+    /// It opened, and is not what its manifest says.
+    #[error("plugin {}: {problem} (rebuild it with plugin-api {host})", path.display())]
+    Incompatible {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+        /// The plugin-api of this host.
+        host: crate::ApiVersion,
+    },
+}

@@ -1,0 +1,220 @@
+//! The folders where plugins are looked for, in order, each with the reason why. Knows nothing of files in
+//! them.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Why a folder is searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// `--plugins DIR`.
+    CommandLine,
+    /// `SNAPHOOK_PLUGIN_PATH`.
+    Environment,
+    /// `plugin_dirs` of the config.
+    Config,
+    /// `plugins/` beside the config.
+    BesideConfig,
+    /// The user's data folder.
+    UserData,
+    /// `../lib/snaphook/plugins` beside the program.
+    BesideProgram,
+    /// The `target` folder that the program was built into.
+    DevelopmentBuild,
+}
+
+impl Origin {
+    /// Whether somebody named the folder, so that it should be there.
+    pub fn is_explicit(&self) -> bool {
+        matches!(self, Origin::CommandLine | Origin::Environment | Origin::Config)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Origin::CommandLine => "--plugins",
+            Origin::Environment => "SNAPHOOK_PLUGIN_PATH",
+            Origin::Config => "plugin_dirs in the config",
+            Origin::BesideConfig => "beside the config",
+            Origin::UserData => "user data",
+            Origin::BesideProgram => "beside the program",
+            Origin::DevelopmentBuild => "development build",
+        })
+    }
+}
+
+/// A folder where plugins are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchFolder {
+    /// The folder; it need not exist.
+    pub path: PathBuf,
+    /// Why it is searched.
+    pub origin: Origin,
+}
+
+/// The folders, first match first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchPath {
+    folders: Vec<SearchFolder>,
+}
+
+impl SearchPath {
+    /// Begins with this process's environment and program.
+    pub fn builder() -> SearchPathBuilder {
+        SearchPathBuilder {
+            command_line: Vec::new(),
+            config: None,
+            variables: Box::new(|name| std::env::var_os(name)),
+            program: std::env::current_exe().ok(),
+        }
+    }
+
+    /// The folders in order.
+    pub fn folders(&self) -> &[SearchFolder] {
+        &self.folders
+    }
+}
+
+/// Collects what decides the folders.
+pub struct SearchPathBuilder {
+    command_line: Vec<PathBuf>,
+    config: Option<(PathBuf, Vec<PathBuf>)>,
+    variables: Box<dyn Fn(&str) -> Option<OsString>>,
+    program: Option<PathBuf>,
+}
+
+impl SearchPathBuilder {
+    /// Folders of `--plugins`, in the order given.
+    pub fn command_line(mut self, folders: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.command_line.extend(folders.into_iter().map(Into::into));
+        self
+    }
+
+    /// The config file and its `plugin_dirs`, relative to it.
+    pub fn config(
+        mut self,
+        file: impl Into<PathBuf>,
+        plugin_dirs: impl IntoIterator<Item = impl Into<PathBuf>>,
+    ) -> Self {
+        self.config = Some((file.into(), plugin_dirs.into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// Reads environment variables with this function.
+    pub fn variables(mut self, read: impl Fn(&str) -> Option<OsString> + 'static) -> Self {
+        self.variables = Box::new(read);
+        self
+    }
+
+    /// The program that runs.
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
+    /// Looks at no environment variable and at no folder near the program.
+    pub fn without_environment(mut self) -> Self {
+        self.variables = Box::new(|_| None);
+        self.program = None;
+        self
+    }
+
+    /// The folders; one that comes twice keeps its first place.
+    pub fn build(self) -> SearchPath {
+        let mut search_path = SearchPath::default();
+        let mut add = |path: PathBuf, origin: Origin| {
+            if !search_path.folders.iter().any(|folder| folder.path == path) {
+                search_path.folders.push(SearchFolder { path, origin });
+            }
+        };
+        for path in &self.command_line {
+            add(path.clone(), Origin::CommandLine);
+        }
+        let listed = (self.variables)("SNAPHOOK_PLUGIN_PATH").unwrap_or_default();
+        for path in std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty()) {
+            add(path, Origin::Environment);
+        }
+        if let Some((file, plugin_dirs)) = &self.config {
+            let beside = file.parent().unwrap_or(Path::new(""));
+            for path in plugin_dirs {
+                add(beside.join(path), Origin::Config);
+            }
+            add(beside.join("plugins"), Origin::BesideConfig);
+        }
+        if let Some(path) = self.user_data() {
+            add(path, Origin::UserData);
+        }
+        let folder = self.program.as_deref().and_then(Path::parent);
+        if let Some(folder) = folder {
+            add(folder.join("../lib/snaphook/plugins"), Origin::BesideProgram);
+            if let Some(path) = development_folder(folder) {
+                add(path, Origin::DevelopmentBuild);
+            }
+        }
+        search_path
+    }
+
+    fn user_data(&self) -> Option<PathBuf> {
+        let given =
+            |name| (self.variables)(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let data = given("XDG_DATA_HOME").filter(|path| path.is_absolute());
+        let data = data.or_else(|| given("HOME").map(|home| home.join(".local/share")))?;
+        Some(data.join("snaphook/plugins"))
+    }
+}
+
+/// Where Cargo put the plugins that were built with the program: the profile's folder, also for a test
+/// program one or two folders deeper. Cargo marks such folders with `.fingerprint`.
+fn development_folder(folder: &Path) -> Option<PathBuf> {
+    let candidates = folder.ancestors().take(2);
+    let mut built = candidates.filter(|path| path.join(".fingerprint").is_dir());
+    built.next().map(Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Origin, SearchPath};
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+
+    #[test]
+    fn folders_come_in_the_documented_order() {
+        let target = tempfile::tempdir().unwrap();
+        let debug = target.path().join("debug");
+        std::fs::create_dir_all(debug.join(".fingerprint")).unwrap();
+        let search_path = SearchPath::builder()
+            .command_line(["one", "two"])
+            .config("configs/yolox.py", ["extra"])
+            .variables(|name| match name {
+                "SNAPHOOK_PLUGIN_PATH" => Some(OsString::from("/env/a::/env/b:one")),
+                "HOME" => Some(OsString::from("/home/me")),
+                _ => None,
+            })
+            .program(debug.join("snaphook"))
+            .build();
+        let found: Vec<_> =
+            search_path.folders().iter().map(|f| (f.path.clone(), f.origin.clone())).collect();
+        let expected = [
+            (PathBuf::from("one"), Origin::CommandLine),
+            ("two".into(), Origin::CommandLine),
+            ("/env/a".into(), Origin::Environment),
+            ("/env/b".into(), Origin::Environment),
+            ("configs/extra".into(), Origin::Config),
+            ("configs/plugins".into(), Origin::BesideConfig),
+            ("/home/me/.local/share/snaphook/plugins".into(), Origin::UserData),
+            (debug.join("../lib/snaphook/plugins"), Origin::BesideProgram),
+            (debug, Origin::DevelopmentBuild),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn installed_program_has_no_development_folder() {
+        let search_path = SearchPath::builder().without_environment().program("/usr/bin/snaphook");
+        let search_path = search_path.build();
+        assert_eq!(search_path.folders().len(), 1);
+        assert_eq!(search_path.folders()[0].origin, Origin::BesideProgram);
+    }
+}
