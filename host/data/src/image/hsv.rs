@@ -1,103 +1,125 @@
 //! Hue, saturation and value of 8 bits as OpenCV has them: hue 0 to 179 in steps of two degrees.
 //! Knows nothing of random changes.
 //!
-//! Source: OpenCV `cvtColor` with COLOR_BGR2HSV (12-bit reciprocal tables) and COLOR_HSV2BGR.
+//! Source: OpenCV `cvtColor` with COLOR_BGR2HSV (reciprocals of 12 bits) and COLOR_HSV2BGR.
 
 use std::array::from_fn;
-use std::sync::LazyLock;
 
 use super::Image;
 
-const SHIFT: u32 = 12;
 const HUES: i32 = 180;
+/// Pixels done at a time: each step is a loop over so many numbers, which the compiler vectorises.
+const LANES: usize = 32;
 
-/// Reciprocals of 1..=255, scaled: for the saturation by 255, for the hue by 180 / 6.
-struct Reciprocals {
-    saturation: [i32; 256],
-    hue: [i32; 256],
+type Lanes = [i32; LANES];
+type Pixels = [[u8; 3]; LANES];
+
+fn split(pixels: &Pixels) -> [Lanes; 3] {
+    from_fn(|channel| from_fn(|i| i32::from(pixels[i][channel])))
 }
 
-static RECIPROCALS: LazyLock<Reciprocals> = LazyLock::new(|| {
-    let table = |scale: f64| {
-        from_fn(|i| if i == 0 { 0 } else { (scale / i as f64).round_ties_even() as i32 })
-    };
-    let one = f64::from(1 << SHIFT);
-    Reciprocals { saturation: table(255.0 * one), hue: table(f64::from(HUES) * one / 6.0) }
-});
-
-#[inline(always)]
-fn to_hsv(tables: &Reciprocals, [b, g, r]: [u8; 3]) -> [i32; 3] {
-    let (b, g, r) = (i32::from(b), i32::from(g), i32::from(r));
-    let value = b.max(g).max(r);
-    let range = value - b.min(g).min(r);
-    let rounding = 1 << (SHIFT - 1);
-    let saturation = (range * tables.saturation[(value & 255) as usize] + rounding) >> SHIFT;
-    let sector = if value == r {
-        g - b
-    } else if value == g {
-        b - r + 2 * range
-    } else {
-        r - g + 4 * range
-    };
-    let hue = (sector * tables.hue[(range & 255) as usize] + rounding) >> SHIFT;
-    [if hue < 0 { hue + HUES } else { hue }, saturation, value]
-}
-
-/// `hue` below 180.
-#[inline(always)]
-fn to_bgr([hue, saturation, value]: [i32; 3]) -> [u8; 3] {
-    // A sixth of the circle is 30 hue steps, so every product has the denominator 255 * 30.
-    const DENOMINATOR: i32 = 255 * 30;
-    let sixth = hue / 30;
-    let within = hue - sixth * 30;
-    let chroma = value * saturation;
-    let scaled = |taken: i32| ((value * DENOMINATOR - chroma * taken + DENOMINATOR / 2) / DENOMINATOR) as u8;
-    let (low, falling, rising) = (scaled(30), scaled(within), scaled(30 - within));
-    let high = value as u8;
-    match sixth {
-        0 => [low, rising, high],
-        1 => [low, high, falling],
-        2 => [rising, high, low],
-        3 => [high, falling, low],
-        4 => [high, low, rising],
-        _ => [falling, low, high],
+fn join(channels: &[Lanes; 3], pixels: &mut Pixels) {
+    for (i, pixel) in pixels.iter_mut().enumerate() {
+        *pixel = [channels[0][i] as u8, channels[1][i] as u8, channels[2][i] as u8];
     }
+}
+
+/// `round(numerator / n)` of OpenCV's tables. The quotients are never halves, and single precision is
+/// exact enough for every `n` of 1 to 255.
+#[inline(always)]
+fn reciprocal(numerator: f32, n: i32) -> i32 {
+    (numerator / n.max(1) as f32 + 0.5) as i32
+}
+
+fn to_hsv([blue, green, red]: &[Lanes; 3]) -> [Lanes; 3] {
+    const SHIFT: u32 = 12;
+    const HALF: i32 = 1 << (SHIFT - 1);
+    const SATURATION: f32 = (255 << SHIFT) as f32;
+    const HUE: f32 = ((HUES << SHIFT) / 6) as f32;
+    let mut hsv = [[0; LANES]; 3];
+    for i in 0..LANES {
+        let (b, g, r) = (blue[i], green[i], red[i]);
+        let value = b.max(g).max(r);
+        let range = value - b.min(g).min(r);
+        let of_green = if value == g { b - r + 2 * range } else { r - g + 4 * range };
+        let sector = if value == r { g - b } else { of_green };
+        let hue = (sector * reciprocal(HUE, range) + HALF) >> SHIFT;
+        hsv[0][i] = if hue < 0 { hue + HUES } else { hue };
+        hsv[1][i] = (range * reciprocal(SATURATION, value) + HALF) >> SHIFT;
+        hsv[2][i] = value;
+    }
+    hsv
+}
+
+/// Hues below 180. A channel is full, and falls with the distance of the hue from its own colour.
+fn to_bgr([hue, saturation, value]: &[Lanes; 3]) -> [Lanes; 3] {
+    // A sixth of the circle is 30 hue steps.
+    const SIXTH: i32 = 30;
+    let mut bgr = [[0; LANES]; 3];
+    for (channel, turn) in bgr.iter_mut().zip([SIXTH, 3 * SIXTH, 5 * SIXTH]) {
+        for i in 0..LANES {
+            let turned = hue[i] + turn;
+            let turned = if turned >= HUES { turned - HUES } else { turned };
+            let distance = turned.min(4 * SIXTH - turned).clamp(0, SIXTH);
+            let taken = (value[i] * saturation[i] * distance) as f32 * (1.0 / (255 * SIXTH) as f32);
+            channel[i] = (value[i] as f32 - taken + 0.5) as i32;
+        }
+    }
+    bgr
+}
+
+/// Changes all pixels in blocks of [`LANES`].
+fn for_each_block(image: &mut Image, change: impl Fn(&[Lanes; 3]) -> [Lanes; 3]) {
+    let (pixels, _) = image.data_mut().as_chunks_mut::<3>();
+    let (blocks, rest) = pixels.as_chunks_mut::<LANES>();
+    for block in blocks {
+        join(&change(&split(block)), block);
+    }
+    let mut last = [[0; 3]; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    join(&change(&split(&last)), &mut last);
+    rest.copy_from_slice(&last[..rest.len()]);
 }
 
 /// Hue, saturation, value in place of blue, green, red.
 pub fn bgr_to_hsv(image: &mut Image) {
-    let tables = &*RECIPROCALS;
-    for pixel in image.data_mut().as_chunks_mut::<3>().0 {
-        *pixel = to_hsv(tables, *pixel).map(|v| v as u8);
-    }
+    for_each_block(image, to_hsv);
 }
 
 /// Blue, green, red in place of hue, saturation, value.
 pub fn hsv_to_bgr(image: &mut Image) {
-    for pixel in image.data_mut().as_chunks_mut::<3>().0 {
-        *pixel = to_bgr([i32::from(pixel[0]) % HUES, i32::from(pixel[1]), i32::from(pixel[2])]);
-    }
+    for_each_block(image, |[hue, saturation, value]| {
+        to_bgr(&[hue.map(|h| h % HUES), *saturation, *value])
+    });
 }
 
 /// Adds to hue (around the circle), saturation and value (held within 0 to 255), in one pass.
 pub fn shift_hsv(image: &mut Image, [hue, saturation, value]: [i32; 3]) {
-    let tables = &*RECIPROCALS;
     let hue = hue.rem_euclid(HUES);
-    for pixel in image.data_mut().as_chunks_mut::<3>().0 {
-        let [h, s, v] = to_hsv(tables, *pixel);
-        let turned = h + hue;
-        let h = if turned >= HUES { turned - HUES } else { turned };
-        *pixel = to_bgr([h, (s + saturation).clamp(0, 255), (v + value).clamp(0, 255)]);
-    }
+    for_each_block(image, |bgr| {
+        let [mut hues, mut saturations, mut values] = to_hsv(bgr);
+        for i in 0..LANES {
+            let turned = hues[i] + hue;
+            hues[i] = if turned >= HUES { turned - HUES } else { turned };
+            saturations[i] = (saturations[i] + saturation).clamp(0, 255);
+            values[i] = (values[i] + value).clamp(0, 255);
+        }
+        to_bgr(&[hues, saturations, values])
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn hsv(bgr: [u8; 3]) -> [u8; 3] {
+        let mut image = Image::filled(1, 1, bgr);
+        bgr_to_hsv(&mut image);
+        image.pixel(0, 0)
+    }
+
     #[test]
     fn pure_colours_have_known_hues() {
-        let hsv = |bgr| to_hsv(&RECIPROCALS, bgr);
         assert_eq!(hsv([0, 0, 255]), [0, 255, 255]);
         assert_eq!(hsv([0, 255, 0]), [60, 255, 255]);
         assert_eq!(hsv([255, 0, 0]), [120, 255, 255]);
@@ -106,16 +128,27 @@ mod tests {
     }
 
     #[test]
-    fn there_and_back_changes_a_colour_little() {
-        for blue in (0..=255).step_by(15) {
-            for green in (0..=255).step_by(15) {
-                for red in (0..=255u8).step_by(15) {
-                    let colour = [blue, green, red];
-                    let back = to_bgr(to_hsv(&RECIPROCALS, colour));
-                    let worst = (0..3).map(|i| back[i].abs_diff(colour[i])).max().unwrap();
-                    assert!(worst <= 5, "{colour:?} {back:?}");
-                }
+    fn reciprocals_are_those_of_the_tables() {
+        for n in 1..256 {
+            for numerator in [255.0 * 4096.0, 180.0 * 4096.0 / 6.0] {
+                let exact = (f64::from(numerator) / f64::from(n)).round_ties_even() as i32;
+                assert_eq!(reciprocal(numerator, n), exact, "{n}");
             }
+        }
+    }
+
+    #[test]
+    fn there_and_back_changes_a_colour_little() {
+        let levels = || (0..=255u8).step_by(15);
+        let colours = levels().flat_map(|b| levels().flat_map(move |g| levels().map(move |r| [b, g, r])));
+        let colours: Vec<[u8; 3]> = colours.collect();
+        let mut image = Image::new(colours.len(), 1, colours.concat()).unwrap();
+        bgr_to_hsv(&mut image);
+        hsv_to_bgr(&mut image);
+        for (x, colour) in colours.iter().enumerate() {
+            let back = image.pixel(x, 0);
+            let worst = (0..3).map(|i| back[i].abs_diff(colour[i])).max().unwrap();
+            assert!(worst <= 5, "{colour:?} {back:?}");
         }
     }
 

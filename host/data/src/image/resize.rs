@@ -98,12 +98,13 @@ struct RowCache {
     second: Vec<i16>,
     first_row: usize,
     second_row: usize,
+    spread: Vec<u64>,
 }
 
 impl RowCache {
     fn new(width: usize) -> Self {
         let empty = vec![0; width * 3];
-        Self { first: empty.clone(), second: empty, first_row: usize::MAX, second_row: usize::MAX }
+        Self { first: empty.clone(), second: empty, first_row: usize::MAX, second_row: usize::MAX, spread: Vec::new() }
     }
 
     fn load(&mut self, source: &Image, columns: &[Tap], tap: &Tap) {
@@ -112,25 +113,27 @@ impl RowCache {
             std::mem::swap(&mut self.first_row, &mut self.second_row);
         }
         if self.first_row != tap.near {
-            shrink_row(source.row(tap.near), columns, &mut self.first);
+            shrink_row(source.row(tap.near), columns, &mut self.spread, &mut self.first);
             self.first_row = tap.near;
         }
         if self.second_row != tap.far {
-            shrink_row(source.row(tap.far), columns, &mut self.second);
+            shrink_row(source.row(tap.far), columns, &mut self.spread, &mut self.second);
             self.second_row = tap.far;
         }
     }
 }
 
 /// Horizontal pass; the result is scaled by 128 so that it fits 16 bits.
-fn shrink_row(source: &[u8], columns: &[Tap], out: &mut [i16]) {
-    let pixels = source.as_chunks::<3>().0;
+///
+/// All three channels are in one number, each with 21 of its bits; no sum needs more than 19.
+fn shrink_row(source: &[u8], columns: &[Tap], spread: &mut Vec<u64>, out: &mut [i16]) {
+    let lanes = |p: &[u8; 3]| u64::from(p[0]) | u64::from(p[1]) << 21 | u64::from(p[2]) << 42;
+    spread.clear();
+    spread.extend(source.as_chunks::<3>().0.iter().map(lanes));
     for (out, tap) in out.as_chunks_mut::<3>().0.iter_mut().zip(columns) {
-        let (near, far) = (&pixels[tap.near], &pixels[tap.far]);
-        let (a, b) = (i32::from(tap.near_weight), i32::from(tap.far_weight));
-        for channel in 0..3 {
-            out[channel] = ((i32::from(near[channel]) * a + i32::from(far[channel]) * b) >> 4) as i16;
-        }
+        let (near, far) = (spread[tap.near], spread[tap.far]);
+        let sum = near * tap.near_weight as u64 + far * tap.far_weight as u64;
+        *out = [0, 21, 42].map(|shift| (sum >> (shift + 4)) as i16 & 0x7FFF);
     }
 }
 
