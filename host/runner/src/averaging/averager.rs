@@ -194,3 +194,141 @@ fn find<'a>(tensors: &'a [(String, Tensor)], name: &str, place: &Tensor) -> Resu
     let (expected, found) = (place.size(), tensor.size());
     Err(AveragingError::OtherModel(format!("{name}: expected shape {expected:?}, found {found:?}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Layer, Scope};
+
+    /// Two parameters and two buffers, one of whole numbers.
+    fn model() -> ModelState {
+        let root = Scope::root(tch::Device::Cpu);
+        let mut weight = root.parameter("weight", &[2, 2], Layer::Other);
+        let mut bias = root.parameter("bias", &[2], Layer::Other);
+        no_grad(|| drop((weight.fill_(1.0), bias.fill_(3.0))));
+        let _mean = root.buffer("mean", Tensor::from_slice(&[5.0f32]), Layer::Norm);
+        let _count = root.buffer("count", Tensor::from_slice(&[7i64]), Layer::Norm);
+        root.finish()
+    }
+
+    fn fill(state: &ModelState, name: &str, value: f64) {
+        no_grad(|| drop(state.get(name).unwrap().detach().fill_(value)));
+    }
+
+    fn first(state: &ModelState, name: &str) -> f64 {
+        state.get(name).unwrap().reshape([-1]).double_value(&[0])
+    }
+
+    fn averaged(averager: &Averager, state: &ModelState, name: &str) -> f64 {
+        let (averaged, _) = averager.split(state);
+        averaged.iter().find(|(key, _)| key == name).unwrap().1.reshape([-1]).double_value(&[0])
+    }
+
+    #[test]
+    fn the_first_update_is_a_copy_and_later_ones_move_by_momentum() {
+        let state = model();
+        let config = json!({"type": "ExponentialMovingAverage", "momentum": 0.25});
+        let mut averager = Averager::build(&config, &state).unwrap();
+        fill(&state, "weight", 4.0);
+        averager.update(&state);
+        assert_eq!(averaged(&averager, &state, "weight"), 4.0);
+        fill(&state, "weight", 8.0);
+        averager.update(&state);
+        assert_eq!(averaged(&averager, &state, "weight"), 5.0);
+        assert_eq!(averager.steps(), 2);
+    }
+
+    #[test]
+    fn yolox_average_starts_fast_and_slows_down() {
+        let state = model();
+        let config = json!({"type": "mmdet.ExpMomentumEMA", "momentum": 0.0001, "update_buffers": true});
+        let mut averager = Averager::build(&config, &state).unwrap();
+        averager.update(&state);
+        fill(&state, "weight", 3.0);
+        fill(&state, "mean", 9.0);
+        averager.update(&state);
+        // (1 - 0.0001) * exp(-2 / 2000) + 0.0001, from 1 to 3 and from 5 to 9.
+        let momentum = 0.9999 * (-2.0f64 / 2000.0).exp() + 0.0001;
+        assert!((averaged(&averager, &state, "weight") - (1.0 + 2.0 * momentum)).abs() < 1e-6);
+        assert!((averaged(&averager, &state, "mean") - (5.0 + 4.0 * momentum)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_stochastic_average_is_the_mean_of_all() {
+        let state = model();
+        let mut averager = Averager::build(&json!({"type": "StochasticWeightAverage"}), &state).unwrap();
+        for value in [2.0, 4.0, 9.0] {
+            fill(&state, "bias", value);
+            averager.update(&state);
+        }
+        assert!((averaged(&averager, &state, "bias") - 5.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn between_intervals_nothing_moves_and_buffers_follow_the_model() {
+        let state = model();
+        let mut averager = Averager::build(&json!({"interval": 2, "momentum": 0.5}), &state).unwrap();
+        averager.update(&state);
+        fill(&state, "weight", 5.0);
+        fill(&state, "mean", 6.0);
+        averager.update(&state);
+        assert_eq!(averaged(&averager, &state, "weight"), 1.0);
+        assert_eq!(averaged(&averager, &state, "mean"), 6.0);
+        averager.update(&state);
+        assert_eq!(averaged(&averager, &state, "weight"), 3.0);
+    }
+
+    #[test]
+    fn swapping_twice_changes_nothing_and_a_split_tells_both_apart_at_any_time() {
+        let state = model();
+        let mut averager = Averager::build(&json!({"momentum": 0.5}), &state).unwrap();
+        fill(&state, "weight", 10.0);
+        averager.swap(&state);
+        assert_eq!(first(&state, "weight"), 1.0);
+        assert_eq!(averaged(&averager, &state, "weight"), 1.0);
+        let (_, raw) = averager.split(&state);
+        assert_eq!(raw[0].1.double_value(&[0, 0]), 10.0);
+        averager.swap(&state);
+        assert_eq!(first(&state, "weight"), 10.0);
+        assert_eq!(averaged(&averager, &state, "weight"), 1.0);
+    }
+
+    #[test]
+    fn a_resumed_average_goes_on_to_the_same_bits() {
+        let config = json!({"type": "ExpMomentumEMA", "momentum": 0.0003});
+        let (state, other) = (model(), model());
+        let mut averager = Averager::build(&config, &state).unwrap();
+        averager.update(&state);
+        fill(&state, "weight", 0.3);
+        averager.update(&state);
+        let (saved, (tensors, _)) = (averager.save(), averager.split(&state));
+
+        let mut resumed = Averager::build(&config, &other).unwrap();
+        resumed.load(&saved, &tensors).unwrap();
+        for (averager, state) in [(&mut averager, &state), (&mut resumed, &other)] {
+            fill(state, "weight", 0.7);
+            averager.update(state);
+        }
+        assert_eq!(averaged(&averager, &state, "weight"), averaged(&resumed, &other, "weight"));
+        let message = resumed.load(&saved, &tensors[1..]).unwrap_err().to_string();
+        assert_eq!(message, "saved weight average: missing weight");
+    }
+
+    #[test]
+    fn the_average_follows_parameters_that_an_optimizer_moved() {
+        let state = model();
+        let mut averager = Averager::build(&json!({"momentum": 0.5}), &state).unwrap();
+        averager.update(&state);
+        let config = json!({"optimizer": {"type": "SGD", "lr": 1.0}});
+        let _optim = crate::optim::OptimWrapper::build(&config, &state).unwrap();
+        fill(&state, "weight", 3.0);
+        averager.update(&state);
+        assert_eq!(averaged(&averager, &state, "weight"), 2.0);
+    }
+
+    #[test]
+    fn a_misspelt_type_gets_a_suggestion() {
+        let error = Averager::build(&json!({"type": "ExpMomentumEma"}), &model()).unwrap_err().to_string();
+        assert!(error.contains("did you mean `ExpMomentumEMA`?"), "{error}");
+    }
+}

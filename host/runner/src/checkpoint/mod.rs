@@ -35,3 +35,6 @@ pub use model::{LoadReport, load_into};
 pub use parts::Checkpoint;
 pub use read::{load, read_meta};
 pub use write::save;
+
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,72 @@ impl Messages {
         Some(series)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_is_the_sum_of_values_over_the_sum_of_counts() {
+        let mut messages = Messages::default();
+        messages.add("train/acc", 6.0, 8);
+        messages.add("train/acc", 1.0, 2);
+        messages.add("train/acc", 3.0, 4);
+        assert_eq!(messages.mean("train/acc", 2), Some(4.0 / 6.0));
+        assert_eq!(messages.mean("train/acc", 10), Some(10.0 / 14.0));
+        assert_eq!((messages.min("train/acc", 2), messages.max("train/acc", 3)), (Some(1.0), Some(6.0)));
+        assert_eq!(messages.mean("absent", 2), None);
+    }
+
+    #[test]
+    fn tensors_are_read_when_asked_for_and_in_order() {
+        let mut messages = Messages::default();
+        let loss = Tensor::from_slice(&[2.0f32]).set_requires_grad(true);
+        messages.add_tensor("train/loss", &(&loss * 2.0).sum(None));
+        messages.add_tensor("train/loss", &loss);
+        assert_eq!(messages.len_of("train/loss"), 2);
+        messages.add("train/loss", 8.0, 1);
+        assert_eq!(messages.current("train/loss"), Some(8.0));
+        assert_eq!(messages.mean("train/loss", 3), Some(14.0 / 3.0));
+        assert_eq!(messages.max("train/loss", 2), Some(8.0));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_totals_are_of_everything() {
+        let mut messages = Messages::default();
+        for value in 0..30_000 {
+            messages.add("x", f64::from(value), 1);
+        }
+        assert_eq!(messages.mean("x", usize::MAX), Some(14_999.5));
+        assert_eq!(messages.min("x", usize::MAX), Some(0.0));
+        // A window that reaches further back than what is kept.
+        assert_eq!(messages.min("x", 20_000), Some(20_000.0));
+        let saved = messages.save();
+        assert_eq!(saved["scalars"]["x"]["values"].as_array().map(Vec::len), Some(10_000));
+    }
+
+    #[test]
+    fn saved_messages_come_back_to_the_bit() {
+        let mut messages = Messages::default();
+        messages.add("loss", 0.1 + 0.2, 1);
+        messages.add("loss", f64::NAN, 3);
+        messages.add("loss", f64::NEG_INFINITY, 1);
+        messages.set_info("best_score", json!(0.3));
+        messages.set_passing_info("pid", json!(7));
+        let text = messages.save().to_string();
+        let mut resumed = Messages::default();
+        resumed.load(&serde_json::from_str(&text).unwrap()).unwrap();
+        assert_eq!(resumed.save().to_string(), text);
+        assert_eq!(resumed.min("loss", 3), Some(f64::NEG_INFINITY));
+        assert_eq!(resumed.info("best_score"), Some(&json!(0.3)));
+        assert_eq!(resumed.info("pid"), None);
+    }
+
+    #[test]
+    fn damaged_messages_are_refused() {
+        let mut messages = Messages::default();
+        let damaged = json!({"scalars": {"loss": {"values": 3}}, "info": {}});
+        let message = messages.load(&damaged).unwrap_err().to_string();
+        assert!(message.starts_with("saved messages: `loss` cannot be read"), "{message}");
+    }
+}

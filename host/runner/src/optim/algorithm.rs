@@ -25,13 +25,13 @@ impl Algorithm {
         }
     }
 
-    /// The running tensors that it keeps for each parameter, by PyTorch's names.
-    pub(super) fn slots(self, hyper: &Hyper) -> &'static [&'static str] {
+    /// The running tensors that it keeps for each parameter of these groups, by PyTorch's names.
+    pub(super) fn slots<'a>(self, mut groups: impl Iterator<Item = &'a Hyper>) -> &'static [&'static str] {
         match self {
-            Algorithm::Sgd if hyper.momentum == 0.0 => &[],
-            Algorithm::Sgd => &["momentum_buffer"],
-            Algorithm::Adam | Algorithm::AdamW if hyper.amsgrad => &["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
-            Algorithm::Adam | Algorithm::AdamW => &["exp_avg", "exp_avg_sq"],
+            Algorithm::Sgd if groups.any(|hyper| hyper.momentum != 0.0) => &["momentum_buffer"],
+            Algorithm::Sgd => &[],
+            _ if groups.any(|hyper| hyper.amsgrad) => &["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
+            _ => &["exp_avg", "exp_avg_sq"],
         }
     }
 }

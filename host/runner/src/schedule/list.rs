@@ -165,3 +165,158 @@ impl Schedules {
 fn values(groups: &dyn ParamGroups, quantity: Quantity) -> Vec<f64> {
     (0..groups.count()).map(|group| groups.value(quantity, group)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::schedule::GroupValues;
+
+    fn context(max_epochs: u64, epoch_length: u64) -> ScheduleContext {
+        ScheduleContext { max_epochs, max_iters: max_epochs * epoch_length, epoch_length }
+    }
+
+    fn iterate(schedules: &mut Schedules, groups: &mut GroupValues, (from, to, length): (u64, u64, u64)) {
+        for iteration in from..to {
+            schedules.step(Unit::Iteration, groups);
+            if (iteration + 1) % length == 0 {
+                schedules.step(Unit::Epoch, groups);
+            }
+        }
+    }
+
+    /// The learning rate at every epoch.
+    fn rates(config: Json, epochs: u64) -> Vec<f64> {
+        let mut groups = GroupValues::new(&[1.0], 0.9, 0.0);
+        let mut schedules = Schedules::build(&config, context(epochs, 1), &mut groups).unwrap();
+        let mut rates = Vec::new();
+        for _ in 0..epochs {
+            rates.push(groups.learning_rate(0));
+            schedules.step(Unit::Epoch, &mut groups);
+        }
+        rates
+    }
+
+    fn error(config: Json) -> String {
+        let mut groups = GroupValues::new(&[1.0], 0.9, 0.0);
+        Schedules::build(&config, context(12, 10), &mut groups).unwrap_err().to_string()
+    }
+
+    const YOLOX: &str = r#"[
+        {"type": "mmdet.QuadraticWarmupLR", "by_epoch": true, "begin": 0, "end": 5, "convert_to_iter_based": true},
+        {"type": "CosineAnnealingLR", "eta_min": 0.0005, "begin": 5, "T_max": 285, "end": 285, "by_epoch": true,
+         "convert_to_iter_based": true},
+        {"type": "ConstantLR", "by_epoch": true, "factor": 1, "begin": 285, "end": 300}]"#;
+
+    #[test]
+    fn values_equal_those_of_mmengine_at_every_iteration() {
+        let cases: Vec<Json> = serde_json::from_str(include_str!("golden/values.json")).unwrap();
+        for case in &cases {
+            let (epochs, length) = (case["epochs"].as_u64().unwrap(), case["length"].as_u64().unwrap());
+            let mut groups = GroupValues::new(&[case["lr"].as_f64().unwrap()], 0.9, 0.01);
+            let mut schedules =
+                Schedules::build(&case["schedulers"], context(epochs, length), &mut groups).unwrap();
+            for iteration in 0..epochs * length {
+                for (key, values) in case["values"].as_object().unwrap() {
+                    let all = [Quantity::LearningRate, Quantity::Momentum, Quantity::WeightDecay];
+                    let quantity = all.into_iter().find(|quantity| quantity.name() == key).unwrap();
+                    let (expected, found) =
+                        (values[iteration as usize].as_f64().unwrap(), groups.value(quantity, 0));
+                    // The promise is 1e-9; the arithmetic is the same, up to the platform's cosine.
+                    let tolerance = 1e-12 * expected.abs().max(1e-9);
+                    let name = &case["name"];
+                    assert!((expected - found).abs() <= tolerance, "{name} {key} {iteration}: {expected} {found}");
+                }
+                iterate(&mut schedules, &mut groups, (iteration, iteration + 1, length));
+            }
+        }
+    }
+
+    #[test]
+    fn yolox_ends_short_of_its_least_rate() {
+        let mut groups = GroupValues::new(&[0.01], 0.9, 0.0);
+        let config = serde_json::from_str(YOLOX).unwrap();
+        let mut schedules = Schedules::build(&config, context(300, 1849), &mut groups).unwrap();
+        iterate(&mut schedules, &mut groups, (0, 300 * 1849 - 1, 1849));
+        assert_eq!(format!("{:.8}", groups.learning_rate(0)), "0.00050721");
+    }
+
+    #[test]
+    fn a_range_ends_one_step_before_end() {
+        let found = rates(json!({"type": "LinearLR", "start_factor": 0.5, "end": 5}), 6);
+        assert_eq!(found, [0.5, 0.625, 0.75, 0.875, 1.0, 1.0]);
+        let stuck = rates(json!({"type": "LinearLR", "start_factor": 0.5, "end": 1}), 3);
+        assert_eq!(stuck, [0.5, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn the_end_of_the_run_is_the_default_end() {
+        let found = rates(json!({"type": "PolyLR"}), 5);
+        assert_eq!(found.last(), Some(&0.0));
+        assert_eq!(rates(Json::Null, 2), [1.0, 1.0]);
+    }
+
+    #[test]
+    fn an_interrupted_schedule_goes_on_as_if_it_had_not_been() {
+        let config: Json = serde_json::from_str(YOLOX).unwrap();
+        let mut groups = GroupValues::new(&[0.01, 0.02], 0.9, 0.0);
+        let mut schedules = Schedules::build(&config, context(300, 2), &mut groups).unwrap();
+        iterate(&mut schedules, &mut groups, (0, 101, 2));
+        let text = schedules.save().to_string();
+        let mut later = groups.clone();
+        iterate(&mut schedules, &mut groups, (101, 600, 2));
+
+        let mut fresh = GroupValues::new(&[0.01, 0.02], 0.9, 0.0);
+        let mut resumed = Schedules::build(&config, context(300, 2), &mut fresh).unwrap();
+        assert_eq!(resumed.load(&serde_json::from_str(&text).unwrap()), Ok(LoadedSchedules::AsSaved));
+        iterate(&mut resumed, &mut later, (101, 600, 2));
+        assert_eq!(later.learning_rate(1).to_bits(), groups.learning_rate(1).to_bits());
+    }
+
+    #[test]
+    fn an_edited_schedule_is_reported_and_takes_effect_by_replay() {
+        let before = json!({"type": "MultiStepLR", "milestones": [8, 11]});
+        let after = json!({"type": "MultiStepLR", "milestones": [2, 11]});
+        let mut groups = GroupValues::new(&[1.0], 0.9, 0.0);
+        let mut schedules = Schedules::build(&before, context(12, 10), &mut groups).unwrap();
+        iterate(&mut schedules, &mut groups, (0, 40, 10));
+        let saved = schedules.save();
+
+        let mut groups = GroupValues::new(&[1.0], 0.9, 0.0);
+        let mut edited = Schedules::build(&after, context(12, 10), &mut groups).unwrap();
+        let LoadedSchedules::Edited { changes } = edited.load(&saved).unwrap() else { panic!("the edit was missed") };
+        assert!(changes[0].contains("[8,11]") && changes[0].contains("[2,11]"), "{changes:?}");
+        edited.replay(4, 40, &mut groups).unwrap();
+        assert_eq!(groups.learning_rate(0), 0.1);
+        iterate(&mut edited, &mut groups, (40, 110, 10));
+        assert_eq!(groups.learning_rate(0), 0.1 * 0.1);
+    }
+
+    #[test]
+    fn a_longer_run_counts_as_an_edit() {
+        let config = json!({"type": "CosineAnnealingLR"});
+        let mut groups = GroupValues::new(&[1.0], 0.9, 0.0);
+        let saved = Schedules::build(&config, context(10, 1), &mut groups).unwrap().save();
+        let mut longer = Schedules::build(&config, context(20, 1), &mut groups).unwrap();
+        assert!(matches!(longer.load(&saved), Ok(LoadedSchedules::Edited { .. })));
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let unknown = error(json!({"type": "MultiStepLr", "milestones": [1]}));
+        assert!(unknown.contains("did you mean `MultiStepLR`?"), "{unknown}");
+        let key = error(json!({"type": "MultiStepLR", "milestone": [1]}));
+        assert_eq!(key, "param_scheduler: MultiStepLR: key `milestones` is missing, expected a list of whole numbers");
+        let zero = error(json!({"type": "LinearLR", "start_factor": 0}));
+        assert!(zero.ends_with("key `start_factor`: expected a number above 0, at most 1, found 0.0"), "{zero}");
+        let span = error(json!({"type": "LinearLR", "begin": 20}));
+        assert!(span.ends_with("expected an end above begin, found begin 20 and end 12"), "{span}");
+        let converted = error(json!({"type": "LinearLR", "by_epoch": false, "convert_to_iter_based": true}));
+        assert!(converted.contains("convert_to_iter_based"), "{converted}");
+        let endless = error(json!({"type": "QuadraticWarmupLR", "end": 1_000_000_000}));
+        assert!(endless.contains("expected an end"), "{endless}");
+        let both = error(json!({"type": "CosineAnnealingLR", "eta_min": 0.1, "eta_min_ratio": 0.1}));
+        assert!(both.contains("together with eta_min"), "{both}");
+    }
+}
