@@ -1,6 +1,11 @@
 //! What the programs `snaphook` and `snaphook-trainer` share on the command line, and all commands that
 //! do not train. Links no libtorch, so that it answers at once.
 //!
+//! ```text
+//! command line ─► args ─► commands ─┬─► config, plugins, hooks, doctor ─► stdout
+//!                                   └─► train, test: check, then become snaphook-trainer
+//! ```
+//!
 //! ```
 //! use snaphook_cli::args::{Cli, Command, Resume};
 //!
@@ -13,7 +18,17 @@
 //! ```
 
 pub mod args;
+mod commands;
+mod error;
 mod exit;
+mod loading;
+mod output;
+pub mod plan;
+pub mod plugins;
 pub mod report;
+mod trainer;
 
+pub use commands::run;
+pub use error::CliError;
 pub use exit::Exit;
+pub use loading::{load, load_with_warnings};

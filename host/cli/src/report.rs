@@ -5,10 +5,23 @@ use std::io::{IsTerminal, Write};
 
 /// Writes `error: …` with the whole chain of causes to stderr, each cause once.
 pub fn print_error(error: &dyn Error) {
-    let text = error_text(error);
-    let label = if wants_colour(&std::io::stderr()) { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+    tell("1;31", "error:", &error_text(error));
+}
+
+/// Writes `warning: …` to stderr.
+pub fn print_warning(text: &str) {
+    tell("1;33", "warning:", text);
+}
+
+fn tell(colour: &str, label: &str, text: &str) {
+    let label = coloured(label, colour, wants_colour(&std::io::stderr()));
     // When stderr itself is closed there is nobody left to tell.
     let _ = writeln!(std::io::stderr(), "{label} {text}");
+}
+
+/// The text in a colour of the terminal, by the number of its escape sequence.
+pub(crate) fn coloured(text: &str, colour: &str, is_wanted: bool) -> String {
+    if is_wanted { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// The error and its causes, one per line, leaving out a cause whose text its effect already holds.

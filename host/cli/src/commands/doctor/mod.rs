@@ -1,0 +1,142 @@
+//! `snaphook doctor`: what was found on this machine, and the way out for what is missing. Starts no run.
+
+mod libraries;
+mod machine;
+
+use std::io::stdout;
+
+use serde_json::{Value as Json, json};
+
+use crate::args::{DoctorArguments, Format};
+use crate::plugins::Plugins;
+use crate::report::{coloured, wants_colour};
+use crate::{CliError, Exit, output, trainer};
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Ok,
+    /// Not there, and fine without.
+    Note,
+    Missing,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Check {
+    name: &'static str,
+    outcome: Outcome,
+    found: String,
+    way_out: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Check {
+        Check { name, outcome: Outcome::Ok, found: found.into(), way_out: None }
+    }
+
+    fn note(name: &'static str, found: impl Into<String>) -> Check {
+        Check { name, outcome: Outcome::Note, found: found.into(), way_out: None }
+    }
+
+    fn missing(name: &'static str, found: impl Into<String>, way_out: impl Into<String>) -> Check {
+        Check {
+            name,
+            outcome: Outcome::Missing,
+            found: found.into(),
+            way_out: Some(way_out.into()),
+        }
+    }
+}
+
+pub(super) fn doctor(arguments: &DoctorArguments) -> Result<Exit, CliError> {
+    let mut checks = vec![program()];
+    checks.extend(trainer_and_libraries());
+    checks.extend(plugin_folders(&Plugins::find(&arguments.plugins, None)));
+    checks.extend(machine::checks());
+    checks.push(Check::note("python", "not needed"));
+    output::print(&match arguments.format {
+        Format::Text => as_text(&checks, wants_colour(&stdout())),
+        Format::Json => format!("{:#}\n", as_json(&checks)),
+    })?;
+    let is_whole = checks.iter().all(|check| check.outcome != Outcome::Missing);
+    Ok(if is_whole { Exit::Done } else { Exit::Input })
+}
+
+fn program() -> Check {
+    let path = std::env::current_exe().unwrap_or_default();
+    Check::ok("snaphook", format!("{} ({})", env!("CARGO_PKG_VERSION"), path.display()))
+}
+
+fn trainer_and_libraries() -> Vec<Check> {
+    match trainer::find() {
+        Ok(path) => {
+            let mut checks = vec![Check::ok("trainer", path.display().to_string())];
+            checks.extend(libraries::checks(&path));
+            checks
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let way_out = text.rsplit_once("(build it: ").map_or("", |(_, rest)| rest);
+            vec![Check::missing(
+                "trainer",
+                "snaphook-trainer: not found",
+                way_out.trim_end_matches(')'),
+            )]
+        }
+    }
+}
+
+fn plugin_folders(_plugins: &Plugins) -> Vec<Check> {
+    Vec::new()
+}
+
+fn as_text(checks: &[Check], with_colour: bool) -> String {
+    let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    let line = |check: &Check| {
+        let (word, colour) = match check.outcome {
+            Outcome::Ok => ("ok     ", "32"),
+            Outcome::Note => ("-      ", "2"),
+            Outcome::Missing => ("missing", "1;31"),
+        };
+        let word = coloured(word, colour, with_colour);
+        let way_out = check
+            .way_out
+            .as_ref()
+            .map(|way| format!("\n{:indent$}way out: {way}", "", indent = width + 11));
+        format!(
+            "{word}  {:<width$}  {}{}\n",
+            check.name,
+            output::plain(&check.found),
+            way_out.unwrap_or_default()
+        )
+    };
+    checks.iter().map(line).collect()
+}
+
+fn as_json(checks: &[Check]) -> Json {
+    let entry = |check: &Check| {
+        let outcome = match check.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Note => "note",
+            Outcome::Missing => "missing",
+        };
+        json!({ "name": check.name, "outcome": outcome, "found": check.found, "way_out": check.way_out })
+    };
+    json!({ "checks": checks.iter().map(entry).collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_comes_with_its_way_out() {
+        let checks = [Check::ok("a", "1.0"), Check::missing("long", "not found", "build it")];
+        assert_eq!(
+            as_text(&checks, false),
+            "ok       a     1.0\nmissing  long  not found\n               way out: build it\n"
+        );
+        assert_eq!(as_json(&checks)["checks"][1]["way_out"], "build it");
+    }
+}

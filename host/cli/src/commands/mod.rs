@@ -1,0 +1,25 @@
+//! The commands, one file each.
+
+mod config;
+mod doctor;
+mod hooks;
+mod plugins;
+mod train;
+
+use crate::args::{Cli, Command, ConfigCommand, HooksCommand, PluginsCommand};
+use crate::{CliError, Exit};
+
+/// Carries out what was asked; what trains turns into the trainer and does not return.
+///
+/// Errors: what is wrong with the input, or with this machine.
+pub fn run(cli: Cli) -> Result<Exit, CliError> {
+    match cli.command {
+        Command::Train(arguments) => train::train(&arguments),
+        Command::Test(arguments) => train::test(&arguments),
+        Command::Config(ConfigCommand::Print(arguments)) => config::print(&arguments),
+        Command::Plugins(PluginsCommand::List(arguments)) => plugins::list(&arguments),
+        Command::Plugins(PluginsCommand::Inspect(arguments)) => plugins::inspect(&arguments),
+        Command::Hooks(HooksCommand::List(arguments)) => hooks::list(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
+    }
+}

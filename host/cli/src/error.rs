@@ -1,0 +1,62 @@
+//! What can go wrong in a command that does not train, and which exit code it means.
+
+use std::io;
+use std::path::PathBuf;
+
+use snaphook_config::ConfigError;
+
+use crate::Exit;
+use crate::plan::PlanError;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The config cannot be loaded.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The hooks that the config asks for cannot be had.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A checkpoint that was named is not there.
+    #[error("checkpoint {}: expected a file or folder, found nothing{way_out}", path.display())]
+    Checkpoint {
+        /// The path as given.
+        path: PathBuf,
+        /// In brackets; may be empty.
+        way_out: String,
+    },
+    /// No plugin, file or type of this name.
+    #[error("{0}")]
+    Plugin(String),
+    /// The program that trains is nowhere.
+    #[error(
+        "snaphook-trainer: expected in {} or on PATH, found nowhere (build it: {build})",
+        folder.display()
+    )]
+    TrainerMissing {
+        /// The folder of this program.
+        folder: PathBuf,
+        /// The command that makes it.
+        build: &'static str,
+    },
+    /// The program that trains does not start.
+    #[error("{}: expected a program that starts, found one that does not", path.display())]
+    TrainerStart {
+        /// The program.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The output cannot be written.
+    #[error("output: cannot be written")]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    /// The exit code that it means: everything that is found before training is wrong input.
+    pub fn exit(&self) -> Exit {
+        Exit::Input
+    }
+}

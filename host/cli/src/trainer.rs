@@ -1,0 +1,55 @@
+//! Finds the program that trains and turns this process into it. Knows nothing of its arguments.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::CliError;
+
+const NAME: &str = "snaphook-trainer";
+
+/// The trainer beside this program, else the first one on PATH.
+///
+/// Errors: there is none; the way out is in the message.
+pub(crate) fn find() -> Result<PathBuf, CliError> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.parent().unwrap_or(Path::new("")).to_path_buf();
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.clone()).chain(std::env::split_paths(&on_path));
+    match folders.map(|folder| folder.join(NAME)).find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => Err(CliError::TrainerMissing { build: build_command(&folder), folder }),
+    }
+}
+
+/// The command that puts a trainer into `folder`.
+fn build_command(folder: &Path) -> &'static str {
+    if folder.ends_with("debug") {
+        "cargo build -p snaphook-trainer"
+    } else {
+        "cargo build --release -p snaphook-trainer"
+    }
+}
+
+/// Goes on as the trainer, whose exit code and signals are then this command's. Returns only on an error.
+pub(crate) fn become_it(arguments: impl Iterator<Item = OsString>) -> CliError {
+    match find() {
+        Ok(path) => {
+            let source = Command::new(&path).args(arguments).exec();
+            CliError::TrainerStart { path, source }
+        }
+        Err(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_build_command_fits_the_folder() {
+        assert_eq!(build_command(Path::new("target/debug")), "cargo build -p snaphook-trainer");
+        assert!(build_command(Path::new("/usr/bin")).contains("--release"));
+    }
+}
