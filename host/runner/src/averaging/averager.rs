@@ -65,7 +65,8 @@ impl Averager {
         kwargs.finish()?;
         let is_chosen = |entry: &Entry| is_float(entry) && (update_buffers || entry.is_parameter());
         let places = no_grad(|| make_places(state.entries(), is_chosen));
-        let mut averager = Averager { strategy, interval, update_buffers, steps: 0, is_swapped: false, places };
+        let mut averager =
+            Averager { strategy, interval, update_buffers, steps: 0, is_swapped: false, places };
         averager.copy_from(state);
         Ok(averager)
     }
@@ -149,9 +150,14 @@ impl Averager {
     /// Nothing changes unless everything fits.
     ///
     /// Errors: the number of updates missing; tensors missing or of another shape.
-    pub fn load(&mut self, saved: &Json, averaged: &[(String, Tensor)]) -> Result<(), AveragingError> {
+    pub fn load(
+        &mut self,
+        saved: &Json,
+        averaged: &[(String, Tensor)],
+    ) -> Result<(), AveragingError> {
         let steps = saved.get("steps").and_then(Json::as_u64);
-        let steps = steps.ok_or_else(|| AveragingError::OtherModel("expected `steps`, a whole number".into()))?;
+        let steps = steps
+            .ok_or_else(|| AveragingError::OtherModel("expected `steps`, a whole number".into()))?;
         let places = self.places.iter().flat_map(Place::named);
         let copies = places.map(|(name, average)| Ok((find(averaged, name, &average)?, average)));
         let copies = copies.collect::<Result<Vec<_>, AveragingError>>()?;
@@ -185,7 +191,11 @@ fn is_float(entry: &Entry) -> bool {
     matches!(entry.tensor.kind(), Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16)
 }
 
-fn find<'a>(tensors: &'a [(String, Tensor)], name: &str, place: &Tensor) -> Result<&'a Tensor, AveragingError> {
+fn find<'a>(
+    tensors: &'a [(String, Tensor)],
+    name: &str,
+    place: &Tensor,
+) -> Result<&'a Tensor, AveragingError> {
     let found = tensors.iter().find(|(key, _)| key == name).map(|(_, tensor)| tensor);
     let tensor = found.ok_or_else(|| AveragingError::OtherModel(format!("missing {name}")))?;
     if tensor.size() == place.size() {
@@ -241,7 +251,8 @@ mod tests {
     #[test]
     fn yolox_average_starts_fast_and_slows_down() {
         let state = model();
-        let config = json!({"type": "mmdet.ExpMomentumEMA", "momentum": 0.0001, "update_buffers": true});
+        let config =
+            json!({"type": "mmdet.ExpMomentumEMA", "momentum": 0.0001, "update_buffers": true});
         let mut averager = Averager::build(&config, &state).unwrap();
         averager.update(&state);
         fill(&state, "weight", 3.0);
@@ -256,7 +267,8 @@ mod tests {
     #[test]
     fn the_stochastic_average_is_the_mean_of_all() {
         let state = model();
-        let mut averager = Averager::build(&json!({"type": "StochasticWeightAverage"}), &state).unwrap();
+        let mut averager =
+            Averager::build(&json!({"type": "StochasticWeightAverage"}), &state).unwrap();
         for value in [2.0, 4.0, 9.0] {
             fill(&state, "bias", value);
             averager.update(&state);
@@ -267,7 +279,8 @@ mod tests {
     #[test]
     fn between_intervals_nothing_moves_and_buffers_follow_the_model() {
         let state = model();
-        let mut averager = Averager::build(&json!({"interval": 2, "momentum": 0.5}), &state).unwrap();
+        let mut averager =
+            Averager::build(&json!({"interval": 2, "momentum": 0.5}), &state).unwrap();
         averager.update(&state);
         fill(&state, "weight", 5.0);
         fill(&state, "mean", 6.0);
@@ -328,7 +341,8 @@ mod tests {
 
     #[test]
     fn a_misspelt_type_gets_a_suggestion() {
-        let error = Averager::build(&json!({"type": "ExpMomentumEma"}), &model()).unwrap_err().to_string();
+        let error =
+            Averager::build(&json!({"type": "ExpMomentumEma"}), &model()).unwrap_err().to_string();
         assert!(error.contains("did you mean `ExpMomentumEMA`?"), "{error}");
     }
 }

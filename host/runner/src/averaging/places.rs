@@ -39,8 +39,17 @@ pub(super) fn make_places(entries: &[Entry], is_chosen: impl Fn(&Entry) -> bool)
     for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| is_chosen(entry)) {
         let key = (entry.tensor.kind(), entry.tensor.device());
         let length = entry.tensor.numel() as i64;
-        let slot = |offset| Slot { name: entry.name.clone(), entry: index, offset, shape: entry.tensor.size() };
-        match places.iter_mut().rev().find(|(other, _, used)| *other == key && used + length <= LONG) {
+        let slot = |offset| Slot {
+            name: entry.name.clone(),
+            entry: index,
+            offset,
+            shape: entry.tensor.size(),
+        };
+        match places
+            .iter_mut()
+            .rev()
+            .find(|(other, _, used)| *other == key && used + length <= LONG)
+        {
             Some((_, slots, used)) => {
                 slots.push(slot(*used));
                 *used += length;
@@ -84,7 +93,8 @@ impl Place {
         self.sources.truncate(self.entries.len());
         for (index, slot) in self.entries.iter().enumerate() {
             let tensor = tensor(slot);
-            let kept = self.sources.get(index).is_some_and(|view| view.data_ptr() == tensor.data_ptr());
+            let kept =
+                self.sources.get(index).is_some_and(|view| view.data_ptr() == tensor.data_ptr());
             if kept && tensor.is_contiguous() {
                 continue;
             }

@@ -20,23 +20,40 @@ pub(super) enum Strategy {
     Stochastic,
 }
 
-const NAMES: [&str; 4] =
-    ["ExponentialMovingAverage", "MomentumAnnealingEMA", "ExpMomentumEMA", "StochasticWeightAverage"];
+const NAMES: [&str; 4] = [
+    "ExponentialMovingAverage",
+    "MomentumAnnealingEMA",
+    "ExpMomentumEMA",
+    "StochasticWeightAverage",
+];
 
 impl Strategy {
     /// Reads the kind and its numbers; `name` without the part before a dot.
     pub(super) fn read(name: &str, kwargs: &Kwargs<'_>) -> Result<Strategy, AveragingError> {
-        let momentum =
-            || kwargs.number_where("momentum", 0.0002, ("a number between 0 and 1", |x| x > 0.0 && x < 1.0));
+        let momentum = || {
+            kwargs.number_where(
+                "momentum",
+                0.0002,
+                ("a number between 0 and 1", |x| x > 0.0 && x < 1.0),
+            )
+        };
         let gamma = |default| kwargs.positive_integer("gamma", default).map(|gamma| gamma as f64);
         Ok(match name {
             "ExponentialMovingAverage" => Strategy::Exponential { momentum: momentum()? },
-            "MomentumAnnealingEMA" => Strategy::Annealing { momentum: momentum()?, gamma: gamma(100)? },
-            "ExpMomentumEMA" => Strategy::ExpMomentum { momentum: momentum()?, gamma: gamma(2000)? },
+            "MomentumAnnealingEMA" => {
+                Strategy::Annealing { momentum: momentum()?, gamma: gamma(100)? }
+            }
+            "ExpMomentumEMA" => {
+                Strategy::ExpMomentum { momentum: momentum()?, gamma: gamma(2000)? }
+            }
             "StochasticWeightAverage" => Strategy::Stochastic,
             other => {
                 let hint = did_you_mean(other, NAMES);
-                return Err(AveragingError::UnknownType { name: other.to_owned(), hint, known: NAMES.join(", ") });
+                return Err(AveragingError::UnknownType {
+                    name: other.to_owned(),
+                    hint,
+                    known: NAMES.join(", "),
+                });
             }
         })
     }

@@ -58,12 +58,15 @@ pub fn clean_leftovers(work_dir: &Path) -> Result<Vec<PathBuf>, CheckpointError>
     let entries = match std::fs::read_dir(work_dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(CheckpointError::Read { path: work_dir.to_owned(), source: error }),
+        Err(error) => {
+            return Err(CheckpointError::Read { path: work_dir.to_owned(), source: error });
+        }
     };
     let mut removed = Vec::new();
     for entry in entries {
         let path = entry.map_err(CheckpointError::read(work_dir))?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let Some((checkpoint, purpose, owner)) = parse_hidden(&name) else { continue };
         if is_alive(owner) {
             continue;
@@ -135,9 +138,14 @@ pub fn remove(path: &Path) -> Result<(), CheckpointError> {
     if !path.exists() {
         return Ok(());
     }
-    let (Some(folder), Some(name), true) = (path.parent(), path.file_name(), path.join(MANIFEST).exists()) else {
+    let (Some(folder), Some(name), true) =
+        (path.parent(), path.file_name(), path.join(MANIFEST).exists())
+    else {
         let found = if path.is_dir() { "a folder without one" } else { "a file" };
-        return Err(CheckpointError::NotACheckpoint { path: path.to_owned(), found: found.to_owned() });
+        return Err(CheckpointError::NotACheckpoint {
+            path: path.to_owned(),
+            found: found.to_owned(),
+        });
     };
     let hidden = hidden_path(folder, &name.to_string_lossy(), Purpose::Removed);
     remove_any(&hidden)?;

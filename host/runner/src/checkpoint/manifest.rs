@@ -22,9 +22,9 @@ pub(super) struct FileRecord {
 }
 
 pub(super) fn to_json(files: &[FileRecord]) -> Json {
-    let records = files.iter().map(|file| {
-        (file.name.clone(), json!({ "bytes": file.bytes, "sha256": file.sha256 }))
-    });
+    let records = files
+        .iter()
+        .map(|file| (file.name.clone(), json!({ "bytes": file.bytes, "sha256": file.sha256 })));
     let records: Map<String, Json> = records.collect();
     json!({ "format": FORMAT, "version": VERSION, "files": records })
 }
@@ -34,7 +34,9 @@ pub(super) fn read(folder: &Path) -> Result<Vec<FileRecord>, CheckpointError> {
     let path = folder.join(MANIFEST);
     let text = match std::fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(nothing_there(folder)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(nothing_there(folder));
+        }
         Err(error) if folder.is_file() => {
             drop(error);
             return Err(nothing_there(folder));
@@ -51,7 +53,11 @@ pub(super) fn read(folder: &Path) -> Result<Vec<FileRecord>, CheckpointError> {
     match version {
         None => return Err(malformed(format!("no \"format\": \"{FORMAT}\" with a version"))),
         Some(found) if found > VERSION => {
-            return Err(CheckpointError::Newer { path: folder.to_owned(), found, supported: VERSION });
+            return Err(CheckpointError::Newer {
+                path: folder.to_owned(),
+                found,
+                supported: VERSION,
+            });
         }
         Some(_) => {}
     }

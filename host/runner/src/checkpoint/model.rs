@@ -32,8 +32,11 @@ impl LoadReport {
 
     /// What did not fit, one sentence each; none if everything did.
     pub fn lines(&self) -> Vec<String> {
-        let lists =
-            [("missing", &self.missing), ("unexpected", &self.unexpected), ("of another shape", &self.mismatched)];
+        let lists = [
+            ("missing", &self.missing),
+            ("unexpected", &self.unexpected),
+            ("of another shape", &self.mismatched),
+        ];
         let lists = lists.into_iter().filter(|(_, names)| !names.is_empty());
         lists.map(|(what, names)| format!("{} {what}: {}", names.len(), few(names))).collect()
     }
@@ -57,7 +60,8 @@ pub fn load_into(
     state: &ModelState,
     path: &Path,
 ) -> Result<LoadReport, CheckpointError> {
-    let saved: HashMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (plain(name), tensor)).collect();
+    let saved: HashMap<&str, &Tensor> =
+        tensors.iter().map(|(name, tensor)| (plain(name), tensor)).collect();
     let mut report = LoadReport::default();
     let mut loaded = 0;
     for entry in state.entries() {
@@ -66,7 +70,9 @@ pub fn load_into(
             None => report.missing.push(entry.name.clone()),
             Some(tensor) if tensor.size() != entry.tensor.size() => {
                 let (expected, found) = (entry.tensor.size(), tensor.size());
-                report.mismatched.push(format!("{} (expected {expected:?}, found {found:?})", entry.name));
+                report
+                    .mismatched
+                    .push(format!("{} (expected {expected:?}, found {found:?})", entry.name));
             }
             Some(tensor) => {
                 no_grad(|| entry.tensor.detach().copy_(tensor));
@@ -75,10 +81,14 @@ pub fn load_into(
         }
     }
     let known: HashSet<&str> = state.entries().iter().map(|entry| entry.name.as_str()).collect();
-    let unexpected = tensors.iter().map(|(name, _)| plain(name)).filter(|name| !known.contains(name));
+    let unexpected =
+        tensors.iter().map(|(name, _)| plain(name)).filter(|name| !known.contains(name));
     report.unexpected = unexpected.map(str::to_owned).collect();
     if loaded == 0 && !state.entries().is_empty() {
-        return Err(CheckpointError::OtherModel { path: path.to_owned(), problems: report.lines() });
+        return Err(CheckpointError::OtherModel {
+            path: path.to_owned(),
+            problems: report.lines(),
+        });
     }
     Ok(report)
 }

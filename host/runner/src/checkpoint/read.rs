@@ -22,7 +22,8 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
         let bytes = read_verified(path, &files, &file)?;
         tensors::read(&bytes, &path.join(file))
     };
-    let mut checkpoint = Checkpoint { meta: state["meta"].take(), model: group(MODEL)?, ..Checkpoint::default() };
+    let mut checkpoint =
+        Checkpoint { meta: state["meta"].take(), model: group(MODEL)?, ..Checkpoint::default() };
     let scalars = state["optimizer"].take();
     if !scalars.is_null() {
         checkpoint.optimizer = Some(OptimState { scalars, tensors: group(OPTIMIZER)? });
@@ -46,12 +47,22 @@ pub fn read_meta(path: &Path) -> Result<Json, CheckpointError> {
 
 fn read_state(path: &Path, files: &[FileRecord]) -> Result<Json, CheckpointError> {
     let bytes = read_verified(path, files, STATE)?;
-    let malformed = |found| CheckpointError::Malformed { path: path.join(STATE), expected: "JSON", found };
-    let state: Json = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
-    if state.is_object() { Ok(state) } else { Err(malformed("found something else than an object".into())) }
+    let malformed =
+        |found| CheckpointError::Malformed { path: path.join(STATE), expected: "JSON", found };
+    let state: Json =
+        serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    if state.is_object() {
+        Ok(state)
+    } else {
+        Err(malformed("found something else than an object".into()))
+    }
 }
 
-fn read_verified(folder: &Path, files: &[FileRecord], name: &str) -> Result<Vec<u8>, CheckpointError> {
+fn read_verified(
+    folder: &Path,
+    files: &[FileRecord],
+    name: &str,
+) -> Result<Vec<u8>, CheckpointError> {
     let path = folder.join(name);
     let record = files.iter().find(|file| file.name == name);
     let record = record.ok_or_else(|| CheckpointError::MissingFile { path: path.clone() })?;

@@ -14,10 +14,18 @@ use super::CheckpointError;
 const ALIGNMENT: usize = 8;
 
 /// Writes tensors to `out`; the largest elements first, so that all are aligned, then by name.
-pub(super) fn write(tensors: &[(String, Tensor)], out: &mut impl Write, path: &Path) -> Result<(), CheckpointError> {
+pub(super) fn write(
+    tensors: &[(String, Tensor)],
+    out: &mut impl Write,
+    path: &Path,
+) -> Result<(), CheckpointError> {
     let mut sorted = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        sorted.push((name, dtype(tensor.kind()).ok_or_else(|| unsupported(path, name, tensor))?, tensor));
+        sorted.push((
+            name,
+            dtype(tensor.kind()).ok_or_else(|| unsupported(path, name, tensor))?,
+            tensor,
+        ));
     }
     sorted.sort_by(|a, b| element_size(b.2).cmp(&element_size(a.2)).then_with(|| a.0.cmp(b.0)));
     let mut offset = 0;
@@ -25,7 +33,10 @@ pub(super) fn write(tensors: &[(String, Tensor)], out: &mut impl Write, path: &P
     for (name, dtype, tensor) in &sorted {
         let end = offset + tensor.numel() * element_size(tensor);
         let shape = tensor.size().iter().map(|&size| size as usize).collect();
-        infos.push(((*name).clone(), TensorInfo { dtype: *dtype, shape, data_offsets: (offset, end) }));
+        infos.push((
+            (*name).clone(),
+            TensorInfo { dtype: *dtype, shape, data_offsets: (offset, end) },
+        ));
         offset = end;
     }
     let header = header(infos).map_err(CheckpointError::write(path))?;
@@ -40,7 +51,8 @@ pub(super) fn write(tensors: &[(String, Tensor)], out: &mut impl Write, path: &P
 
 fn header(infos: Vec<(String, TensorInfo)>) -> io::Result<Vec<u8>> {
     let format = [("format".to_owned(), "pt".to_owned())];
-    let metadata = Metadata::new(Some(format.into_iter().collect()), infos).map_err(io::Error::other)?;
+    let metadata =
+        Metadata::new(Some(format.into_iter().collect()), infos).map_err(io::Error::other)?;
     let mut json = serde_json::to_vec(&metadata)?;
     json.resize(json.len().next_multiple_of(ALIGNMENT), b' ');
     let mut header = (json.len() as u64).to_le_bytes().to_vec();
@@ -67,8 +79,13 @@ pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Vec<(String, Tensor)>, C
     })?;
     let mut tensors = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {
-        let failed = |reason| CheckpointError::Tensor { path: path.to_owned(), name: name.to_owned(), reason };
-        let kind = kind(view.dtype()).ok_or_else(|| failed(format!("unknown element type {:?}", view.dtype())))?;
+        let failed = |reason| CheckpointError::Tensor {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            reason,
+        };
+        let kind = kind(view.dtype())
+            .ok_or_else(|| failed(format!("unknown element type {:?}", view.dtype())))?;
         let size: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
         let tensor = if view.data().is_empty() {
             Ok(Tensor::zeros(size.as_slice(), (kind, Device::Cpu)))
@@ -86,7 +103,8 @@ fn element_size(tensor: &Tensor) -> usize {
 }
 
 fn unsupported(path: &Path, name: &str, tensor: &Tensor) -> CheckpointError {
-    let reason = format!("expected real numbers, whole numbers or truth values, found {:?}", tensor.kind());
+    let reason =
+        format!("expected real numbers, whole numbers or truth values, found {:?}", tensor.kind());
     CheckpointError::Tensor { path: path.to_owned(), name: name.to_owned(), reason }
 }
 

@@ -19,7 +19,10 @@ fn checkpoint() -> Checkpoint {
     let mut checkpoint = Checkpoint {
         meta: json!({"epoch": 3, "iter": 135, "time": 0.1 + 0.2}),
         model: vec![
-            named("stem.weight", Tensor::from_slice(&[1.5f32, f32::NAN, -0.0, f32::MIN_POSITIVE]).view([2, 2]).tr()),
+            named(
+                "stem.weight",
+                Tensor::from_slice(&[1.5f32, f32::NAN, -0.0, f32::MIN_POSITIVE]).view([2, 2]).tr(),
+            ),
             named("stem.num_batches_tracked", Tensor::from(7i64)),
             named("empty", Tensor::zeros([0, 3], (Kind::Float, Device::Cpu))),
             named("flag", Tensor::from_slice(&[true, false, true])),
@@ -35,7 +38,9 @@ fn checkpoint() -> Checkpoint {
         ..Checkpoint::default()
     };
     checkpoint.entries.insert("hooks".into(), json!([{"type": "EMAHook"}]));
-    checkpoint.tensors.insert("ema".into(), vec![named("stem.weight", Tensor::from_slice(&[9i32]))]);
+    checkpoint
+        .tensors
+        .insert("ema".into(), vec![named("stem.weight", Tensor::from_slice(&[9i32]))]);
     checkpoint
 }
 
@@ -53,7 +58,9 @@ fn bytes(tensor: &Tensor) -> Vec<u8> {
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = entries.collect();
     names.sort();
     names
@@ -78,7 +85,11 @@ fn a_checkpoint_comes_back_to_the_bit() {
     assert_eq!(read.model.len(), written.model.len());
     for (name, tensor) in &written.model {
         let (_, other) = read.model.iter().find(|(key, _)| key == name).unwrap();
-        assert_eq!((other.kind(), other.size(), bytes(other)), (tensor.kind(), tensor.size(), bytes(tensor)), "{name}");
+        assert_eq!(
+            (other.kind(), other.size(), bytes(other)),
+            (tensor.kind(), tensor.size(), bytes(tensor)),
+            "{name}"
+        );
     }
     assert_eq!(read.meta.to_string(), written.meta.to_string());
     assert_eq!(read.entries, written.entries);
@@ -181,7 +192,8 @@ fn a_full_disk_is_an_error_that_names_the_file() {
         return;
     }
     let mut file = fs::File::create(full).unwrap();
-    let result = super::tensors::write(&small(1.0).model, &mut file, Path::new("epoch_1/model.safetensors"));
+    let result =
+        super::tensors::write(&small(1.0).model, &mut file, Path::new("epoch_1/model.safetensors"));
     let error = result.unwrap_err();
     assert!(error.is_write() && error.to_string().contains("epoch_1/model.safetensors"), "{error}");
 }
@@ -197,7 +209,8 @@ fn a_flipped_byte_is_told_with_file_and_hashes() {
         content[last] ^= 1;
         fs::write(&file, content).unwrap();
         let text = message(load(&path));
-        let manifest: Json = serde_json::from_slice(&fs::read(path.join("manifest.json")).unwrap()).unwrap();
+        let manifest: Json =
+            serde_json::from_slice(&fs::read(path.join("manifest.json")).unwrap()).unwrap();
         let expected = manifest["files"][name]["sha256"].as_str().unwrap();
         assert!(text.contains(name) && text.contains(expected) && text.contains("found"), "{text}");
     }
@@ -208,7 +221,11 @@ fn what_is_not_a_whole_checkpoint_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = save(&checkpoint(), folder.path(), "epoch_3").unwrap();
     fs::remove_file(path.join("ema.safetensors")).unwrap();
-    assert!(message(load(&path)).contains("ema.safetensors: is missing"), "{}", message(load(&path)));
+    assert!(
+        message(load(&path)).contains("ema.safetensors: is missing"),
+        "{}",
+        message(load(&path))
+    );
     assert!(message(load(&folder.path().join("epoch_9"))).ends_with("epoch_9: does not exist"));
     assert!(message(load(folder.path())).ends_with("found a folder without one"));
     let file = folder.path().join("epoch_1.pth");
@@ -216,7 +233,8 @@ fn what_is_not_a_whole_checkpoint_is_named() {
     assert!(message(load(&file)).ends_with("found a PyTorch file"));
     fs::write(path.join("manifest.json"), "{\"format\":").unwrap();
     assert!(message(load(&path)).contains("manifest.json: expected the manifest"));
-    fs::write(path.join("manifest.json"), r#"{"format": "snaphook checkpoint", "version": 2}"#).unwrap();
+    fs::write(path.join("manifest.json"), r#"{"format": "snaphook checkpoint", "version": 2}"#)
+        .unwrap();
     assert!(message(load(&path)).contains("format version 2, this program reads up to 1"));
     let outside = r#"{"format": "snaphook checkpoint", "version": 1,
         "files": {"../state.json": {"bytes": 1, "sha256": ""}}}"#;
@@ -238,7 +256,10 @@ fn the_last_checkpoint_is_found_even_when_the_folder_moved() {
     assert_eq!(find_last(&after).unwrap(), Some(after.join("epoch_1")));
     remove(&after.join("epoch_1")).unwrap();
     let error = find_last(&after).unwrap_err().to_string();
-    assert!(error.contains("last_checkpoint: names") && error.contains("does not exist"), "{error}");
+    assert!(
+        error.contains("last_checkpoint: names") && error.contains("does not exist"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -262,8 +283,10 @@ fn model() -> ModelState {
 #[test]
 fn weights_go_into_the_model_in_place() {
     let state = model();
-    let tensors =
-        [named("module.weight", Tensor::from_slice(&[1.0f32, 2.0])), named("bias", Tensor::from_slice(&[3.0f32, 4.0, 5.0]))];
+    let tensors = [
+        named("module.weight", Tensor::from_slice(&[1.0f32, 2.0])),
+        named("bias", Tensor::from_slice(&[3.0f32, 4.0, 5.0])),
+    ];
     let alias = state.get("weight").unwrap().detach();
     let report = load_into(&tensors, &state, Path::new("epoch_1")).unwrap();
     assert!(report.is_whole(), "{report:?}");

@@ -21,7 +21,11 @@ pub(super) const OPTIMIZER: &str = "optimizer";
 /// When it returns, everything is on the disk.
 ///
 /// Errors: a full disk, a folder that cannot be written to; what was there before is as it was then.
-pub fn save(checkpoint: &Checkpoint, folder: &Path, name: &str) -> Result<PathBuf, CheckpointError> {
+pub fn save(
+    checkpoint: &Checkpoint,
+    folder: &Path,
+    name: &str,
+) -> Result<PathBuf, CheckpointError> {
     std::fs::create_dir_all(folder).map_err(CheckpointError::write(folder))?;
     let draft = Draft::new(hidden_path(folder, name, Purpose::Writing))?;
     draft.write_parts(checkpoint)?;
@@ -63,7 +67,11 @@ impl Draft {
         sync_folder(&self.folder).map_err(CheckpointError::write(&self.folder))
     }
 
-    fn write_tensors(&self, group: &str, named: &[(String, Tensor)]) -> Result<FileRecord, CheckpointError> {
+    fn write_tensors(
+        &self,
+        group: &str,
+        named: &[(String, Tensor)],
+    ) -> Result<FileRecord, CheckpointError> {
         let name = format!("{group}.safetensors");
         let path = self.folder.join(&name);
         let mut file = HashedFile::create(&path).map_err(CheckpointError::write(&path))?;

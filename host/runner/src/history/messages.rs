@@ -14,7 +14,9 @@ const DEFAULT_CAPACITY: usize = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
     /// A part that cannot be read.
-    #[error("saved messages: `{key}` cannot be read (the checkpoint is damaged, or of another version)")]
+    #[error(
+        "saved messages: `{key}` cannot be read (the checkpoint is damaged, or of another version)"
+    )]
     Malformed {
         /// The part.
         key: String,
@@ -128,7 +130,8 @@ impl Messages {
         });
         let scalars: Map<String, Json> = scalars.collect();
         let saved = self.info.iter().filter(|(_, info)| info.is_saved);
-        let info: Map<String, Json> = saved.map(|(key, info)| (key.clone(), info.value.clone())).collect();
+        let info: Map<String, Json> =
+            saved.map(|(key, info)| (key.clone(), info.value.clone())).collect();
         json!({ "scalars": scalars, "info": info })
     }
 
@@ -137,7 +140,8 @@ impl Messages {
     /// Errors: saved messages of another form; nothing changes then.
     pub fn load(&mut self, saved: &Json) -> Result<(), HistoryError> {
         let malformed = |key: &str| HistoryError::Malformed { key: key.to_owned() };
-        let scalars = saved.get("scalars").and_then(Json::as_object).ok_or_else(|| malformed("scalars"))?;
+        let scalars =
+            saved.get("scalars").and_then(Json::as_object).ok_or_else(|| malformed("scalars"))?;
         let info = saved.get("info").and_then(Json::as_object).ok_or_else(|| malformed("info"))?;
         let mut read = Vec::with_capacity(scalars.len());
         for (key, series) in scalars {
@@ -177,7 +181,10 @@ mod tests {
         messages.add("train/acc", 3.0, 4);
         assert_eq!(messages.mean("train/acc", 2), Some(4.0 / 6.0));
         assert_eq!(messages.mean("train/acc", 10), Some(10.0 / 14.0));
-        assert_eq!((messages.min("train/acc", 2), messages.max("train/acc", 3)), (Some(1.0), Some(6.0)));
+        assert_eq!(
+            (messages.min("train/acc", 2), messages.max("train/acc", 3)),
+            (Some(1.0), Some(6.0))
+        );
         assert_eq!(messages.mean("absent", 2), None);
     }
 

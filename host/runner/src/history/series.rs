@@ -42,7 +42,8 @@ struct Window {
 
 impl Series {
     pub(super) fn new() -> Series {
-        let totals = Totals { length: 0, sum: 0.0, count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+        let totals =
+            Totals { length: 0, sum: 0.0, count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY };
         Series { kept: VecDeque::new(), waiting: Vec::new(), totals }
     }
 
@@ -129,7 +130,8 @@ impl Series {
         let values: Vec<Json> = self.kept.iter().map(|(value, _)| number(*value)).collect();
         let counts: Vec<u64> = self.kept.iter().map(|(_, count)| *count).collect();
         // Nearly every count is 1: a list of ones says nothing.
-        let counts = if counts.iter().all(|&count| count == 1) { Json::Null } else { json!(counts) };
+        let counts =
+            if counts.iter().all(|&count| count == 1) { Json::Null } else { json!(counts) };
         let totals = json!({
             "length": length, "sum": number(sum), "count": count, "min": number(min), "max": number(max),
         });
@@ -167,9 +169,11 @@ fn read_all(tensors: &[Tensor]) -> Vec<f64> {
         if !is_alike {
             return tensors.iter().map(|tensor| tensor.double_value(&[])).collect();
         }
-        let flat: Vec<Tensor> = tensors.iter().map(|tensor| tensor.reshape([1]).to_kind(Kind::Double)).collect();
+        let flat: Vec<Tensor> =
+            tensors.iter().map(|tensor| tensor.reshape([1]).to_kind(Kind::Double)).collect();
         let all = Tensor::cat(&flat, 0).to_device(tch::Device::Cpu);
-        Vec::<f64>::try_from(&all).unwrap_or_else(|_| tensors.iter().map(|tensor| tensor.double_value(&[])).collect())
+        Vec::<f64>::try_from(&all)
+            .unwrap_or_else(|_| tensors.iter().map(|tensor| tensor.double_value(&[])).collect())
     })
 }
 

@@ -26,7 +26,10 @@ impl Algorithm {
     }
 
     /// The running tensors that it keeps for each parameter of these groups, by PyTorch's names.
-    pub(super) fn slots<'a>(self, mut groups: impl Iterator<Item = &'a Hyper>) -> &'static [&'static str] {
+    pub(super) fn slots<'a>(
+        self,
+        mut groups: impl Iterator<Item = &'a Hyper>,
+    ) -> &'static [&'static str] {
         match self {
             Algorithm::Sgd if groups.any(|hyper| hyper.momentum != 0.0) => &["momentum_buffer"],
             Algorithm::Sgd => &[],
@@ -74,7 +77,9 @@ impl Scratch {
     fn room(&mut self, index: usize, like: &Tensor) -> Tensor {
         let length = like.numel() as i64;
         let fits = |room: &Tensor| {
-            room.numel() as i64 >= length && room.kind() == like.kind() && room.device() == like.device()
+            room.numel() as i64 >= length
+                && room.kind() == like.kind()
+                && room.device() == like.device()
         };
         match &self.rooms[index] {
             Some(room) if fits(room) => room.narrow(0, 0, length),

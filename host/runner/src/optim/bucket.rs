@@ -55,8 +55,13 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// Moves the parameters, which keep their values, into a long tensor.
-    pub(super) fn new(group: usize, parameters: Vec<(String, Tensor)>, slot_count: usize) -> Bucket {
-        let options = parameters.first().map_or((Kind::Float, Device::Cpu), |(_, p)| (p.kind(), p.device()));
+    pub(super) fn new(
+        group: usize,
+        parameters: Vec<(String, Tensor)>,
+        slot_count: usize,
+    ) -> Bucket {
+        let options =
+            parameters.first().map_or((Kind::Float, Device::Cpu), |(_, p)| (p.kind(), p.device()));
         let mut length = 0;
         let mut members = Vec::with_capacity(parameters.len());
         for (name, parameter) in parameters {
@@ -72,7 +77,13 @@ impl Bucket {
             view.copy_(&member.parameter.detach());
             member.parameter.set_data(&view);
         }
-        Bucket { group, members, gradient: zeros(), slots: (0..slot_count).map(|_| zeros()).collect(), flat }
+        Bucket {
+            group,
+            members,
+            gradient: zeros(),
+            slots: (0..slot_count).map(|_| zeros()).collect(),
+            flat,
+        }
     }
 
     /// Makes the gradients of the last backward pass views of the long gradient.
@@ -117,7 +128,8 @@ impl Bucket {
     /// Updates all parameters that have a gradient: at once where all are at the same step, else one by one.
     pub(super) fn update(&mut self, algorithm: Algorithm, hyper: &Hyper, scratch: &mut Scratch) {
         let first = self.members.first().map_or(0, |member| member.steps);
-        let is_uniform = self.members.iter().all(|member| member.has_gradient && member.steps == first);
+        let is_uniform =
+            self.members.iter().all(|member| member.has_gradient && member.steps == first);
         if is_uniform {
             let slots = self.slots.iter().map(Tensor::shallow_clone).collect();
             let (parameter, gradient) = (self.flat.shallow_clone(), self.gradient.shallow_clone());
@@ -129,7 +141,8 @@ impl Bucket {
             member.steps += 1;
             let slots = self.slots.iter().map(|slot| member.part(slot)).collect();
             let (parameter, gradient) = (member.part(&self.flat), member.part(&self.gradient));
-            algorithm.update(Slice { parameter, gradient, slots, scratch, step: member.steps }, hyper);
+            algorithm
+                .update(Slice { parameter, gradient, slots, scratch, step: member.steps }, hyper);
         }
     }
 }

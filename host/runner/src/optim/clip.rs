@@ -35,7 +35,10 @@ impl ClipGrad {
         let clip = match kwargs.text("type")? {
             None | Some("norm") => {
                 kwargs.accept(&["error_if_nonfinite", "foreach"]);
-                ClipGrad::Norm { max_norm: kwargs.required_number("max_norm")?, norm_type: norm_type(&kwargs)? }
+                ClipGrad::Norm {
+                    max_norm: kwargs.required_number("max_norm")?,
+                    norm_type: norm_type(&kwargs)?,
+                }
             }
             Some("value") => {
                 kwargs.accept(&["foreach"]);
@@ -61,7 +64,9 @@ impl ClipGrad {
                 let total = total_norm(with_gradients(), norm_type)?;
                 let factor = (&total + 1e-6).reciprocal().g_mul_scalar(max_norm).clamp_max(1.0);
                 for bucket in with_gradients() {
-                    let factor = factor.to_device(bucket.gradient().device()).to_kind(bucket.gradient().kind());
+                    let factor = factor
+                        .to_device(bucket.gradient().device())
+                        .to_kind(bucket.gradient().kind());
                     let _ = bucket.gradient().shallow_clone().g_mul_(&factor);
                 }
                 Some(total)
@@ -71,7 +76,10 @@ impl ClipGrad {
 }
 
 /// The common norm of all gradients; `None` where there are none.
-pub(super) fn total_norm<'a>(buckets: impl Iterator<Item = &'a Bucket>, norm_type: f64) -> Option<Tensor> {
+pub(super) fn total_norm<'a>(
+    buckets: impl Iterator<Item = &'a Bucket>,
+    norm_type: f64,
+) -> Option<Tensor> {
     let norms: Vec<Tensor> = buckets
         .map(|bucket| bucket.gradient_rows().norm_scalaropt_dim(norm_type, [1], false))
         .collect();
@@ -83,6 +91,10 @@ pub(super) fn total_norm<'a>(buckets: impl Iterator<Item = &'a Bucket>, norm_typ
 fn norm_type(kwargs: &Kwargs<'_>) -> Result<f64, OptimError> {
     match kwargs.raw("norm_type") {
         Some(Json::String(text)) if text == "inf" => Ok(f64::INFINITY),
-        _ => Ok(kwargs.number_where("norm_type", 2.0, ("a number above 0, or 'inf'", |x| x > 0.0))?),
+        _ => Ok(kwargs.number_where(
+            "norm_type",
+            2.0,
+            ("a number above 0, or 'inf'", |x| x > 0.0),
+        )?),
     }
 }

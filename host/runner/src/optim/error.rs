@@ -22,7 +22,9 @@ pub enum OptimError {
         known: String,
     },
     /// A multiplier of the weight decay without a weight decay.
-    #[error("optim_wrapper: paramwise_cfg has {key}, expected weight_decay in the optimizer, found none (add weight_decay to the optimizer)")]
+    #[error(
+        "optim_wrapper: paramwise_cfg has {key}, expected weight_decay in the optimizer, found none (add weight_decay to the optimizer)"
+    )]
     NoWeightDecay {
         /// The multiplier.
         key: String,
@@ -31,7 +33,9 @@ pub enum OptimError {
     #[error("optim_wrapper: expected parameters to train, found none in the model")]
     NoParameters,
     /// The saved state is of another optimizer.
-    #[error("saved optimizer: expected the state of {expected}, found that of {found} (resume with the optimizer that was saved, or load the weights alone)")]
+    #[error(
+        "saved optimizer: expected the state of {expected}, found that of {found} (resume with the optimizer that was saved, or load the weights alone)"
+    )]
     OtherOptimizer {
         /// The configured optimizer.
         expected: String,
@@ -42,7 +46,9 @@ pub enum OptimError {
     #[error("saved optimizer: does not fit the model: {0}")]
     OtherModel(String),
     /// Saved state of another form.
-    #[error("saved optimizer: expected {expected} (the checkpoint is damaged, or of another version)")]
+    #[error(
+        "saved optimizer: expected {expected} (the checkpoint is damaged, or of another version)"
+    )]
     Malformed {
         /// What should be there.
         expected: String,

@@ -24,7 +24,13 @@ pub struct Group {
 
 impl Group {
     pub(super) fn new(hyper: Hyper) -> Group {
-        Group { hyper, configured: hyper, initial: [None; 3], extra: Map::new(), parameters: Vec::new() }
+        Group {
+            hyper,
+            configured: hyper,
+            initial: [None; 3],
+            extra: Map::new(),
+            parameters: Vec::new(),
+        }
     }
 
     /// The learning rate of the next update.
@@ -140,7 +146,8 @@ pub(super) struct OptimizerConfig {
 /// Reads the `optimizer` object of an `optim_wrapper`.
 pub(super) fn read_optimizer(config: &Json) -> Result<OptimizerConfig, OptimError> {
     let kwargs = Kwargs::of("optimizer", config)?;
-    let name = kwargs.text("type")?.ok_or_else(|| kwargs.missing("type", "the name of an optimizer"))?;
+    let name =
+        kwargs.text("type")?.ok_or_else(|| kwargs.missing("type", "the name of an optimizer"))?;
     let algorithm = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name);
     let algorithm = algorithm.ok_or_else(|| unknown_optimizer(name))?;
     let kwargs = Kwargs::of(name, config)?;
@@ -184,7 +191,11 @@ fn read_hyper(algorithm: Algorithm, kwargs: &Kwargs<'_>) -> Result<Hyper, Kwargs
         hyper.dampening = kwargs.number("dampening", 0.0)?;
         hyper.nesterov = kwargs.boolean("nesterov", false)?;
         if hyper.nesterov && (hyper.momentum == 0.0 || hyper.dampening != 0.0) {
-            return Err(kwargs.wrong("nesterov", "a momentum and no dampening together with it", &json!(true)));
+            return Err(kwargs.wrong(
+                "nesterov",
+                "a momentum and no dampening together with it",
+                &json!(true),
+            ));
         }
         return Ok(hyper);
     }

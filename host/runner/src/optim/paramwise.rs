@@ -11,10 +11,13 @@ use super::group::{Group, OptimizerConfig};
 use crate::schedule::Kwargs;
 use crate::state::{Entry, Layer, Role};
 
+/// A part of parameter names with what holds for those that contain it.
+type CustomKey = (String, Map<String, Json>);
+
 /// The rules of a `paramwise_cfg`.
 pub(super) struct Paramwise {
     /// Longest first, then alphabetically: the first match wins.
-    custom_keys: Vec<(String, Map<String, Json>)>,
+    custom_keys: Vec<CustomKey>,
     bias_lr_mult: Option<f64>,
     bias_decay_mult: Option<f64>,
     norm_decay_mult: Option<f64>,
@@ -24,7 +27,10 @@ pub(super) struct Paramwise {
 }
 
 impl Paramwise {
-    pub(super) fn read(config: Option<&Json>, optimizer: &OptimizerConfig) -> Result<Paramwise, OptimError> {
+    pub(super) fn read(
+        config: Option<&Json>,
+        optimizer: &OptimizerConfig,
+    ) -> Result<Paramwise, OptimError> {
         let empty = Json::Object(Map::new());
         let config = config.filter(|config| !config.is_null()).unwrap_or(&empty);
         let kwargs = Kwargs::of("paramwise_cfg", config)?;
@@ -50,7 +56,11 @@ impl Paramwise {
     }
 
     /// The group that `entry` would be alone in.
-    pub(super) fn group_of(&self, entry: &Entry, optimizer: &OptimizerConfig) -> Result<Group, OptimError> {
+    pub(super) fn group_of(
+        &self,
+        entry: &Entry,
+        optimizer: &OptimizerConfig,
+    ) -> Result<Group, OptimError> {
         let mut group = Group::new(optimizer.hyper);
         let custom = self.custom_keys.iter().find(|(key, _)| entry.name.contains(key.as_str()));
         match custom {
@@ -74,7 +84,9 @@ impl Paramwise {
             self.dwconv_decay_mult.filter(|_| is_depth_wise(layer)),
             self.flat_decay_mult.filter(|_| entry.tensor.dim() == 1),
         ];
-        if let Some(factor) = factor.into_iter().flatten().next().filter(|_| optimizer.has_weight_decay) {
+        if let Some(factor) =
+            factor.into_iter().flatten().next().filter(|_| optimizer.has_weight_decay)
+        {
             group.hyper.weight_decay = optimizer.hyper.weight_decay * factor;
         }
     }
@@ -88,8 +100,10 @@ impl Paramwise {
             ("norm_decay_mult", self.norm_decay_mult),
             ("dwconv_decay_mult", self.dwconv_decay_mult),
         ];
-        let plain = multipliers.iter().find(|(_, value)| value.is_some()).map(|(key, _)| (*key).to_owned());
-        let custom = self.custom_keys.iter().find(|(_, settings)| settings.contains_key("decay_mult"));
+        let plain =
+            multipliers.iter().find(|(_, value)| value.is_some()).map(|(key, _)| (*key).to_owned());
+        let custom =
+            self.custom_keys.iter().find(|(_, settings)| settings.contains_key("decay_mult"));
         match plain.or_else(|| custom.map(|(key, _)| format!("a decay_mult for `{key}`"))) {
             Some(key) => Err(OptimError::NoWeightDecay { key }),
             None => Ok(()),
@@ -97,14 +111,16 @@ impl Paramwise {
     }
 }
 
-fn custom_keys(kwargs: &Kwargs<'_>) -> Result<Vec<(String, Map<String, Json>)>, OptimError> {
+fn custom_keys(kwargs: &Kwargs<'_>) -> Result<Vec<CustomKey>, OptimError> {
     let Some(value) = kwargs.raw("custom_keys") else { return Ok(Vec::new()) };
     let expected = "an object of objects, such as {\"backbone\": {\"lr_mult\": 0.1}}";
     let keys = value.as_object().ok_or_else(|| kwargs.wrong("custom_keys", expected, value))?;
     let mut keys = keys
         .iter()
         .map(|(key, settings)| {
-            let settings = settings.as_object().ok_or_else(|| kwargs.wrong("custom_keys", expected, settings))?;
+            let settings = settings
+                .as_object()
+                .ok_or_else(|| kwargs.wrong("custom_keys", expected, settings))?;
             Ok((key.clone(), settings.clone()))
         })
         .collect::<Result<Vec<_>, OptimError>>()?;
@@ -122,7 +138,8 @@ fn apply_custom(
     let kwargs = Kwargs::of(format!("paramwise_cfg.custom_keys[{key:?}]"), &json)?;
     group.hyper.learning_rate = optimizer.hyper.learning_rate * kwargs.number("lr_mult", 1.0)?;
     if optimizer.has_weight_decay {
-        group.hyper.weight_decay = optimizer.hyper.weight_decay * kwargs.number("decay_mult", 1.0)?;
+        group.hyper.weight_decay =
+            optimizer.hyper.weight_decay * kwargs.number("decay_mult", 1.0)?;
     }
     let hyper = &mut group.hyper;
     hyper.learning_rate = kwargs.number("lr", hyper.learning_rate)?;

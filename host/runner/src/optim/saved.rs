@@ -34,7 +34,9 @@ pub(super) fn save_tensors(buckets: &[Bucket], slot_names: &[&str]) -> Vec<(Stri
         for (slot, name) in bucket.slots.iter().zip(slot_names) {
             let copy = slot.to_device_(Device::Cpu, slot.kind(), false, true);
             let updated = bucket.members.iter().filter(|member| member.steps > 0);
-            tensors.extend(updated.map(|member| (format!("{name}.{}", member.name), member.view(&copy))));
+            tensors.extend(
+                updated.map(|member| (format!("{name}.{}", member.name), member.view(&copy))),
+            );
         }
     }
     tensors
@@ -46,7 +48,11 @@ pub(super) fn save_steps(buckets: &[Bucket]) -> Json {
 }
 
 /// Puts saved steps and tensors into the buckets; changes nothing unless everything fits.
-pub(super) fn load(buckets: &mut [Bucket], slot_names: &[&str], saved: &OptimState) -> Result<(), OptimError> {
+pub(super) fn load(
+    buckets: &mut [Bucket],
+    slot_names: &[&str],
+    saved: &OptimState,
+) -> Result<(), OptimError> {
     let expected = "`steps`, an object of whole numbers";
     let steps = saved.scalars.get("steps").and_then(Json::as_object);
     let steps = steps.ok_or_else(|| OptimError::Malformed { expected: expected.into() })?;
@@ -58,7 +64,10 @@ pub(super) fn load(buckets: &mut [Bucket], slot_names: &[&str], saved: &OptimSta
             let count = count.ok_or_else(|| OptimError::Malformed { expected: expected.into() })?;
             let names = if count == 0 { &[][..] } else { slot_names };
             for (slot, name) in bucket.slots.iter().zip(names) {
-                copies.push((member.view(slot), saved_tensor(saved, name, (member.name.as_str(), &member.view(slot)))?));
+                copies.push((
+                    member.view(slot),
+                    saved_tensor(saved, name, (member.name.as_str(), &member.view(slot)))?,
+                ));
             }
         }
     }
@@ -75,8 +84,11 @@ pub(super) fn load(buckets: &mut [Bucket], slot_names: &[&str], saved: &OptimSta
 }
 
 fn check_names(buckets: &[Bucket], steps: &Map<String, Json>) -> Result<(), OptimError> {
-    let here: BTreeSet<&str> =
-        buckets.iter().flat_map(|bucket| &bucket.members).map(|member| member.name.as_str()).collect();
+    let here: BTreeSet<&str> = buckets
+        .iter()
+        .flat_map(|bucket| &bucket.members)
+        .map(|member| member.name.as_str())
+        .collect();
     let there: BTreeSet<&str> = steps.keys().map(String::as_str).collect();
     let mut reasons = Vec::new();
     let missing: Vec<&str> = here.difference(&there).copied().collect();

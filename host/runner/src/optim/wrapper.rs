@@ -8,13 +8,13 @@ use std::collections::HashSet;
 use serde_json::{Value as Json, json};
 use tch::{Tensor, no_grad};
 
+use super::OptimError;
 use super::algorithm::{Algorithm, Scratch, is_trainable};
 use super::bucket::Bucket;
 use super::clip::{ClipGrad, total_norm};
 use super::group::{Group, OptimizerConfig, read_optimizer};
 use super::paramwise::Paramwise;
 use super::saved::{self, LoadedOptimizer, OptimState};
-use super::OptimError;
 use crate::schedule::{Kwargs, ParamGroups, Quantity, did_you_mean};
 use crate::state::{Entry, ModelState};
 
@@ -48,7 +48,9 @@ impl OptimWrapper {
     pub fn build(config: &Json, state: &ModelState) -> Result<OptimWrapper, OptimError> {
         let kwargs = Kwargs::of("optim_wrapper", config)?;
         check_wrapper_type(&kwargs)?;
-        let optimizer = kwargs.raw("optimizer").ok_or_else(|| kwargs.missing("optimizer", "an object with a type"))?;
+        let optimizer = kwargs
+            .raw("optimizer")
+            .ok_or_else(|| kwargs.missing("optimizer", "an object with a type"))?;
         let optimizer = read_optimizer(optimizer)?;
         let rules = Paramwise::read(kwargs.raw("paramwise_cfg"), &optimizer)?;
         let clip = kwargs.raw("clip_grad").map(ClipGrad::read).transpose()?;
@@ -174,7 +176,10 @@ impl OptimWrapper {
             "base": self.base.as_ref().map(Group::save),
             "steps": saved::save_steps(&self.buckets),
         });
-        OptimState { scalars, tensors: no_grad(|| saved::save_tensors(&self.buckets, self.slot_names)) }
+        OptimState {
+            scalars,
+            tensors: no_grad(|| saved::save_tensors(&self.buckets, self.slot_names)),
+        }
     }
 
     /// Takes over the state of a checkpoint; nothing changes unless all of it fits.
@@ -243,7 +248,12 @@ fn check_wrapper_type(kwargs: &Kwargs<'_>) -> Result<(), OptimError> {
         return Ok(());
     }
     let hint = did_you_mean(name, ["OptimWrapper"]);
-    Err(OptimError::UnknownType { what: "wrapper", name: name.to_owned(), hint, known: "OptimWrapper".into() })
+    Err(OptimError::UnknownType {
+        what: "wrapper",
+        name: name.to_owned(),
+        hint,
+        known: "OptimWrapper".into(),
+    })
 }
 
 /// Parameters that require gradients, each tensor once.
@@ -265,10 +275,11 @@ fn make_groups(
     let mut assignment = Vec::with_capacity(parameters.len());
     for entry in parameters {
         let alone = rules.group_of(entry, optimizer)?;
-        let index = groups.iter().position(|group| group.trains_like(&alone)).unwrap_or_else(|| {
-            groups.push(alone);
-            groups.len() - 1
-        });
+        let index =
+            groups.iter().position(|group| group.trains_like(&alone)).unwrap_or_else(|| {
+                groups.push(alone);
+                groups.len() - 1
+            });
         groups[index].parameters.push(entry.name.clone());
         assignment.push(index);
     }
@@ -288,19 +299,28 @@ fn make_buckets(parameters: &[&Entry], assignment: &[usize], slot_count: usize) 
     lists.into_iter().map(|((group, ..), list)| Bucket::new(group, list, slot_count)).collect()
 }
 
-fn load_groups(groups: &mut [Group], base: &mut Option<Group>, scalars: &Json) -> Result<Vec<String>, OptimError> {
+fn load_groups(
+    groups: &mut [Group],
+    base: &mut Option<Group>,
+    scalars: &Json,
+) -> Result<Vec<String>, OptimError> {
     let expected = format!("{} groups with values", groups.len());
     let malformed = || OptimError::Malformed { expected: expected.clone() };
     let saved = scalars.get("groups").and_then(Json::as_array).ok_or_else(malformed)?;
     if saved.len() != groups.len() {
-        return Ok(vec![format!("{} groups were saved, there are {} now", saved.len(), groups.len())]);
+        return Ok(vec![format!(
+            "{} groups were saved, there are {} now",
+            saved.len(),
+            groups.len()
+        )]);
     }
     let mut edits = Vec::new();
     for (index, (group, saved)) in groups.iter_mut().zip(saved).enumerate() {
         let found = group.load(saved).ok_or_else(malformed)?;
         edits.extend(found.into_iter().map(|edit| format!("group {index}: {edit}")));
     }
-    if let (Some(base), Some(saved)) = (base, scalars.get("base").filter(|saved| !saved.is_null())) {
+    if let (Some(base), Some(saved)) = (base, scalars.get("base").filter(|saved| !saved.is_null()))
+    {
         base.load(saved).ok_or_else(malformed)?;
     }
     Ok(edits)
@@ -352,7 +372,8 @@ mod tests {
     }
 
     fn values(state: &ModelState) -> Vec<f32> {
-        let flat: Vec<Tensor> = state.parameters().map(|entry| entry.tensor.detach().reshape([-1])).collect();
+        let flat: Vec<Tensor> =
+            state.parameters().map(|entry| entry.tensor.detach().reshape([-1])).collect();
         Vec::try_from(Tensor::cat(&flat, 0)).unwrap()
     }
 
@@ -428,9 +449,13 @@ mod tests {
             "paramwise_cfg": {"norm_decay_mult": 0.0, "bias_decay_mult": 0.5, "bias_lr_mult": 2.0},
         });
         let optim = build(&config, &model());
-        let groups: Vec<_> =
-            optim.groups().iter().map(|group| (group.lr(), group.weight_decay(), group.parameters().to_vec())).collect();
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let groups: Vec<_> = optim
+            .groups()
+            .iter()
+            .map(|group| (group.lr(), group.weight_decay(), group.parameters().to_vec()))
+            .collect();
+        let names =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         assert_eq!(groups[0], (0.1, 0.01, names(&["conv.weight"])));
         assert_eq!(groups[1], (0.1, 0.0, names(&["bn.weight", "bn.bias"])));
         assert_eq!(groups[2], (0.2, 0.005, names(&["head.bias"])));
@@ -456,7 +481,10 @@ mod tests {
         });
         let optim = build(&config, &model());
         let of = |name: &str| {
-            let group = optim.groups().iter().find(|group| group.parameters().iter().any(|other| other == name));
+            let group = optim
+                .groups()
+                .iter()
+                .find(|group| group.parameters().iter().any(|other| other == name));
             group.map(|group| (group.lr(), group.weight_decay()))
         };
         assert_eq!(of("bn.weight"), Some((0.5, 0.01)));
@@ -467,7 +495,8 @@ mod tests {
     #[test]
     fn the_norm_is_clipped_and_told() {
         let state = model();
-        let config = json!({"optimizer": {"type": "SGD", "lr": 1.0}, "clip_grad": {"max_norm": 0.5}});
+        let config =
+            json!({"optimizer": {"type": "SGD", "lr": 1.0}, "clip_grad": {"max_norm": 0.5}});
         let mut optim = build(&config, &state);
         backward(&state, 0.0);
         let total: f64 = state
@@ -487,7 +516,8 @@ mod tests {
         let mut optim = build(&config, &state);
         backward(&state, 1.0);
         assert!(optim.clip().is_none());
-        let largest = state.parameters().map(|entry| entry.tensor.grad().abs().max().double_value(&[]));
+        let largest =
+            state.parameters().map(|entry| entry.tensor.grad().abs().max().double_value(&[]));
         assert_eq!(largest.fold(0.0, f64::max), 0.25);
     }
 
@@ -498,7 +528,8 @@ mod tests {
         let due: Vec<bool> = (0..8).map(|iter| optim.is_due(iter, 8)).collect();
         assert_eq!(due, [false, false, true, false, false, true, false, true]);
         let loss = Tensor::from(6.0);
-        let scaled: Vec<f64> = (0..8).map(|iter| optim.scale_loss(&loss, iter, 8).double_value(&[])).collect();
+        let scaled: Vec<f64> =
+            (0..8).map(|iter| optim.scale_loss(&loss, iter, 8).double_value(&[])).collect();
         // The last window has two iterations only.
         assert_eq!(scaled, [2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.0]);
     }
@@ -563,10 +594,12 @@ mod tests {
     #[test]
     fn an_edited_setting_holds_on_resume_and_is_reported() {
         let state = model();
-        let mut optim = build(&json!({"optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9}}), &state);
+        let mut optim =
+            build(&json!({"optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9}}), &state);
         train(&mut optim, &state, 0..1);
         let saved = optim.save();
-        let mut edited = build(&json!({"optimizer": {"type": "SGD", "lr": 0.2, "momentum": 0.9}}), &state);
+        let mut edited =
+            build(&json!({"optimizer": {"type": "SGD", "lr": 0.2, "momentum": 0.9}}), &state);
         let loaded = edited.load(&saved).unwrap();
         assert_eq!(loaded.edits, ["group 0: lr was 0.1, is now 0.2"]);
         assert_eq!(edited.groups()[0].lr(), 0.2);
@@ -584,19 +617,31 @@ mod tests {
         let _extra = root.parameter("extra", &[1], Layer::Other);
         let mut other = build(&config, &root.finish());
         let message = other.load(&saved).unwrap_err().to_string();
-        assert!(message.contains("missing extra; unexpected bn.bias, bn.weight, head.bias"), "{message}");
+        assert!(
+            message.contains("missing extra; unexpected bn.bias, bn.weight, head.bias"),
+            "{message}"
+        );
         let mut adam = build(&json!({"optimizer": {"type": "Adam"}}), &state);
-        assert!(adam.load(&saved).unwrap_err().to_string().contains("expected the state of Adam, found that of SGD"));
+        assert!(
+            adam.load(&saved)
+                .unwrap_err()
+                .to_string()
+                .contains("expected the state of Adam, found that of SGD")
+        );
     }
 
     #[test]
     fn wrong_settings_are_named() {
         let error = |config: Json| OptimWrapper::build(&config, &model()).unwrap_err().to_string();
         let unknown = error(json!({"optimizer": {"type": "AdamV"}}));
-        assert_eq!(unknown, "optim_wrapper: unknown optimizer `AdamV`, did you mean `Adam`? (known: SGD, Adam, AdamW)");
+        assert_eq!(
+            unknown,
+            "optim_wrapper: unknown optimizer `AdamV`, did you mean `Adam`? (known: SGD, Adam, AdamW)"
+        );
         let key = error(json!({"optimizer": {"type": "SGD", "momentun": 0.9}}));
         assert!(key.contains("SGD: unknown key `momentun`, did you mean `momentum`?"), "{key}");
-        let decay = error(json!({"optimizer": {"type": "SGD"}, "paramwise_cfg": {"norm_decay_mult": 0.0}}));
+        let decay =
+            error(json!({"optimizer": {"type": "SGD"}, "paramwise_cfg": {"norm_decay_mult": 0.0}}));
         assert!(decay.contains("norm_decay_mult") && decay.contains("weight_decay"), "{decay}");
         let clip = error(json!({"optimizer": {"type": "SGD"}, "clip_grad": {}}));
         assert!(clip.contains("key `max_norm` is missing"), "{clip}");
@@ -616,7 +661,10 @@ mod tests {
         let schedulers = json!([{"type": "StepLR", "step_size": 1, "gamma": 0.5}, {"type": "ConstantMomentum", "factor": 0.5}]);
         let mut schedules = Schedules::build(&schedulers, context, &mut optim).unwrap();
         schedules.step(Unit::Epoch, &mut optim);
-        assert_eq!((optim.groups()[0].lr(), optim.groups()[1].lr(), optim.base_lr()), (0.05, 0.1, Some(0.05)));
+        assert_eq!(
+            (optim.groups()[0].lr(), optim.groups()[1].lr(), optim.base_lr()),
+            (0.05, 0.1, Some(0.05))
+        );
         assert_eq!(optim.groups()[0].betas(), (0.45, 0.999));
         assert_eq!(optim.groups()[0].initial_lr(), Some(0.1));
     }

@@ -27,7 +27,11 @@ const FAMILIES: [&str; 10] = [
 ];
 
 /// Reads one scheduler of the configuration for `group_count` groups.
-pub(super) fn plan(config: &Json, context: ScheduleContext, group_count: usize) -> Result<Plan, ScheduleError> {
+pub(super) fn plan(
+    config: &Json,
+    context: ScheduleContext,
+    group_count: usize,
+) -> Result<Plan, ScheduleError> {
     let kwargs = Kwargs::of("scheduler", config)?;
     let Some(full_name) = kwargs.text("type")? else {
         return Err(kwargs.missing("type", "the name of a scheduler").into());
@@ -63,17 +67,22 @@ impl Span {
         let convert = kwargs.boolean("convert_to_iter_based", false)?;
         if convert && !by_epoch {
             let found = Json::from(false);
-            return Err(kwargs.wrong("by_epoch", "true together with convert_to_iter_based", &found).into());
+            return Err(kwargs
+                .wrong("by_epoch", "true together with convert_to_iter_based", &found)
+                .into());
         }
         if kwargs.integer("last_step", -1)? != -1 {
             let found = kwargs.raw("last_step").cloned().unwrap_or_default();
-            return Err(kwargs.wrong("last_step", "-1 (a resume brings its own counters)", &found).into());
+            return Err(kwargs
+                .wrong("last_step", "-1 (a resume brings its own counters)", &found)
+                .into());
         }
         let whole_run = if by_epoch { context.max_epochs } else { context.max_iters };
         let begin = kwargs.number("begin", 0.0)?;
         let end = kwargs.number("end", whole_run as f64)?;
         let scale = if convert { context.epoch_length.max(1) as i64 } else { 1 };
-        let scaled_end = if end == INFINITE as f64 { INFINITE } else { (end * scale as f64) as i64 };
+        let scaled_end =
+            if end == INFINITE as f64 { INFINITE } else { (end * scale as f64) as i64 };
         let unit = if by_epoch && !convert { Unit::Epoch } else { Unit::Iteration };
         Ok(Span { begin: (begin * scale as f64) as i64, end: scaled_end, unit, scale })
     }
@@ -82,7 +91,8 @@ impl Span {
         if self.end > self.begin {
             return Ok(());
         }
-        let reason = format!("expected an end above begin, found begin {} and end {}", self.begin, self.end);
+        let reason =
+            format!("expected an end above begin, found begin {} and end {}", self.begin, self.end);
         Err(ScheduleError::Invalid { scheduler: name.to_owned(), reason })
     }
 
@@ -118,7 +128,8 @@ fn family(name: &str) -> Result<(&'static str, Option<Quantity>), ScheduleError>
         }
     }
     let names: Vec<String> = FAMILIES.iter().map(|family| format!("{family}LR")).collect();
-    let all = FAMILIES.iter().flat_map(|family| forms.map(|(suffix, _)| format!("{family}{suffix}")));
+    let all =
+        FAMILIES.iter().flat_map(|family| forms.map(|(suffix, _)| format!("{family}{suffix}")));
     let all: Vec<String> = all.filter(|name| name != "OneCycleMomentum").collect();
     let hint = did_you_mean(name, all.iter().map(String::as_str));
     let known = format!("{}, and their Momentum and ParamScheduler forms", names.join(", "));
@@ -130,7 +141,9 @@ fn named_quantity(kwargs: &Kwargs<'_>) -> Result<Quantity, ScheduleError> {
         Some("lr") => Ok(Quantity::LearningRate),
         Some("momentum") => Ok(Quantity::Momentum),
         Some("weight_decay") => Ok(Quantity::WeightDecay),
-        Some(other) => Err(kwargs.wrong("param_name", "lr, momentum or weight_decay", &json!(other)).into()),
+        Some(other) => {
+            Err(kwargs.wrong("param_name", "lr, momentum or weight_decay", &json!(other)).into())
+        }
         None => Err(kwargs.missing("param_name", "lr, momentum or weight_decay").into()),
     }
 }
@@ -142,17 +155,26 @@ fn read_rule(
     group_count: usize,
 ) -> Result<Rule, ScheduleError> {
     let total = span.total();
-    let start_range: (&str, fn(f64) -> bool) = ("a number above 0, at most 1", |x| x > 0.0 && x <= 1.0);
+    let start_range: (&str, fn(f64) -> bool) =
+        ("a number above 0, at most 1", |x| x > 0.0 && x <= 1.0);
     Ok(match family {
-        "Constant" => Rule::Constant { factor: kwargs.number_where("factor", 1.0 / 3.0, start_range)?, total },
+        "Constant" => {
+            Rule::Constant { factor: kwargs.number_where("factor", 1.0 / 3.0, start_range)?, total }
+        }
         "Linear" => Rule::Linear {
             start: kwargs.number_where("start_factor", 1.0 / 3.0, start_range)?,
-            end: kwargs.number_where("end_factor", 1.0, ("a number from 0 to 1", |x| (0.0..=1.0).contains(&x)))?,
+            end: kwargs.number_where(
+                "end_factor",
+                1.0,
+                ("a number from 0 to 1", |x| (0.0..=1.0).contains(&x)),
+            )?,
             total,
         },
         "MultiStep" => multi_step(kwargs, span)?,
         "Step" => {
-            kwargs.raw("step_size").ok_or_else(|| kwargs.missing("step_size", "a whole number above 0"))?;
+            kwargs
+                .raw("step_size")
+                .ok_or_else(|| kwargs.missing("step_size", "a whole number above 0"))?;
             let size = kwargs.positive_integer("step_size", 1)? * span.scale;
             Rule::Step { size, gamma: kwargs.number("gamma", 0.1)? }
         }
@@ -160,9 +182,11 @@ fn read_rule(
         "Exponential" => Rule::Exponential { gamma: kwargs.required_number("gamma")? },
         "CosineAnnealing" => cosine(kwargs, span)?,
         "CosineRestart" => cosine_restart(kwargs, span)?,
-        "Poly" => {
-            Rule::Poly { floor: kwargs.number("eta_min", 0.0)?, power: kwargs.number("power", 1.0)?, total }
-        }
+        "Poly" => Rule::Poly {
+            floor: kwargs.number("eta_min", 0.0)?,
+            power: kwargs.number("power", 1.0)?,
+            total,
+        },
         "OneCycle" => one_cycle(kwargs, span, group_count)?,
         _ => Rule::QuadraticWarmup { total: span.end - span.begin },
     })
@@ -180,9 +204,9 @@ fn multi_step(kwargs: &Kwargs<'_>, span: &Span) -> Result<Rule, ScheduleError> {
 
 fn floor(kwargs: &Kwargs<'_>) -> Result<Option<Floor>, ScheduleError> {
     match (kwargs.optional_number("eta_min")?, kwargs.optional_number("eta_min_ratio")?) {
-        (Some(_), Some(ratio)) => {
-            Err(kwargs.wrong("eta_min_ratio", "not to be given together with eta_min", &json!(ratio)).into())
-        }
+        (Some(_), Some(ratio)) => Err(kwargs
+            .wrong("eta_min_ratio", "not to be given together with eta_min", &json!(ratio))
+            .into()),
         (Some(value), None) => Ok(Some(Floor::Value(value))),
         (None, ratio) => Ok(ratio.map(Floor::ShareOfInitial)),
     }
@@ -200,7 +224,8 @@ fn cosine(kwargs: &Kwargs<'_>, span: &Span) -> Result<Rule, ScheduleError> {
 }
 
 fn cosine_restart(kwargs: &Kwargs<'_>, span: &Span) -> Result<Rule, ScheduleError> {
-    let floor = floor(kwargs)?.ok_or_else(|| kwargs.missing("eta_min", "a number, or eta_min_ratio"))?;
+    let floor =
+        floor(kwargs)?.ok_or_else(|| kwargs.missing("eta_min", "a number, or eta_min_ratio"))?;
     let periods = kwargs.integers("periods")?;
     let periods = periods.ok_or_else(|| kwargs.missing("periods", "a list of whole numbers"))?;
     if periods.iter().any(|&period| period < 1) {
@@ -235,7 +260,9 @@ fn one_cycle(kwargs: &Kwargs<'_>, span: &Span, group_count: usize) -> Result<Rul
     let is_linear = match kwargs.text("anneal_strategy")? {
         None | Some("cos") => false,
         Some("linear") => true,
-        Some(other) => return Err(kwargs.wrong("anneal_strategy", "cos or linear", &json!(other)).into()),
+        Some(other) => {
+            return Err(kwargs.wrong("anneal_strategy", "cos or linear", &json!(other)).into());
+        }
     };
     let share = ("a number from 0 to 1", (|x| (0.0..=1.0).contains(&x)) as fn(f64) -> bool);
     let rise = kwargs.number_where("pct_start", 0.3, share)? * total as f64;
@@ -262,7 +289,9 @@ fn one_cycle(kwargs: &Kwargs<'_>, span: &Span, group_count: usize) -> Result<Rul
 
 fn check_rule(name: &str, rule: &Rule, span: &Span) -> Result<(), ScheduleError> {
     let reason = match rule {
-        Rule::QuadraticWarmup { .. } if span.end >= INFINITE => "expected an end, the step at which warm-up is over",
+        Rule::QuadraticWarmup { .. } if span.end >= INFINITE => {
+            "expected an end, the step at which warm-up is over"
+        }
         _ => return Ok(()),
     };
     Err(ScheduleError::Invalid { scheduler: name.to_owned(), reason: reason.to_owned() })

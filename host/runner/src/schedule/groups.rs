@@ -62,7 +62,8 @@ pub struct GroupValues {
 impl GroupValues {
     /// One group for each learning rate, all with this momentum and weight decay.
     pub fn new(learning_rates: &[f64], momentum: f64, weight_decay: f64) -> GroupValues {
-        let groups: Vec<_> = learning_rates.iter().map(|&rate| [rate, momentum, weight_decay]).collect();
+        let groups: Vec<_> =
+            learning_rates.iter().map(|&rate| [rate, momentum, weight_decay]).collect();
         GroupValues { initial: vec![[None; 3]; groups.len()], groups }
     }
 

@@ -82,7 +82,9 @@ impl<'a> Kwargs<'a> {
 
     /// A number, or `None` when absent.
     pub(crate) fn optional_number(&self, key: &'static str) -> Result<Option<f64>, KwargsError> {
-        self.raw(key).map(|value| value.as_f64().ok_or_else(|| self.wrong(key, "a number", value))).transpose()
+        self.raw(key)
+            .map(|value| value.as_f64().ok_or_else(|| self.wrong(key, "a number", value)))
+            .transpose()
     }
 
     /// A number, `default` when absent.
@@ -119,9 +121,17 @@ impl<'a> Kwargs<'a> {
     }
 
     /// A whole number above zero, `default` when absent.
-    pub(crate) fn positive_integer(&self, key: &'static str, default: i64) -> Result<i64, KwargsError> {
+    pub(crate) fn positive_integer(
+        &self,
+        key: &'static str,
+        default: i64,
+    ) -> Result<i64, KwargsError> {
         let value = self.integer(key, default)?;
-        if value > 0 { Ok(value) } else { Err(self.wrong(key, "a whole number above 0", &Json::from(value))) }
+        if value > 0 {
+            Ok(value)
+        } else {
+            Err(self.wrong(key, "a whole number above 0", &Json::from(value)))
+        }
     }
 
     /// A truth value, `default` when absent.
@@ -134,7 +144,9 @@ impl<'a> Kwargs<'a> {
 
     /// A text, or `None` when absent.
     pub(crate) fn text(&self, key: &'static str) -> Result<Option<&'a str>, KwargsError> {
-        self.raw(key).map(|value| value.as_str().ok_or_else(|| self.wrong(key, "a text", value))).transpose()
+        self.raw(key)
+            .map(|value| value.as_str().ok_or_else(|| self.wrong(key, "a text", value)))
+            .transpose()
     }
 
     /// A list of numbers, or `None` when absent.
@@ -169,12 +181,19 @@ impl<'a> Kwargs<'a> {
     /// Refuses keys that nobody asked for.
     pub(crate) fn finish(self) -> Result<(), KwargsError> {
         let known = self.known.into_inner();
-        let Some(key) = self.fields.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+        let Some(key) = self.fields.keys().find(|key| !known.contains(&key.as_str())) else {
+            return Ok(());
+        };
         let mut names: Vec<&str> = known.into_iter().filter(|name| *name != "type").collect();
         names.sort_unstable();
         names.dedup();
         let hint = did_you_mean(key, names.iter().copied());
-        Err(KwargsError::Unknown { owner: self.owner, key: key.clone(), hint, known: names.join(", ") })
+        Err(KwargsError::Unknown {
+            owner: self.owner,
+            key: key.clone(),
+            hint,
+            known: names.join(", "),
+        })
     }
 }
 
@@ -190,7 +209,9 @@ pub(crate) fn did_you_mean<'n>(wanted: &str, names: impl IntoIterator<Item = &'n
 }
 
 fn whole(value: &Json) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| x as i64))
+    value
+        .as_i64()
+        .or_else(|| value.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| x as i64))
 }
 
 fn kind_name(value: &Json) -> &'static str {
@@ -216,7 +237,10 @@ mod tests {
         let kwargs = Kwargs::of("SGD", &config).unwrap();
         let _ = (kwargs.number("momentum", 0.0), kwargs.number("lr", 0.1));
         let message = kwargs.finish().unwrap_err().to_string();
-        assert_eq!(message, "SGD: unknown key `momentun`, did you mean `momentum`? (known: lr, momentum)");
+        assert_eq!(
+            message,
+            "SGD: unknown key `momentun`, did you mean `momentum`? (known: lr, momentum)"
+        );
     }
 
     #[test]

@@ -71,7 +71,9 @@ impl Schedules {
         let plans = entries.iter().map(|entry| plan(entry, context, groups.count()));
         let plans = plans.collect::<Result<Vec<_>, _>>()?;
         let quantities = [Quantity::LearningRate, Quantity::Momentum, Quantity::WeightDecay];
-        let scheduled = quantities.into_iter().filter(|quantity| plans.iter().any(|plan| plan.quantity == *quantity));
+        let scheduled = quantities
+            .into_iter()
+            .filter(|quantity| plans.iter().any(|plan| plan.quantity == *quantity));
         let before = scheduled.map(|quantity| (quantity, values(groups, quantity))).collect();
         let schedulers = plans.into_iter().map(|plan| Scheduler::start(plan, groups)).collect();
         Ok(Schedules { schedulers, before, plans: config.clone(), context })
@@ -107,7 +109,10 @@ impl Schedules {
     /// Errors: saved state of another form.
     pub fn load(&mut self, saved: &Json) -> Result<LoadedSchedules, ScheduleError> {
         let Some(entries) = saved.as_array() else {
-            return Err(ScheduleError::Saved { expected: "a list".into(), found: saved.to_string() });
+            return Err(ScheduleError::Saved {
+                expected: "a list".into(),
+                found: saved.to_string(),
+            });
         };
         let changes = self.changes(entries);
         if !changes.is_empty() {
@@ -115,7 +120,10 @@ impl Schedules {
         }
         for (scheduler, entry) in self.schedulers.iter_mut().zip(entries) {
             scheduler.load(entry).ok_or_else(|| ScheduleError::Saved {
-                expected: format!("the counters of {} and one base value for each group", scheduler.name),
+                expected: format!(
+                    "the counters of {} and one base value for each group",
+                    scheduler.name
+                ),
                 found: entry.to_string(),
             })?;
         }
@@ -126,7 +134,12 @@ impl Schedules {
     /// these schedules would have given them by now.
     ///
     /// In an epoch-based loop an epoch ends after every `epoch_length` iterations; `epochs` of them are over.
-    pub fn replay(&mut self, epochs: u64, iterations: u64, groups: &mut dyn ParamGroups) -> Result<(), ScheduleError> {
+    pub fn replay(
+        &mut self,
+        epochs: u64,
+        iterations: u64,
+        groups: &mut dyn ParamGroups,
+    ) -> Result<(), ScheduleError> {
         for (quantity, values) in &self.before {
             for (group, &value) in values.iter().enumerate() {
                 groups.set_value(*quantity, group, value);
@@ -150,12 +163,17 @@ impl Schedules {
     fn changes(&self, saved: &[Json]) -> Vec<String> {
         let mut changes = Vec::new();
         if saved.len() != self.schedulers.len() {
-            changes.push(format!("{} schedulers were saved, {} are configured", saved.len(), self.schedulers.len()));
+            changes.push(format!(
+                "{} schedulers were saved, {} are configured",
+                saved.len(),
+                self.schedulers.len()
+            ));
         }
         for (index, (scheduler, entry)) in self.schedulers.iter().zip(saved).enumerate() {
             if entry.get("settings") != Some(&scheduler.settings) {
                 let was = entry.get("settings").unwrap_or(&Json::Null);
-                changes.push(format!("scheduler {index}: was {was}, is now {}", scheduler.settings));
+                changes
+                    .push(format!("scheduler {index}: was {was}, is now {}", scheduler.settings));
             }
         }
         changes
@@ -177,7 +195,11 @@ mod tests {
         ScheduleContext { max_epochs, max_iters: max_epochs * epoch_length, epoch_length }
     }
 
-    fn iterate(schedules: &mut Schedules, groups: &mut GroupValues, (from, to, length): (u64, u64, u64)) {
+    fn iterate(
+        schedules: &mut Schedules,
+        groups: &mut GroupValues,
+        (from, to, length): (u64, u64, u64),
+    ) {
         for iteration in from..to {
             schedules.step(Unit::Iteration, groups);
             if (iteration + 1) % length == 0 {
@@ -213,10 +235,12 @@ mod tests {
     fn values_equal_those_of_mmengine_at_every_iteration() {
         let cases: Vec<Json> = serde_json::from_str(include_str!("golden/values.json")).unwrap();
         for case in &cases {
-            let (epochs, length) = (case["epochs"].as_u64().unwrap(), case["length"].as_u64().unwrap());
+            let (epochs, length) =
+                (case["epochs"].as_u64().unwrap(), case["length"].as_u64().unwrap());
             let mut groups = GroupValues::new(&[case["lr"].as_f64().unwrap()], 0.9, 0.01);
             let mut schedules =
-                Schedules::build(&case["schedulers"], context(epochs, length), &mut groups).unwrap();
+                Schedules::build(&case["schedulers"], context(epochs, length), &mut groups)
+                    .unwrap();
             for iteration in 0..epochs * length {
                 for (key, values) in case["values"].as_object().unwrap() {
                     let all = [Quantity::LearningRate, Quantity::Momentum, Quantity::WeightDecay];
@@ -226,7 +250,10 @@ mod tests {
                     // The promise is 1e-9; the arithmetic is the same, up to the platform's cosine.
                     let tolerance = 1e-12 * expected.abs().max(1e-9);
                     let name = &case["name"];
-                    assert!((expected - found).abs() <= tolerance, "{name} {key} {iteration}: {expected} {found}");
+                    assert!(
+                        (expected - found).abs() <= tolerance,
+                        "{name} {key} {iteration}: {expected} {found}"
+                    );
                 }
                 iterate(&mut schedules, &mut groups, (iteration, iteration + 1, length));
             }
@@ -269,7 +296,10 @@ mod tests {
 
         let mut fresh = GroupValues::new(&[0.01, 0.02], 0.9, 0.0);
         let mut resumed = Schedules::build(&config, context(300, 2), &mut fresh).unwrap();
-        assert_eq!(resumed.load(&serde_json::from_str(&text).unwrap()), Ok(LoadedSchedules::AsSaved));
+        assert_eq!(
+            resumed.load(&serde_json::from_str(&text).unwrap()),
+            Ok(LoadedSchedules::AsSaved)
+        );
         iterate(&mut resumed, &mut later, (101, 600, 2));
         assert_eq!(later.learning_rate(1).to_bits(), groups.learning_rate(1).to_bits());
     }
@@ -285,7 +315,9 @@ mod tests {
 
         let mut groups = GroupValues::new(&[1.0], 0.9, 0.0);
         let mut edited = Schedules::build(&after, context(12, 10), &mut groups).unwrap();
-        let LoadedSchedules::Edited { changes } = edited.load(&saved).unwrap() else { panic!("the edit was missed") };
+        let LoadedSchedules::Edited { changes } = edited.load(&saved).unwrap() else {
+            panic!("the edit was missed")
+        };
         assert!(changes[0].contains("[8,11]") && changes[0].contains("[2,11]"), "{changes:?}");
         edited.replay(4, 40, &mut groups).unwrap();
         assert_eq!(groups.learning_rate(0), 0.1);
@@ -307,16 +339,24 @@ mod tests {
         let unknown = error(json!({"type": "MultiStepLr", "milestones": [1]}));
         assert!(unknown.contains("did you mean `MultiStepLR`?"), "{unknown}");
         let key = error(json!({"type": "MultiStepLR", "milestone": [1]}));
-        assert_eq!(key, "param_scheduler: MultiStepLR: key `milestones` is missing, expected a list of whole numbers");
+        assert_eq!(
+            key,
+            "param_scheduler: MultiStepLR: key `milestones` is missing, expected a list of whole numbers"
+        );
         let zero = error(json!({"type": "LinearLR", "start_factor": 0}));
-        assert!(zero.ends_with("key `start_factor`: expected a number above 0, at most 1, found 0.0"), "{zero}");
+        assert!(
+            zero.ends_with("key `start_factor`: expected a number above 0, at most 1, found 0.0"),
+            "{zero}"
+        );
         let span = error(json!({"type": "LinearLR", "begin": 20}));
         assert!(span.ends_with("expected an end above begin, found begin 20 and end 12"), "{span}");
-        let converted = error(json!({"type": "LinearLR", "by_epoch": false, "convert_to_iter_based": true}));
+        let converted =
+            error(json!({"type": "LinearLR", "by_epoch": false, "convert_to_iter_based": true}));
         assert!(converted.contains("convert_to_iter_based"), "{converted}");
         let endless = error(json!({"type": "QuadraticWarmupLR", "end": 1_000_000_000}));
         assert!(endless.contains("expected an end"), "{endless}");
-        let both = error(json!({"type": "CosineAnnealingLR", "eta_min": 0.1, "eta_min_ratio": 0.1}));
+        let both =
+            error(json!({"type": "CosineAnnealingLR", "eta_min": 0.1, "eta_min_ratio": 0.1}));
         assert!(both.contains("together with eta_min"), "{both}");
     }
 }

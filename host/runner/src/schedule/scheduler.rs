@@ -97,7 +97,11 @@ fn record_initial(rule: &Rule, quantity: Quantity, groups: &mut dyn ParamGroups)
     (0..groups.count())
         .map(|group| {
             if let Rule::OneCycle { peaks, .. } = rule {
-                groups.set_initial(quantity, group, peaks.level(super::rule::Level::Initial, group));
+                groups.set_initial(
+                    quantity,
+                    group,
+                    peaks.level(super::rule::Level::Initial, group),
+                );
             }
             let current = groups.value(quantity, group);
             groups.initial(quantity, group).unwrap_or_else(|| {
