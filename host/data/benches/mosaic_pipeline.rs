@@ -61,11 +61,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let drawn = tempfile::tempdir()?;
     let (root, ann_file, folder, classes) = match argument {
         Some(root) => {
-            let classes = std::env::var("CLASSES").unwrap_or_else(|_| "Platelets,RBC,WBC".to_owned());
+            let classes =
+                std::env::var("CLASSES").unwrap_or_else(|_| "Platelets,RBC,WBC".to_owned());
             (PathBuf::from(root), "annotations/instances_train.json", "JPEGImages", classes)
         }
         None => {
-            shapes::ShapesOptions { train: 200, val: 0, size: 640, seed: 0 }.draw_into(drawn.path())?;
+            shapes::ShapesOptions { train: 200, val: 0, size: 640, seed: 0 }
+                .draw_into(drawn.path())?;
             (drawn.path().to_owned(), "annotations/train.json", "train", shapes::CLASSES.join(","))
         }
     };

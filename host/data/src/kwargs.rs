@@ -46,7 +46,9 @@ impl<'a> Kwargs<'a> {
     ///
     /// Errors: not an object, or no `type` in it.
     pub(crate) fn of_typed(what: &str, value: &'a Value) -> Result<(&'a str, Self), DataError> {
-        let wrong = |found: String| DataError::config(what, format!("expected {{type: ...}}, found {found}"));
+        let wrong = |found: String| {
+            DataError::config(what, format!("expected {{type: ...}}, found {found}"))
+        };
         let object = value.as_object().ok_or_else(|| wrong(shown(value)))?;
         let name = object.get("type").and_then(Value::as_str);
         let name = without_scope(name.ok_or_else(|| wrong(shown(value)))?);
@@ -58,7 +60,9 @@ impl<'a> Kwargs<'a> {
         let owner = owner.into();
         match value.as_object() {
             Some(object) => Ok(Self { owner, object, known: Vec::new() }),
-            None => Err(DataError::config(owner, format!("expected a dict, found {}", shown(value)))),
+            None => {
+                Err(DataError::config(owner, format!("expected a dict, found {}", shown(value))))
+            }
         }
     }
 
@@ -74,32 +78,50 @@ impl<'a> Kwargs<'a> {
     }
 
     /// The value of `key`, or `None` if it is absent or null.
-    pub(crate) fn optional<T: DeserializeOwned>(&mut self, key: &'static str) -> Result<Option<T>, DataError> {
+    pub(crate) fn optional<T: DeserializeOwned>(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<T>, DataError> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let wrong = |e: serde_json::Error| self.wrong(key, format!("{e}, found {}", shown(value)));
         T::deserialize(value).map(Some).map_err(wrong)
     }
 
     /// The value of `key`, or `default`.
-    pub(crate) fn get<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> Result<T, DataError> {
+    pub(crate) fn get<T: DeserializeOwned>(
+        &mut self,
+        key: &'static str,
+        default: T,
+    ) -> Result<T, DataError> {
         Ok(self.optional(key)?.unwrap_or(default))
     }
 
     /// The value of `key`, which must be there.
-    pub(crate) fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Result<T, DataError> {
+    pub(crate) fn required<T: DeserializeOwned>(
+        &mut self,
+        key: &'static str,
+    ) -> Result<T, DataError> {
         let found = self.optional(key)?;
         found.ok_or_else(|| self.wrong(key, "expected a value, found none".to_owned()))
     }
 
     /// A number from 0 to 1.
-    pub(crate) fn probability(&mut self, key: &'static str, default: f64) -> Result<f64, DataError> {
+    pub(crate) fn probability(
+        &mut self,
+        key: &'static str,
+        default: f64,
+    ) -> Result<f64, DataError> {
         let p = self.get(key, default)?;
         self.check(key, (0.0..=1.0).contains(&p), format!("expected 0 to 1, found {p}"))?;
         Ok(p)
     }
 
     /// (width, height), both above 0.
-    pub(crate) fn size(&mut self, key: &'static str, default: [usize; 2]) -> Result<[usize; 2], DataError> {
+    pub(crate) fn size(
+        &mut self,
+        key: &'static str,
+        default: [usize; 2],
+    ) -> Result<[usize; 2], DataError> {
         let size = self.get(key, default)?;
         let is_right = size.iter().all(|n| (1..=65_500).contains(n));
         self.check(key, is_right, format!("expected 1 to 65500 pixels, found {size:?}"))?;
@@ -107,7 +129,11 @@ impl<'a> Kwargs<'a> {
     }
 
     /// A range (low, high) with low <= high.
-    pub(crate) fn range(&mut self, key: &'static str, default: [f64; 2]) -> Result<[f64; 2], DataError> {
+    pub(crate) fn range(
+        &mut self,
+        key: &'static str,
+        default: [f64; 2],
+    ) -> Result<[f64; 2], DataError> {
         let range = self.get(key, default)?;
         self.check(key, range[0] <= range[1], format!("expected (low, high), found {range:?}"))?;
         Ok(range)
@@ -130,12 +156,20 @@ impl<'a> Kwargs<'a> {
             one => level(one).map(|v| [v; 3]),
         };
         found.ok_or_else(|| {
-            self.wrong(key, format!("expected a number of 0 to 255 or three, found {}", shown(value)))
+            self.wrong(
+                key,
+                format!("expected a number of 0 to 255 or three, found {}", shown(value)),
+            )
         })
     }
 
     /// Refuses the value of `key` unless `is_right`.
-    pub(crate) fn check(&self, key: &'static str, is_right: bool, reason: String) -> Result<(), DataError> {
+    pub(crate) fn check(
+        &self,
+        key: &'static str,
+        is_right: bool,
+        reason: String,
+    ) -> Result<(), DataError> {
         if is_right { Ok(()) } else { Err(self.wrong(key, reason)) }
     }
 
@@ -149,7 +183,8 @@ impl<'a> Kwargs<'a> {
         match self.value(key) {
             Some(value) if !accepted.contains(value) => {
                 let list: Vec<String> = accepted.iter().map(Value::to_string).collect();
-                Err(self.wrong(key, format!("expected {}, found {}", list.join(" or "), shown(value))))
+                Err(self
+                    .wrong(key, format!("expected {}, found {}", list.join(" or "), shown(value))))
             }
             _ => Ok(()),
         }
@@ -162,8 +197,9 @@ impl<'a> Kwargs<'a> {
 
     /// Ends the reading: any key that was not asked for is an error that names the nearest one.
     pub(crate) fn finish(self) -> Result<(), DataError> {
-        let is_unknown =
-            |key: &&String| !self.known.contains(&key.as_str()) && !REGISTRY_KEYS.contains(&key.as_str());
+        let is_unknown = |key: &&String| {
+            !self.known.contains(&key.as_str()) && !REGISTRY_KEYS.contains(&key.as_str())
+        };
         let Some(key) = self.object.keys().find(is_unknown) else { return Ok(()) };
         let hint = match nearest(key, &self.known) {
             Some(near) => format!("did you mean {near}?"),

@@ -26,8 +26,11 @@ impl SampleRng {
 
     /// The stream of the sample at `position` of `epoch`; streams of different samples are unrelated.
     pub fn for_sample(seed: u64, epoch: u64, position: u64) -> Self {
-        let with_epoch = mix(mix(seed.wrapping_add(GOLDEN_GAMMA)) ^ epoch.wrapping_mul(GOLDEN_GAMMA));
-        Self { state: mix(with_epoch ^ position.wrapping_add(1).wrapping_mul(0xD1B5_4A32_D192_ED03)) }
+        let with_epoch =
+            mix(mix(seed.wrapping_add(GOLDEN_GAMMA)) ^ epoch.wrapping_mul(GOLDEN_GAMMA));
+        Self {
+            state: mix(with_epoch ^ position.wrapping_add(1).wrapping_mul(0xD1B5_4A32_D192_ED03)),
+        }
     }
 
     /// The next 64 random bits.

@@ -40,7 +40,9 @@ impl ShapesOptions {
     ///
     /// Errors: a folder or file that cannot be written, named.
     pub fn draw_into(&self, folder: &Path) -> Result<(), DataError> {
-        for (split, (name, count)) in [("train", self.train), ("val", self.val)].into_iter().enumerate() {
+        for (split, (name, count)) in
+            [("train", self.train), ("val", self.val)].into_iter().enumerate()
+        {
             let pictures = folder.join(name);
             make_folder(&pictures)?;
             let mut coco = Coco::default();
@@ -61,7 +63,8 @@ impl ShapesOptions {
 }
 
 fn make_folder(path: &Path) -> Result<(), DataError> {
-    fs::create_dir_all(path).map_err(|source| DataError::WriteFile { path: path.to_owned(), source })
+    fs::create_dir_all(path)
+        .map_err(|source| DataError::WriteFile { path: path.to_owned(), source })
 }
 
 #[derive(Default)]
@@ -74,7 +77,8 @@ impl Coco {
     fn push(&mut self, file_name: String, image: &Image, shapes: &[Shape]) {
         let id = self.images.len() + 1;
         let (width, height) = (image.width(), image.height());
-        self.images.push(json!({"id": id, "file_name": file_name, "width": width, "height": height}));
+        self.images
+            .push(json!({"id": id, "file_name": file_name, "width": width, "height": height}));
         for shape in shapes {
             let [x1, y1, x2, y2] = shape.bounds();
             self.annotations.push(json!({
@@ -143,7 +147,10 @@ impl Shape {
             return dx * dx + dy * dy <= self.radius * self.radius;
         }
         let next = corners.iter().cycle().skip(1);
-        corners.iter().zip(next).all(|(a, b)| (b[0] - a[0]) * (y - a[1]) >= (b[1] - a[1]) * (x - a[0]))
+        corners
+            .iter()
+            .zip(next)
+            .all(|(a, b)| (b[0] - a[0]) * (y - a[1]) >= (b[1] - a[1]) * (x - a[0]))
     }
 
     fn overlaps(&self, other: &Self) -> bool {
@@ -159,7 +166,8 @@ impl Shape {
             for x in x1 as i64..=x2 as i64 {
                 let inside = |i: i64| {
                     let (dx, dy) = (i % STEPS, i / STEPS);
-                    let at = |start: i64, step: i64| start as f64 + (step as f64 + 0.5) / STEPS as f64;
+                    let at =
+                        |start: i64, step: i64| start as f64 + (step as f64 + 0.5) / STEPS as f64;
                     self.contains(&corners, at(x, dx), at(y, dy))
                 };
                 let cover = (0..STEPS * STEPS).filter(|i| inside(*i)).count() as u32;
@@ -173,7 +181,9 @@ fn blend(image: &mut Image, x: i64, y: i64, colour: [u8; 3], cover: u32, whole: 
     let is_inside = x >= 0 && y >= 0 && x < image.width() as i64 && y < image.height() as i64;
     if cover > 0 && is_inside {
         let below = image.pixel(x as usize, y as usize);
-        let mixed = |c: usize| (u32::from(colour[c]) * cover + u32::from(below[c]) * (whole - cover)) / whole;
+        let mixed = |c: usize| {
+            (u32::from(colour[c]) * cover + u32::from(below[c]) * (whole - cover)) / whole
+        };
         image.set_pixel(x, y, std::array::from_fn(|c| mixed(c) as u8));
     }
 }
@@ -209,7 +219,10 @@ fn draw_picture(size: usize, rng: &mut SampleRng) -> (Image, Vec<Shape>) {
 
 /// A gradient between two dull colours, with stripes.
 fn draw_ground(size: usize, rng: &mut SampleRng) -> Image {
-    let (from, to) = (random_colour(rng, [0.0, 90.0], [30.0, 150.0]), random_colour(rng, [0.0, 90.0], [30.0, 150.0]));
+    let (from, to) = (
+        random_colour(rng, [0.0, 90.0], [30.0, 150.0]),
+        random_colour(rng, [0.0, 90.0], [30.0, 150.0]),
+    );
     let angle = rng.uniform(0.0, std::f64::consts::TAU);
     let (sin, cos) = angle.sin_cos();
     let (wave, depth) = (rng.uniform(0.1, 0.8), rng.uniform(0.0, 22.0));
@@ -219,8 +232,13 @@ fn draw_ground(size: usize, rng: &mut SampleRng) -> Image {
             let (u, v) = (x as f64 * cos + y as f64 * sin, y as f64 * cos - x as f64 * sin);
             let share = (0.5 + u / size as f64 / 2.0).clamp(0.0, 1.0);
             let stripe = (v * wave).sin() * depth;
-            let level = |c: usize| f64::from(from[c]) * (1.0 - share) + f64::from(to[c]) * share + stripe;
-            image.set_pixel(x as i64, y as i64, std::array::from_fn(|c| level(c).clamp(0.0, 255.0) as u8));
+            let level =
+                |c: usize| f64::from(from[c]) * (1.0 - share) + f64::from(to[c]) * share + stripe;
+            image.set_pixel(
+                x as i64,
+                y as i64,
+                std::array::from_fn(|c| level(c).clamp(0.0, 255.0) as u8),
+            );
         }
     }
     image

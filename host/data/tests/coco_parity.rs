@@ -38,7 +38,8 @@ fn evaluator(golden: &Golden, proposal_nums: [usize; 3]) -> CocoEvaluator {
 
 #[test]
 fn scores_equal_those_of_pycocotools() {
-    let golden: Golden = serde_json::from_str(include_str!("golden/coco.json")).expect("golden scores");
+    let golden: Golden =
+        serde_json::from_str(include_str!("golden/coco.json")).expect("golden scores");
     for expected in &golden.expected {
         let mut evaluator = evaluator(&golden, expected.proposal_nums);
         let mut by_image = std::collections::BTreeMap::<i64, Vec<Detection>>::new();

@@ -24,7 +24,8 @@ pub(super) fn build(kwargs: &mut Kwargs) -> Result<AnnotatedImages, DataError> {
 
 fn records(file: &CocoFile, config: &LeafConfig) -> Result<Vec<ImageRecord>, DataError> {
     let ids = file.category_ids(&config.ann_file, &config.meta.classes)?;
-    let label_of: HashMap<i64, i64> = ids.iter().enumerate().map(|(i, id)| (*id, i as i64)).collect();
+    let label_of: HashMap<i64, i64> =
+        ids.iter().enumerate().map(|(i, id)| (*id, i as i64)).collect();
     let boxes = file.boxes_by_image();
     let mut records = Vec::with_capacity(file.images.len());
     for image in &file.images {
@@ -37,13 +38,23 @@ fn records(file: &CocoFile, config: &LeafConfig) -> Result<Vec<ImageRecord>, Dat
 }
 
 /// `filter_cfg`: an image counts as annotated if it has any annotation of a wanted class, usable or not.
-fn is_kept(image: &CocoImage, boxes: &[&NumberedBox], config: &LeafConfig, label_of: &HashMap<i64, i64>) -> bool {
+fn is_kept(
+    image: &CocoImage,
+    boxes: &[&NumberedBox],
+    config: &LeafConfig,
+    label_of: &HashMap<i64, i64>,
+) -> bool {
     let is_annotated = boxes.iter().any(|b| label_of.contains_key(&b.category_id));
     (is_annotated || !config.filter.filter_empty_gt)
         && image.width.min(image.height) >= config.filter.min_size
 }
 
-fn record(image: &CocoImage, boxes: &[&NumberedBox], folder: &Path, label_of: &HashMap<i64, i64>) -> ImageRecord {
+fn record(
+    image: &CocoImage,
+    boxes: &[&NumberedBox],
+    folder: &Path,
+    label_of: &HashMap<i64, i64>,
+) -> ImageRecord {
     ImageRecord {
         img_id: image.id.clone(),
         img_path: folder.join(&image.file_name),
@@ -54,15 +65,24 @@ fn record(image: &CocoImage, boxes: &[&NumberedBox], folder: &Path, label_of: &H
 }
 
 /// `None` for what is not an object: marked `ignore`, without area, thinner than a pixel, outside.
-fn instance(image: &CocoImage, annotation: &NumberedBox, label_of: &HashMap<i64, i64>) -> Option<Instance> {
+fn instance(
+    image: &CocoImage,
+    annotation: &NumberedBox,
+    label_of: &HashMap<i64, i64>,
+) -> Option<Instance> {
     let [x, y, width, height] = annotation.bbox;
-    let visible = |start: f64, length: f64, limit: usize| (start + length).min(limit as f64) - start.max(0.0);
-    let is_outside = visible(x, width, image.width) <= 0.0 || visible(y, height, image.height) <= 0.0;
+    let visible =
+        |start: f64, length: f64, limit: usize| (start + length).min(limit as f64) - start.max(0.0);
+    let is_outside =
+        visible(x, width, image.width) <= 0.0 || visible(y, height, image.height) <= 0.0;
     let is_thin = annotation.area() <= 0.0 || width < 1.0 || height < 1.0;
     if annotation.ignore || is_outside || is_thin {
         return None;
     }
     let bbox = [x, y, x + width, y + height].map(|v| v as f32);
-    Some(Instance { bbox, label: *label_of.get(&annotation.category_id)?, ignore: annotation.iscrowd })
+    Some(Instance {
+        bbox,
+        label: *label_of.get(&annotation.category_id)?,
+        ignore: annotation.iscrowd,
+    })
 }
-

@@ -94,7 +94,10 @@ impl CocoFile {
                 return Err(format!("image id {}: occurs twice", image.id));
             }
             if image.width == 0 || image.height == 0 {
-                return Err(format!("image id {}: expected a size above 0, found {} x {}", image.id, image.width, image.height));
+                return Err(format!(
+                    "image id {}: expected a size above 0, found {} x {}",
+                    image.id, image.width, image.height
+                ));
             }
         }
         let categories: HashSet<i64> = self.categories.iter().map(|c| c.id).collect();
@@ -108,13 +111,22 @@ impl CocoFile {
                 return Err(format!("annotation id {id}: occurs twice"));
             }
             if !images.contains(&annotation.image_id) {
-                return Err(format!("annotation id {id}: its image id {} is not in the file", annotation.image_id));
+                return Err(format!(
+                    "annotation id {id}: its image id {} is not in the file",
+                    annotation.image_id
+                ));
             }
             if !categories.contains(&annotation.category_id) {
-                return Err(format!("annotation id {id}: its category id {} is not in the file", annotation.category_id));
+                return Err(format!(
+                    "annotation id {id}: its category id {} is not in the file",
+                    annotation.category_id
+                ));
             }
             if !annotation.bbox.iter().all(|v| v.is_finite()) {
-                return Err(format!("annotation id {id}: expected a finite box, found {:?}", annotation.bbox));
+                return Err(format!(
+                    "annotation id {id}: expected a finite box, found {:?}",
+                    annotation.bbox
+                ));
             }
         }
         Ok(())
@@ -125,19 +137,35 @@ impl CocoFile {
     ///
     /// Source: MMDetection `CocoDataset.load_data_list`: pycocotools' order, not that of the classes. We
     /// differ where that would give labels wrong names: an error says so.
-    pub(crate) fn category_ids(&self, path: &Path, classes: &[String]) -> Result<Vec<i64>, DataError> {
-        let found: Vec<&Category> = self.categories.iter().filter(|c| classes.contains(&c.name)).collect();
-        let names = || self.categories.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-        let missing: Vec<&str> = classes.iter().map(String::as_str).filter(|c| !found.iter().any(|f| f.name == *c)).collect();
+    pub(crate) fn category_ids(
+        &self,
+        path: &Path,
+        classes: &[String],
+    ) -> Result<Vec<i64>, DataError> {
+        let found: Vec<&Category> =
+            self.categories.iter().filter(|c| classes.contains(&c.name)).collect();
+        let names =
+            || self.categories.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+        let missing: Vec<&str> = classes
+            .iter()
+            .map(String::as_str)
+            .filter(|c| !found.iter().any(|f| f.name == *c))
+            .collect();
         if found.is_empty() {
-            let reason = format!("none of the classes {} is among its categories ({}) (set metainfo.classes)", classes.join(", "), names());
+            let reason = format!(
+                "none of the classes {} is among its categories ({}) (set metainfo.classes)",
+                classes.join(", "),
+                names()
+            );
             return Err(DataError::annotations(path, reason));
         }
         let in_order = classes.iter().filter(|c| !missing.contains(&c.as_str()));
         if !found.iter().map(|c| &c.name).eq(in_order) || !missing.is_empty() {
             tracing::warn!(
                 "{}: classes are {}, its categories {}; labels follow the file's order",
-                path.display(), classes.join(", "), names()
+                path.display(),
+                classes.join(", "),
+                names()
             );
         }
         Ok(found.iter().map(|c| c.id).collect())

@@ -22,9 +22,11 @@ impl BadImages {
 
     fn report(&self, error: &DataError) {
         let Some(path) = error.bad_image_path() else { return };
-        let is_new = self.paths.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        let is_new =
+            self.paths.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
         if is_new {
-            let cause = std::error::Error::source(error).map(|s| format!(": {s}")).unwrap_or_default();
+            let cause =
+                std::error::Error::source(error).map(|s| format!(": {s}")).unwrap_or_default();
             tracing::warn!("{error}{cause}; it is left out");
         }
     }
@@ -53,7 +55,11 @@ const MOST_TRIES: usize = 1001;
 /// or, if the draw allows that, its picture is broken. `None` only in test mode, for a broken picture.
 ///
 /// Errors: [`DataError::NoUsableSample`] after 1001 tries; a broken picture that must not be left out.
-pub fn draw_usable(dataset: &dyn Dataset, index: usize, draw: &mut Draw) -> Result<Option<Sample>, DataError> {
+pub fn draw_usable(
+    dataset: &dyn Dataset,
+    index: usize,
+    draw: &mut Draw,
+) -> Result<Option<Sample>, DataError> {
     let mut at = index;
     for _ in 0..MOST_TRIES {
         match dataset.sample(at, draw) {

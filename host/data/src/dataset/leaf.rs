@@ -60,7 +60,10 @@ const MEBIBYTE: usize = 1 << 20;
 const DEFAULT_CACHE_MIB: usize = 256;
 
 impl<'a> LeafConfig<'a> {
-    pub(super) fn read(kwargs: &mut Kwargs<'a>, default_classes: &[&str]) -> Result<Self, DataError> {
+    pub(super) fn read(
+        kwargs: &mut Kwargs<'a>,
+        default_classes: &[&str],
+    ) -> Result<Self, DataError> {
         let owner = kwargs.owner().to_owned();
         let data_root = PathBuf::from(kwargs.get("data_root", String::new())?);
         let ann_file: String = kwargs.required("ann_file")?;
@@ -71,7 +74,13 @@ impl<'a> LeafConfig<'a> {
         kwargs.only("file_client_args", &[])?;
         kwargs.only("proposal_file", &[])?;
         kwargs.only("return_classes", &[json!(false)])?;
-        kwargs.ignore(&["lazy_init", "serialize_data", "max_refetch", "seg_map_suffix", "caption_prompt"]);
+        kwargs.ignore(&[
+            "lazy_init",
+            "serialize_data",
+            "max_refetch",
+            "seg_map_suffix",
+            "caption_prompt",
+        ]);
         let pipeline = kwargs.value("pipeline").unwrap_or(&Value::Null);
         Ok(Self {
             ann_file: below(&data_root, &ann_file),
@@ -87,14 +96,21 @@ impl<'a> LeafConfig<'a> {
     }
 
     /// The data set of records that were read with this configuration.
-    pub(super) fn finish(self, name: &'static str, records: Vec<ImageRecord>) -> Result<AnnotatedImages, DataError> {
+    pub(super) fn finish(
+        self,
+        name: &'static str,
+        records: Vec<ImageRecord>,
+    ) -> Result<AnnotatedImages, DataError> {
         let records: Vec<_> = records.into_iter().map(Arc::new).collect();
         let records = match self.indices {
             None => records,
             Some(indices) => subset(name, &records, indices)?,
         };
         if records.is_empty() {
-            return Err(DataError::annotations(&self.ann_file, "no pictures are left to use (look at filter_cfg)"));
+            return Err(DataError::annotations(
+                &self.ann_file,
+                "no pictures are left to use (look at filter_cfg)",
+            ));
         }
         Ok(AnnotatedImages {
             name,
@@ -135,8 +151,20 @@ impl Filter {
 }
 
 /// `indices`: the first n, the last n, or a list.
-fn subset(name: &str, records: &[Arc<ImageRecord>], indices: &Value) -> Result<Vec<Arc<ImageRecord>>, DataError> {
-    let wrong = || DataError::config(format!("{name}.indices"), format!("expected a number or a list of 0 to {}, found {indices}", records.len().saturating_sub(1)));
+fn subset(
+    name: &str,
+    records: &[Arc<ImageRecord>],
+    indices: &Value,
+) -> Result<Vec<Arc<ImageRecord>>, DataError> {
+    let wrong = || {
+        DataError::config(
+            format!("{name}.indices"),
+            format!(
+                "expected a number or a list of 0 to {}, found {indices}",
+                records.len().saturating_sub(1)
+            ),
+        )
+    };
     let count = records.len();
     match indices {
         Value::Number(n) => {

@@ -28,7 +28,11 @@ impl DatasetMeta {
     }
 
     /// Reads `metainfo`; what it does not say comes from `default_classes`.
-    pub(crate) fn from_config(owner: &str, value: Option<&Value>, default_classes: &[&str]) -> Result<Self, DataError> {
+    pub(crate) fn from_config(
+        owner: &str,
+        value: Option<&Value>,
+        default_classes: &[&str],
+    ) -> Result<Self, DataError> {
         let empty = json!({});
         let mut kwargs = Kwargs::of_object(format!("{owner}.metainfo"), value.unwrap_or(&empty))?;
         let classes = match kwargs.value("classes") {

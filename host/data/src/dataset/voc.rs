@@ -15,8 +15,25 @@ use crate::kwargs::Kwargs;
 use crate::{DataError, ImageId, ImageRecord, Instance};
 
 const VOC_CLASSES: [&str; 20] = [
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
     "tvmonitor",
 ];
 
@@ -48,7 +65,12 @@ fn is_kept(record: &ImageRecord, config: &LeafConfig) -> bool {
         && record.width.min(record.height) >= config.filter.min_size
 }
 
-fn read_record(id: &str, xml: &Path, img_path: PathBuf, config: &LeafConfig) -> Result<ImageRecord, DataError> {
+fn read_record(
+    id: &str,
+    xml: &Path,
+    img_path: PathBuf,
+    config: &LeafConfig,
+) -> Result<ImageRecord, DataError> {
     let text = fs::read_to_string(xml)
         .map_err(|source| DataError::ReadAnnotations { path: xml.to_owned(), source })?;
     let wrong = |reason: String| DataError::annotations(xml, reason);
@@ -78,21 +100,26 @@ fn child<'a, 'd>(node: Node<'a, 'd>, name: &str) -> Option<Node<'a, 'd>> {
 fn text<'a>(node: Node<'a, '_>, name: &str) -> Result<&'a str, String> {
     let found = child(node, name).and_then(|n| n.text());
     let place = || node.document().text_pos_at(node.range().start);
-    found.map(str::trim).ok_or_else(|| format!("line {}: <{}> has no <{name}>", place().row, node.tag_name().name()))
+    found.map(str::trim).ok_or_else(|| {
+        format!("line {}: <{}> has no <{name}>", place().row, node.tag_name().name())
+    })
 }
 
 fn number(node: Node, name: &str) -> Result<f32, String> {
     let found = text(node, name)?;
     let line = node.document().text_pos_at(node.range().start).row;
     let parsed = found.parse::<f32>().ok().filter(|v| v.is_finite());
-    parsed.map(f32::trunc).ok_or_else(|| format!("line {line}: <{name}> expected a number, found {found:?}"))
+    parsed
+        .map(f32::trunc)
+        .ok_or_else(|| format!("line {line}: <{name}> expected a number, found {found:?}"))
 }
 
 /// `None` for another class than the wanted ones, or a box without extent.
 fn instance(object: Node, config: &LeafConfig) -> Result<Option<Instance>, String> {
     let name = text(object, "name")?;
     let Some(label) = config.meta.classes.iter().position(|c| c == name) else { return Ok(None) };
-    let is_difficult = child(object, "difficult").is_some_and(|n| n.text().is_some_and(|t| t.trim() != "0"));
+    let is_difficult =
+        child(object, "difficult").is_some_and(|n| n.text().is_some_and(|t| t.trim() != "0"));
     let Some(corners) = child(object, "bndbox") else {
         return Err(format!("object {name}: has no <bndbox>"));
     };

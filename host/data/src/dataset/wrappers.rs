@@ -69,7 +69,10 @@ impl ConcatDataset {
             None => Ok(Self { parts }),
             Some(other) => Err(DataError::config(
                 "ConcatDataset.datasets",
-                format!("expected the same classes, found {classes:?} and {:?}", other.meta().classes),
+                format!(
+                    "expected the same classes, found {classes:?} and {:?}",
+                    other.meta().classes
+                ),
             )),
         }
     }
@@ -114,7 +117,8 @@ impl Dataset for ConcatDataset {
     }
 
     fn with_pipeline(&self, pipeline: &Value) -> Result<Arc<dyn Dataset>, DataError> {
-        let parts = self.parts.iter().map(|p| p.with_pipeline(pipeline)).collect::<Result<_, _>>()?;
+        let parts =
+            self.parts.iter().map(|p| p.with_pipeline(pipeline)).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self { parts }))
     }
 }

@@ -70,7 +70,10 @@ mod tests {
         let all = Matches { outcomes: vec![outcome(0.9, 1)], wanted: 1 };
         assert!((accumulate(&[all], 1, 100).unwrap().precision[0] - 1.0).abs() < 1e-9);
         let none = Matches { outcomes: vec![], wanted: 1 };
-        assert_eq!(accumulate(&[none], 1, 100), Some(Scores { precision: vec![0.0], recall: vec![0.0] }));
+        assert_eq!(
+            accumulate(&[none], 1, 100),
+            Some(Scores { precision: vec![0.0], recall: vec![0.0] })
+        );
         assert_eq!(accumulate(&[Matches::default()], 1, 100), None);
     }
 

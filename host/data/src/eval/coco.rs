@@ -11,11 +11,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::Detection;
 use super::accumulate::{Scores, accumulate};
 use super::matching::{Contest, FoundBox};
 use super::table::table;
 use super::truth::Truth;
-use super::Detection;
 use crate::kwargs::{Kwargs, unknown_type};
 use crate::{DataError, DatasetMeta, ImageId};
 
@@ -24,8 +24,18 @@ const AREAS: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [921
 
 /// The twelve numbers, in pycocotools' order.
 pub const STAT_NAMES: [&str; 12] = [
-    "mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l", "AR@100", "AR@300", "AR@1000", "AR_s@1000",
-    "AR_m@1000", "AR_l@1000",
+    "mAP",
+    "mAP_50",
+    "mAP_75",
+    "mAP_s",
+    "mAP_m",
+    "mAP_l",
+    "AR@100",
+    "AR@300",
+    "AR@1000",
+    "AR_s@1000",
+    "AR_m@1000",
+    "AR_l@1000",
 ];
 
 /// MMDetection's `CocoMetric` for boxes: collects detections, then scores them.
@@ -68,7 +78,11 @@ impl Settings {
         kwargs.ignore(&["collect_device", "collect_dir", "sort_categories", "use_mp_eval"]);
         let proposal_nums: [usize; 3] = kwargs.get("proposal_nums", [100, 300, 1000])?;
         let is_ascending = proposal_nums.is_sorted();
-        kwargs.check("proposal_nums", is_ascending, format!("expected three ascending numbers, found {proposal_nums:?}"))?;
+        kwargs.check(
+            "proposal_nums",
+            is_ascending,
+            format!("expected three ascending numbers, found {proposal_nums:?}"),
+        )?;
         let thresholds = match kwargs.value("iou_thrs") {
             None => (0..10).map(|i| 0.5 + f64::from(i) * ((0.95 - 0.5) / 9.0)).collect(),
             Some(Value::Number(one)) => vec![one.as_f64().unwrap_or(0.5)],
@@ -123,11 +137,15 @@ impl CocoEvaluator {
     pub fn finish(&mut self) -> Result<CocoResult, DataError> {
         let found = std::mem::take(&mut self.found);
         if let Some(id) = found.keys().find(|id| !self.truth.images.contains_key(id)) {
-            let reason = format!("detections were given for image id {id}, which is not in the file");
+            let reason =
+                format!("detections were given for image id {id}, which is not in the file");
             return Err(DataError::annotations(&self.ann_file, reason));
         }
         if found.values().all(Vec::is_empty) {
-            tracing::warn!("CocoMetric: nothing was detected in {} pictures, so the scores are 0", found.len());
+            tracing::warn!(
+                "CocoMetric: nothing was detected in {} pictures, so the scores are 0",
+                found.len()
+            );
         }
         let classes: Vec<ClassScores> =
             (0..self.truth.names.len()).map(|label| self.score_class(label, &found)).collect();
@@ -140,7 +158,8 @@ impl CocoEvaluator {
         for (id, objects) in &self.truth.images {
             let truths = objects.get(&label).map_or(&[][..], Vec::as_slice);
             let own = found.get(id).map_or(&[][..], Vec::as_slice);
-            let boxes: Vec<FoundBox> = own.iter().filter(|d| d.label == label as i64).map(found_box).collect();
+            let boxes: Vec<FoundBox> =
+                own.iter().filter(|d| d.label == label as i64).map(found_box).collect();
             if truths.is_empty() && boxes.is_empty() {
                 continue;
             }
@@ -149,7 +168,9 @@ impl CocoEvaluator {
                 matches.push(contest.matches(thresholds, area));
             }
         }
-        let limit = |most: usize| by_area.each_ref().map(|images| accumulate(images, thresholds.len(), most));
+        let limit = |most: usize| {
+            by_area.each_ref().map(|images| accumulate(images, thresholds.len(), most))
+        };
         ClassScores { limits: proposal_nums.map(limit) }
     }
 
@@ -159,12 +180,21 @@ impl CocoEvaluator {
         let rows: Vec<(String, [f64; 6])> = classes
             .iter()
             .zip(&self.truth.names)
-            .map(|(class, name)| (name.clone(), Summary { classes: std::slice::from_ref(class), ..summary }.class_row()))
+            .map(|(class, name)| {
+                (
+                    name.clone(),
+                    Summary { classes: std::slice::from_ref(class), ..summary }.class_row(),
+                )
+            })
             .collect();
         let overall: [f64; 6] = std::array::from_fn(|i| stats[i]);
         let mut metrics = Vec::new();
         let mut push = |name: String, value: f64| {
-            let name = if self.settings.prefix.is_empty() { name } else { format!("{}/{name}", self.settings.prefix) };
+            let name = if self.settings.prefix.is_empty() {
+                name
+            } else {
+                format!("{}/{name}", self.settings.prefix)
+            };
             metrics.push((name, (value * 1000.0).round() / 1000.0));
         };
         if self.settings.is_classwise {
@@ -196,7 +226,13 @@ struct Summary<'a> {
 
 impl Summary<'_> {
     /// The mean over classes and thresholds; -1 if there is none.
-    fn mean(&self, limit: usize, area: usize, threshold: Option<f64>, of: fn(&Scores) -> &[f64]) -> f64 {
+    fn mean(
+        &self,
+        limit: usize,
+        area: usize,
+        threshold: Option<f64>,
+        of: fn(&Scores) -> &[f64],
+    ) -> f64 {
         let is_meant = |t: f64| threshold.is_none_or(|wanted| (wanted - t).abs() < 1e-9);
         let values: Vec<f64> = self
             .classes
@@ -258,7 +294,10 @@ mod tests {
         std::fs::write(&path, file.to_string()).unwrap();
         let mut config = json!({"type": "mmdet.CocoMetric", "ann_file": path});
         config.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        CocoEvaluator::from_config(&config, &DatasetMeta::from_classes(vec!["cat".into(), "dog".into()]))
+        CocoEvaluator::from_config(
+            &config,
+            &DatasetMeta::from_classes(vec!["cat".into(), "dog".into()]),
+        )
     }
 
     fn metric(result: &CocoResult, name: &str) -> f64 {

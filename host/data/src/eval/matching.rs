@@ -44,7 +44,8 @@ impl<'a> Contest<'a> {
     pub(super) fn new(truths: &'a [TrueBox], mut found: Vec<FoundBox>, most: usize) -> Self {
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
         found.truncate(most);
-        let overlaps = found.iter().map(|f| truths.iter().map(|t| overlap(f, t)).collect()).collect();
+        let overlaps =
+            found.iter().map(|f| truths.iter().map(|t| overlap(f, t)).collect()).collect();
         Self { truths, found, overlaps }
     }
 
@@ -55,7 +56,12 @@ impl<'a> Contest<'a> {
         // Objects that count come first, so that they are preferred.
         let mut order: Vec<usize> = (0..self.truths.len()).collect();
         order.sort_by_key(|i| ignored[*i]);
-        let outcome = |(place, f): (usize, &FoundBox)| Outcome { score: f.score, place, matched: 0, ignored: 0 };
+        let outcome = |(place, f): (usize, &FoundBox)| Outcome {
+            score: f.score,
+            place,
+            matched: 0,
+            ignored: 0,
+        };
         let mut outcomes: Vec<Outcome> = self.found.iter().enumerate().map(outcome).collect();
         for (t, threshold) in thresholds.iter().enumerate() {
             let mut is_taken = vec![false; self.truths.len()];
@@ -78,7 +84,14 @@ impl<'a> Contest<'a> {
 
     /// The object that detection `d` overlaps most, at least by `threshold`; an object can be had once,
     /// a crowd any number of times, and an ignored object only if no other is had.
-    fn best(&self, d: usize, threshold: f64, order: &[usize], ignored: &[bool], is_taken: &[bool]) -> Option<usize> {
+    fn best(
+        &self,
+        d: usize,
+        threshold: f64,
+        order: &[usize],
+        ignored: &[bool],
+        is_taken: &[bool],
+    ) -> Option<usize> {
         let mut most = threshold.min(1.0 - 1e-10);
         let mut best: Option<usize> = None;
         for &object in order {
@@ -127,7 +140,8 @@ mod tests {
     #[test]
     fn an_object_is_had_once_by_the_best_score() {
         let truths = [truth(0.0, false)];
-        let matches = Contest::new(&truths, vec![found(0.0, 0.3), found(1.0, 0.9)], 100).matches(&[0.5], ALL);
+        let matches =
+            Contest::new(&truths, vec![found(0.0, 0.3), found(1.0, 0.9)], 100).matches(&[0.5], ALL);
         let matched: Vec<u64> = matches.outcomes.iter().map(|o| o.matched).collect();
         assert_eq!((matched, matches.wanted), (vec![1, 0], 1));
         assert_eq!(matches.outcomes[0].score, 0.9);
@@ -136,14 +150,16 @@ mod tests {
     #[test]
     fn thresholds_are_bits() {
         let truths = [truth(0.0, false)];
-        let matches = Contest::new(&truths, vec![found(2.0, 1.0)], 100).matches(&[0.5, 0.6, 0.7], ALL);
+        let matches =
+            Contest::new(&truths, vec![found(2.0, 1.0)], 100).matches(&[0.5, 0.6, 0.7], ALL);
         assert_eq!(matches.outcomes[0].matched, 0b011);
     }
 
     #[test]
     fn a_crowd_swallows_any_number_and_is_not_wanted() {
         let truths = [truth(0.0, true)];
-        let matches = Contest::new(&truths, vec![found(0.0, 0.3), found(1.0, 0.9)], 100).matches(&[0.5], ALL);
+        let matches =
+            Contest::new(&truths, vec![found(0.0, 0.3), found(1.0, 0.9)], 100).matches(&[0.5], ALL);
         assert!(matches.outcomes.iter().all(|o| o.matched == 1 && o.ignored == 1));
         assert_eq!(matches.wanted, 0);
     }
@@ -151,7 +167,8 @@ mod tests {
     #[test]
     fn what_is_outside_the_range_of_areas_does_not_count() {
         let truths = [truth(0.0, false)];
-        let matches = Contest::new(&truths, vec![found(50.0, 0.9)], 100).matches(&[0.5], [0.0, 50.0]);
+        let matches =
+            Contest::new(&truths, vec![found(50.0, 0.9)], 100).matches(&[0.5], [0.0, 50.0]);
         assert_eq!((matches.outcomes[0].ignored & 1, matches.wanted), (1, 0));
     }
 }

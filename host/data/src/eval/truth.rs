@@ -31,7 +31,8 @@ impl Truth {
     pub(super) fn read(path: &Path, classes: &[String]) -> Result<Self, DataError> {
         let file = CocoFile::read(path)?;
         let ids = file.category_ids(path, classes)?;
-        let label_of: HashMap<i64, usize> = ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+        let label_of: HashMap<i64, usize> =
+            ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
         let name = |id: &i64| file.categories.iter().find(|c| c.id == *id).map(|c| c.name.clone());
         let names = ids.iter().filter_map(name).collect();
         let mut images: BTreeMap<ImageId, HashMap<usize, Vec<TrueBox>>> =
@@ -43,7 +44,12 @@ impl Truth {
                 area: annotation.area(),
                 is_crowd: annotation.iscrowd,
             };
-            images.entry(annotation.image_id.clone()).or_default().entry(*label).or_default().push(truth);
+            images
+                .entry(annotation.image_id.clone())
+                .or_default()
+                .entry(*label)
+                .or_default()
+                .push(truth);
         }
         Ok(Self { names, images })
     }

@@ -48,13 +48,15 @@ fn rounded(bbox: [f32; 4]) -> [i64; 4] {
 }
 
 fn fill(image: &mut Image, [x1, y1, x2, y2]: [i64; 4], colour: [u8; 3]) {
-    let columns = x1.clamp(0, image.width() as i64) as usize..x2.clamp(0, image.width() as i64) as usize;
+    let columns =
+        x1.clamp(0, image.width() as i64) as usize..x2.clamp(0, image.width() as i64) as usize;
     let rows = y1.clamp(0, image.height() as i64)..y2.clamp(0, image.height() as i64);
     if columns.is_empty() {
         return;
     }
     for y in rows {
-        for pixel in image.row_mut(y as usize)[columns.start * 3..columns.end * 3].as_chunks_mut().0 {
+        for pixel in image.row_mut(y as usize)[columns.start * 3..columns.end * 3].as_chunks_mut().0
+        {
             *pixel = colour;
         }
     }
@@ -62,7 +64,9 @@ fn fill(image: &mut Image, [x1, y1, x2, y2]: [i64; 4], colour: [u8; 3]) {
 
 fn draw_frame(image: &mut Image, detection: &Drawn, t: i64) {
     let [x1, y1, x2, y2] = rounded(detection.bbox);
-    for side in [[x1, y1, x2, y1 + t], [x1, y2 - t, x2, y2], [x1, y1, x1 + t, y2], [x2 - t, y1, x2, y2]] {
+    for side in
+        [[x1, y1, x2, y1 + t], [x1, y2 - t, x2, y2], [x1, y1, x1 + t, y2], [x2 - t, y1, x2, y2]]
+    {
         fill(image, side, detection.colour);
     }
 }
@@ -113,7 +117,8 @@ mod tests {
     #[test]
     fn a_box_is_drawn_at_its_rim_only() {
         let mut image = Image::filled(20, 20, [0; 3]);
-        let drawn = Drawn { bbox: [5.0, 6.0, 15.0, 16.0], label_text: String::new(), colour: [1, 2, 3] };
+        let drawn =
+            Drawn { bbox: [5.0, 6.0, 15.0, 16.0], label_text: String::new(), colour: [1, 2, 3] };
         draw_detections(&mut image, &[drawn]);
         assert_eq!(image.pixel(5, 6), [1, 2, 3]);
         assert_eq!(image.pixel(14, 15), [1, 2, 3]);
@@ -125,7 +130,10 @@ mod tests {
     fn labels_leave_ink_and_boxes_outside_do_no_harm() {
         let mut image = Image::filled(60, 40, [0; 3]);
         let drawn = |bbox| Drawn { bbox, label_text: "RBC 0.93 é".into(), colour: [0, 0, 255] };
-        draw_detections(&mut image, &[drawn([-9.0, -9.0, 900.0, 5.0]), drawn([f32::NAN; 4]), drawn([1e9; 4])]);
+        draw_detections(
+            &mut image,
+            &[drawn([-9.0, -9.0, 900.0, 5.0]), drawn([f32::NAN; 4]), drawn([1e9; 4])],
+        );
         assert!(image.data().as_chunks::<3>().0.contains(&[255, 255, 255]));
     }
 

@@ -3,66 +3,88 @@
 //!
 //! Source: OpenCV `cvtColor` with COLOR_BGR2HSV (reciprocals of 12 bits) and COLOR_HSV2BGR.
 
-use std::array::from_fn;
-
 use super::Image;
 
-const HUES: i32 = 180;
-/// Pixels done at a time: each step is a loop over so many numbers, which the compiler vectorises.
+const HUES: f32 = 180.0;
+/// Pixels done at a time: each step is a loop over so many numbers, which the compiler vectorises. All
+/// are whole numbers in single precision, because that has all operations on every processor.
 const LANES: usize = 32;
 
-type Lanes = [i32; LANES];
+type Lanes = [f32; LANES];
 type Pixels = [[u8; 3]; LANES];
 
 fn split(pixels: &Pixels) -> [Lanes; 3] {
-    from_fn(|channel| from_fn(|i| i32::from(pixels[i][channel])))
+    let mut channels = [[0.0; LANES]; 3];
+    for i in 0..LANES {
+        channels[0][i] = f32::from(pixels[i][0]);
+        channels[1][i] = f32::from(pixels[i][1]);
+        channels[2][i] = f32::from(pixels[i][2]);
+    }
+    channels
 }
 
+/// Whole numbers of 0 to 255 as bytes: added to 2^23, a number is the lowest bits of the sum.
 fn join(channels: &[Lanes; 3], pixels: &mut Pixels) {
-    for (i, pixel) in pixels.iter_mut().enumerate() {
-        *pixel = [channels[0][i] as u8, channels[1][i] as u8, channels[2][i] as u8];
+    let byte = |v: f32| (v + 8_388_608.0).to_bits() as u8;
+    for i in 0..LANES {
+        pixels[i] = [byte(channels[0][i]), byte(channels[1][i]), byte(channels[2][i])];
     }
 }
 
-/// `round(numerator / n)` of OpenCV's tables. The quotients are never halves, and single precision is
-/// exact enough for every `n` of 1 to 255.
+/// The nearest whole number, for less than 2^22, without a conversion.
 #[inline(always)]
-fn reciprocal(numerator: f32, n: i32) -> i32 {
-    (numerator / n.max(1) as f32 + 0.5) as i32
+fn rounded(v: f32) -> f32 {
+    const SHIFTER: f32 = 12_582_912.0;
+    (v + SHIFTER) - SHIFTER
 }
 
+const SHIFT: f32 = 4096.0;
+const SATURATION: f32 = 255.0 * SHIFT;
+const HUE: f32 = HUES * SHIFT / 6.0;
+
+/// `round(numerator / n)` of OpenCV's tables; the quotients are never halves.
+#[inline(always)]
+fn reciprocal(numerator: f32, n: f32) -> f32 {
+    rounded(numerator / n.max(1.0))
+}
+
+/// `(product + 2048) >> 12` of OpenCV: exact, for the products here are below 2^24, and the last term makes
+/// halves go up.
+#[inline(always)]
+fn shifted(product: f32) -> f32 {
+    rounded(product * (1.0 / SHIFT) + 0.5 / SHIFT)
+}
+
+#[inline(always)]
 fn to_hsv([blue, green, red]: &[Lanes; 3]) -> [Lanes; 3] {
-    const SHIFT: u32 = 12;
-    const HALF: i32 = 1 << (SHIFT - 1);
-    const SATURATION: f32 = (255 << SHIFT) as f32;
-    const HUE: f32 = ((HUES << SHIFT) / 6) as f32;
-    let mut hsv = [[0; LANES]; 3];
+    let mut hsv = [[0.0; LANES]; 3];
     for i in 0..LANES {
         let (b, g, r) = (blue[i], green[i], red[i]);
         let value = b.max(g).max(r);
         let range = value - b.min(g).min(r);
-        let of_green = if value == g { b - r + 2 * range } else { r - g + 4 * range };
+        let of_green = if value == g { b - r + 2.0 * range } else { r - g + 4.0 * range };
         let sector = if value == r { g - b } else { of_green };
-        let hue = (sector * reciprocal(HUE, range) + HALF) >> SHIFT;
-        hsv[0][i] = if hue < 0 { hue + HUES } else { hue };
-        hsv[1][i] = (range * reciprocal(SATURATION, value) + HALF) >> SHIFT;
+        let hue = shifted(sector * reciprocal(HUE, range));
+        hsv[0][i] = if hue < 0.0 { hue + HUES } else { hue };
+        hsv[1][i] = shifted(range * reciprocal(SATURATION, value));
         hsv[2][i] = value;
     }
     hsv
 }
 
 /// Hues below 180. A channel is full, and falls with the distance of the hue from its own colour.
+#[inline(always)]
 fn to_bgr([hue, saturation, value]: &[Lanes; 3]) -> [Lanes; 3] {
     // A sixth of the circle is 30 hue steps.
-    const SIXTH: i32 = 30;
-    let mut bgr = [[0; LANES]; 3];
-    for (channel, turn) in bgr.iter_mut().zip([SIXTH, 3 * SIXTH, 5 * SIXTH]) {
+    const SIXTH: f32 = 30.0;
+    let mut bgr = [[0.0; LANES]; 3];
+    for (channel, turn) in bgr.iter_mut().zip([SIXTH, 3.0 * SIXTH, 5.0 * SIXTH]) {
         for i in 0..LANES {
             let turned = hue[i] + turn;
             let turned = if turned >= HUES { turned - HUES } else { turned };
-            let distance = turned.min(4 * SIXTH - turned).clamp(0, SIXTH);
-            let taken = (value[i] * saturation[i] * distance) as f32 * (1.0 / (255 * SIXTH) as f32);
-            channel[i] = (value[i] as f32 - taken + 0.5) as i32;
+            let distance = turned.min(4.0 * SIXTH - turned).max(0.0).min(SIXTH);
+            let taken = value[i] * saturation[i] * distance * (1.0 / (255.0 * SIXTH));
+            channel[i] = rounded(value[i] - taken);
         }
     }
     bgr
@@ -89,20 +111,20 @@ pub fn bgr_to_hsv(image: &mut Image) {
 /// Blue, green, red in place of hue, saturation, value.
 pub fn hsv_to_bgr(image: &mut Image) {
     for_each_block(image, |[hue, saturation, value]| {
-        to_bgr(&[hue.map(|h| h % HUES), *saturation, *value])
+        to_bgr(&[hue.map(|h| if h >= HUES { h - HUES } else { h }), *saturation, *value])
     });
 }
 
 /// Adds to hue (around the circle), saturation and value (held within 0 to 255), in one pass.
 pub fn shift_hsv(image: &mut Image, [hue, saturation, value]: [i32; 3]) {
-    let hue = hue.rem_euclid(HUES);
+    let (hue, saturation, value) = (hue.rem_euclid(180) as f32, saturation as f32, value as f32);
     for_each_block(image, |bgr| {
         let [mut hues, mut saturations, mut values] = to_hsv(bgr);
         for i in 0..LANES {
             let turned = hues[i] + hue;
             hues[i] = if turned >= HUES { turned - HUES } else { turned };
-            saturations[i] = (saturations[i] + saturation).clamp(0, 255);
-            values[i] = (values[i] + value).clamp(0, 255);
+            saturations[i] = (saturations[i] + saturation).max(0.0).min(255.0);
+            values[i] = (values[i] + value).max(0.0).min(255.0);
         }
         to_bgr(&[hues, saturations, values])
     });
@@ -129,10 +151,10 @@ mod tests {
 
     #[test]
     fn reciprocals_are_those_of_the_tables() {
-        for n in 1..256 {
-            for numerator in [255.0 * 4096.0, 180.0 * 4096.0 / 6.0] {
-                let exact = (f64::from(numerator) / f64::from(n)).round_ties_even() as i32;
-                assert_eq!(reciprocal(numerator, n), exact, "{n}");
+        for n in 1..=255u8 {
+            for numerator in [SATURATION, HUE] {
+                let exact = (f64::from(numerator) / f64::from(n)).round_ties_even();
+                assert_eq!(f64::from(reciprocal(numerator, f32::from(n))), exact, "{n}");
             }
         }
     }
@@ -140,7 +162,8 @@ mod tests {
     #[test]
     fn there_and_back_changes_a_colour_little() {
         let levels = || (0..=255u8).step_by(15);
-        let colours = levels().flat_map(|b| levels().flat_map(move |g| levels().map(move |r| [b, g, r])));
+        let colours =
+            levels().flat_map(|b| levels().flat_map(move |g| levels().map(move |r| [b, g, r])));
         let colours: Vec<[u8; 3]> = colours.collect();
         let mut image = Image::new(colours.len(), 1, colours.concat()).unwrap();
         bgr_to_hsv(&mut image);

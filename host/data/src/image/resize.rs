@@ -24,7 +24,13 @@ pub fn resize(source: &Image, width: usize, height: usize) -> Image {
         return source.clone();
     }
     let mut target = Image::filled(width, height, [0; 3]);
-    resize_window_into(source, (width, height), Window { x: 0, y: 0, width, height }, &mut target, (0, 0));
+    resize_window_into(
+        source,
+        (width, height),
+        Window { x: 0, y: 0, width, height },
+        &mut target,
+        (0, 0),
+    );
     target
 }
 
@@ -37,8 +43,12 @@ pub fn resize_window_into(
     target: &mut Image,
     at: (usize, usize),
 ) {
-    let width = window.width.min(size.0.saturating_sub(window.x)).min(target.width().saturating_sub(at.0));
-    let height = window.height.min(size.1.saturating_sub(window.y)).min(target.height().saturating_sub(at.1));
+    let width =
+        window.width.min(size.0.saturating_sub(window.x)).min(target.width().saturating_sub(at.0));
+    let height = window
+        .height
+        .min(size.1.saturating_sub(window.y))
+        .min(target.height().saturating_sub(at.1));
     if width == 0 || height == 0 || source.is_empty() {
         return;
     }
@@ -104,7 +114,13 @@ struct RowCache {
 impl RowCache {
     fn new(width: usize) -> Self {
         let empty = vec![0; width * 3];
-        Self { first: empty.clone(), second: empty, first_row: usize::MAX, second_row: usize::MAX, spread: Vec::new() }
+        Self {
+            first: empty.clone(),
+            second: empty,
+            first_row: usize::MAX,
+            second_row: usize::MAX,
+            spread: Vec::new(),
+        }
     }
 
     fn load(&mut self, source: &Image, columns: &[Tap], tap: &Tap) {

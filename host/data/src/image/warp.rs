@@ -37,10 +37,7 @@ impl Affine {
             return None;
         }
         let k = 1.0 / determinant;
-        Some(Self([
-            [e * k, -b * k, (b * f - c * e) * k],
-            [-d * k, a * k, (c * d - a * f) * k],
-        ]))
+        Some(Self([[e * k, -b * k, (b * f - c * e) * k], [-d * k, a * k, (c * d - a * f) * k]]))
     }
 }
 

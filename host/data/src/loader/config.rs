@@ -71,7 +71,11 @@ impl LoaderConfig {
             drop_last: kwargs.get("drop_last", defaults.drop_last)?,
             ..defaults
         };
-        kwargs.check("batch_size", config.batch_size > 0, "expected above 0, found 0".to_owned())?;
+        kwargs.check(
+            "batch_size",
+            config.batch_size > 0,
+            "expected above 0, found 0".to_owned(),
+        )?;
         config.on_bad_image = match kwargs.optional::<String>("on_bad_image")?.as_deref() {
             None => defaults.on_bad_image,
             Some("stop") => OnBadImage::Stop,
@@ -113,13 +117,20 @@ mod tests {
     fn an_mmdetection_entry_is_read() {
         let value = json!({"batch_size": 8, "num_workers": 4, "persistent_workers": true,
             "sampler": {"type": "DefaultSampler", "shuffle": true}, "dataset": {}});
-        let config = LoaderConfig::from_config(&value, LoaderConfig { seed: 3, ..Default::default() }).unwrap();
-        assert_eq!((config.batch_size, config.num_workers, config.shuffle, config.seed), (8, 4, true, 3));
+        let config =
+            LoaderConfig::from_config(&value, LoaderConfig { seed: 3, ..Default::default() })
+                .unwrap();
+        assert_eq!(
+            (config.batch_size, config.num_workers, config.shuffle, config.seed),
+            (8, 4, true, 3)
+        );
     }
 
     #[test]
     fn wrong_entries_are_refused_with_the_nearest_name() {
-        let message = |value| LoaderConfig::from_config(&value, LoaderConfig::default()).unwrap_err().to_string();
+        let message = |value| {
+            LoaderConfig::from_config(&value, LoaderConfig::default()).unwrap_err().to_string()
+        };
         assert_eq!(
             message(json!({"batchsize": 8})),
             "dataloader: unknown keyword batchsize (did you mean batch_size?)"

@@ -31,16 +31,20 @@ impl Recipe {
         let position = (self.first_position + at) * self.config.rank.world + self.config.rank.rank;
         let mut draw = Draw {
             rng: SampleRng::for_sample(self.config.seed, self.epoch, position as u64),
-            bad_images: (self.config.on_bad_image == OnBadImage::Skip).then(|| self.bad_images.clone()),
+            bad_images: (self.config.on_bad_image == OnBadImage::Skip)
+                .then(|| self.bad_images.clone()),
         };
         catch_unwind(AssertUnwindSafe(|| draw_usable(&*self.dataset, index, &mut draw)))
-            .unwrap_or_else(|panic| Err(DataError::WorkerPanicked { index, message: text_of(&*panic) }))
+            .unwrap_or_else(|panic| {
+                Err(DataError::WorkerPanicked { index, message: text_of(&*panic) })
+            })
     }
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
 }
 
 /// Iterates over the batches of an epoch.
@@ -60,7 +64,8 @@ impl EpochBatches {
         let dataset = loader.dataset();
         let mut indices = config.sampler().indices(dataset.len(), epoch, config.rank);
         indices.truncate((loader.len() as usize).saturating_mul(config.batch_size));
-        let first_position = (start_batch as usize).saturating_mul(config.batch_size).min(indices.len());
+        let first_position =
+            (start_batch as usize).saturating_mul(config.batch_size).min(indices.len());
         indices.drain(..first_position);
         let capacity = 2 * config.batch_size + config.num_workers;
         let queue = Arc::new(OrderedQueue::new(indices.len(), capacity));

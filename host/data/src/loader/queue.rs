@@ -95,7 +95,10 @@ mod tests {
         for position in positions.into_iter().rev() {
             queue.deliver(position, position * 10);
         }
-        assert_eq!([queue.next(), queue.next(), queue.next(), queue.next()], [Some(0), Some(10), Some(20), None]);
+        assert_eq!(
+            [queue.next(), queue.next(), queue.next(), queue.next()],
+            [Some(0), Some(10), Some(20), None]
+        );
         assert_eq!(queue.take_position(), None);
     }
 

@@ -23,7 +23,11 @@ impl RandomAffine {
     pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
         let scaling_ratio_range = kwargs.range("scaling_ratio_range", [0.5, 1.5])?;
         let is_right = scaling_ratio_range[0] > 0.0;
-        kwargs.check("scaling_ratio_range", is_right, format!("expected above 0, found {scaling_ratio_range:?}"))?;
+        kwargs.check(
+            "scaling_ratio_range",
+            is_right,
+            format!("expected above 0, found {scaling_ratio_range:?}"),
+        )?;
         Ok(Self {
             max_rotate_degree: kwargs.get("max_rotate_degree", 10.0)?,
             max_translate_ratio: kwargs.probability("max_translate_ratio", 0.1)?,
@@ -60,7 +64,11 @@ fn mapped(map: &Affine, [x1, y1, x2, y2]: [f32; 4]) -> [f32; 4] {
 }
 
 impl Transform for RandomAffine {
-    fn apply(&self, mut sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+    fn apply(
+        &self,
+        mut sample: Sample,
+        around: &mut Surroundings,
+    ) -> Result<Option<Sample>, DataError> {
         let grown = |side: usize, border: i64| (side as i64 + 2 * border).max(0) as usize;
         let width = grown(sample.image.width(), self.border[0]);
         let height = grown(sample.image.height(), self.border[1]);
@@ -118,10 +126,14 @@ mod tests {
 
     #[test]
     fn a_border_that_leaves_nothing_is_an_error() {
-        let transform = crate::transform::build_transform(&json!({"type": "RandomAffine", "border": [-40, -40]}));
+        let transform = crate::transform::build_transform(
+            &json!({"type": "RandomAffine", "border": [-40, -40]}),
+        );
         let (mut rng, images) = (SampleRng::new(0), crate::cache::ImageCache::new(0));
         let mut around = Surroundings { rng: &mut rng, images: &images, partners: vec![] };
         let result = transform.unwrap().apply(grey_sample(16, 8, [0.0; 4]), &mut around);
-        assert!(result.unwrap_err().to_string().starts_with("RandomAffine.border: nothing is left"));
+        assert!(
+            result.unwrap_err().to_string().starts_with("RandomAffine.border: nothing is left")
+        );
     }
 }

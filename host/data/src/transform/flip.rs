@@ -35,13 +35,18 @@ impl RandomFlip {
         let is_right = probabilities.len() == names.len()
             && probabilities.iter().all(|p| *p >= 0.0)
             && probabilities.iter().sum::<f64>() <= 1.0 + 1e-9;
-        let reason = format!("expected one probability for each direction, at most 1 together, found {probabilities:?}");
+        let reason = format!(
+            "expected one probability for each direction, at most 1 together, found {probabilities:?}"
+        );
         kwargs.check("prob", is_right, reason)?;
         let direction = |name: &String| match name.as_str() {
             "horizontal" => Ok(FlipDirection::Horizontal),
             "vertical" => Ok(FlipDirection::Vertical),
             "diagonal" => Ok(FlipDirection::Diagonal),
-            _ => Err(kwargs.wrong("direction", format!("expected horizontal, vertical or diagonal, found {name}"))),
+            _ => Err(kwargs.wrong(
+                "direction",
+                format!("expected horizontal, vertical or diagonal, found {name}"),
+            )),
         };
         let directions = names.iter().map(direction).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { choices: directions.into_iter().zip(probabilities).collect() })
@@ -49,7 +54,11 @@ impl RandomFlip {
 }
 
 impl Transform for RandomFlip {
-    fn apply(&self, mut sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+    fn apply(
+        &self,
+        mut sample: Sample,
+        around: &mut Surroundings,
+    ) -> Result<Option<Sample>, DataError> {
         let mut left = around.rng.unit();
         for &(direction, probability) in &self.choices {
             if left < probability {
@@ -76,7 +85,8 @@ mod tests {
         let config = json!({"type": "RandomFlip", "prob": [0.3, 0.5], "direction": ["horizontal", "vertical"]});
         let mut counts = [0, 0, 0];
         for seed in 0..2000 {
-            let sample = apply_with(&config, grey_sample(2, 2, [0.0, 0.0, 1.0, 2.0]), vec![], seed).unwrap();
+            let sample =
+                apply_with(&config, grey_sample(2, 2, [0.0, 0.0, 1.0, 2.0]), vec![], seed).unwrap();
             counts[match sample.meta.flip_direction {
                 None => 0,
                 Some(FlipDirection::Horizontal) => 1,
@@ -91,7 +101,8 @@ mod tests {
     #[test]
     fn picture_and_boxes_turn_together() {
         let config = json!({"type": "RandomFlip", "prob": 1.0});
-        let sample = apply_with(&config, grey_sample(10, 4, [1.0, 0.0, 3.0, 2.0]), vec![], 0).unwrap();
+        let sample =
+            apply_with(&config, grey_sample(10, 4, [1.0, 0.0, 3.0, 2.0]), vec![], 0).unwrap();
         assert!(sample.meta.flip);
         assert_eq!(sample.boxes, [[7.0, 0.0, 9.0, 2.0]]);
     }

@@ -21,7 +21,11 @@ impl YoloxHsvRandomAug {
 }
 
 impl Transform for YoloxHsvRandomAug {
-    fn apply(&self, mut sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+    fn apply(
+        &self,
+        mut sample: Sample,
+        around: &mut Surroundings,
+    ) -> Result<Option<Sample>, DataError> {
         let shifts = self.deltas.map(|delta| {
             let shift = around.rng.uniform(-1.0, 1.0) * delta;
             if around.rng.below(2) == 1 { shift as i32 } else { 0 }

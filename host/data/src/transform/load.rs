@@ -25,7 +25,11 @@ impl LoadImageFromFile {
 }
 
 impl Transform for LoadImageFromFile {
-    fn apply(&self, mut sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+    fn apply(
+        &self,
+        mut sample: Sample,
+        around: &mut Surroundings,
+    ) -> Result<Option<Sample>, DataError> {
         match around.images.read(&sample.meta.img_path) {
             Ok(image) => {
                 sample.meta.ori_shape = image.shape();

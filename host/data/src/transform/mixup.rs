@@ -21,7 +21,11 @@ pub(super) struct MixUp {
 impl MixUp {
     pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
         let ratio_range = kwargs.range("ratio_range", [0.5, 1.5])?;
-        kwargs.check("ratio_range", ratio_range[0] > 0.0, format!("expected above 0, found {ratio_range:?}"))?;
+        kwargs.check(
+            "ratio_range",
+            ratio_range[0] > 0.0,
+            format!("expected above 0, found {ratio_range:?}"),
+        )?;
         Ok(Self {
             img_scale: kwargs.size("img_scale", [640, 640])?,
             ratio_range,
@@ -35,7 +39,8 @@ impl MixUp {
     /// The partner on a canvas of `img_scale`, then scaled by `jitter`; with the factor for its boxes.
     fn scaled_partner(&self, image: &Image, jitter: f64) -> (Image, f64) {
         let [width, height] = self.img_scale;
-        let ratio = (height as f64 / image.height() as f64).min(width as f64 / image.width() as f64);
+        let ratio =
+            (height as f64 / image.height() as f64).min(width as f64 / image.width() as f64);
         let side = |n: usize, factor: f64| ((n as f64 * factor) as usize).max(1);
         let fitted = resize(image, side(image.width(), ratio), side(image.height(), ratio));
         let canvas = fitted.padded(width, height, self.pad_val);
@@ -71,7 +76,11 @@ impl Transform for MixUp {
         vec![index]
     }
 
-    fn apply(&self, mut sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+    fn apply(
+        &self,
+        mut sample: Sample,
+        around: &mut Surroundings,
+    ) -> Result<Option<Sample>, DataError> {
         let Some(mut partner) = around.partners.pop() else { return Ok(Some(sample)) };
         if partner.boxes.is_empty() {
             return Ok(Some(sample));
@@ -118,7 +127,9 @@ mod tests {
     fn pictures_are_averaged_and_boxes_joined() {
         let mut bright = grey_sample(8, 8, [1.0, 1.0, 4.0, 4.0]);
         bright.set_image(Image::filled(8, 8, [201; 3]));
-        let mixed = apply_with(&config(), grey_sample(16, 16, [0.0, 0.0, 2.0, 2.0]), vec![bright], 0).unwrap();
+        let mixed =
+            apply_with(&config(), grey_sample(16, 16, [0.0, 0.0, 2.0, 2.0]), vec![bright], 0)
+                .unwrap();
         assert_eq!(mixed.image.pixel(5, 5), [164; 3]);
         assert_eq!(mixed.boxes, [[0.0, 0.0, 2.0, 2.0], [2.0, 2.0, 8.0, 8.0]]);
     }
@@ -127,7 +138,9 @@ mod tests {
     fn a_partner_without_boxes_changes_nothing() {
         let mut empty = grey_sample(8, 8, [0.0; 4]);
         empty.retain_boxes(|_| false);
-        let mixed = apply_with(&config(), grey_sample(16, 16, [0.0, 0.0, 2.0, 2.0]), vec![empty], 0).unwrap();
+        let mixed =
+            apply_with(&config(), grey_sample(16, 16, [0.0, 0.0, 2.0, 2.0]), vec![empty], 0)
+                .unwrap();
         assert_eq!(mixed.image.pixel(5, 5), [128; 3]);
     }
 }

@@ -22,7 +22,11 @@ impl Mosaic {
     pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
         let ratios = kwargs.range("center_ratio_range", [0.5, 1.5])?;
         let is_right = ratios[0] >= 0.0 && ratios[1] <= 2.0;
-        kwargs.check("center_ratio_range", is_right, format!("expected 0 to 2, found {ratios:?}"))?;
+        kwargs.check(
+            "center_ratio_range",
+            is_right,
+            format!("expected 0 to 2, found {ratios:?}"),
+        )?;
         Ok(Self {
             img_scale: kwargs.size("img_scale", [640, 640])?,
             center_ratio_range: ratios,
@@ -87,7 +91,11 @@ impl Transform for Mosaic {
         (0..3).map(|_| rng.below(dataset.len())).collect()
     }
 
-    fn apply(&self, mut sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+    fn apply(
+        &self,
+        mut sample: Sample,
+        around: &mut Surroundings,
+    ) -> Result<Option<Sample>, DataError> {
         if around.partners.is_empty() {
             return Ok(Some(sample));
         }

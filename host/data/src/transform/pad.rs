@@ -21,7 +21,9 @@ impl Pad {
     pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
         kwargs.only("padding_mode", &[json!("constant")])?;
         let pad_val = match kwargs.value("pad_val") {
-            Some(Value::Object(parts)) => kwargs.colour_of("pad_val", parts.get("img").unwrap_or(&json!(0)))?,
+            Some(Value::Object(parts)) => {
+                kwargs.colour_of("pad_val", parts.get("img").unwrap_or(&json!(0)))?
+            }
             Some(value) => kwargs.colour_of("pad_val", value)?,
             None => [0; 3],
         };
@@ -33,8 +35,13 @@ impl Pad {
         };
         let is_divisor_right = pad.size_divisor != Some(0);
         kwargs.check("size_divisor", is_divisor_right, "expected above 0, found 0".to_owned())?;
-        let goals = usize::from(pad.size.is_some()) + usize::from(pad.pad_to_square || pad.size_divisor.is_some());
-        kwargs.check("size", goals == 1, "expected either size, or size_divisor and pad_to_square".to_owned())?;
+        let goals = usize::from(pad.size.is_some())
+            + usize::from(pad.pad_to_square || pad.size_divisor.is_some());
+        kwargs.check(
+            "size",
+            goals == 1,
+            "expected either size, or size_divisor and pad_to_square".to_owned(),
+        )?;
         Ok(pad)
     }
 }
@@ -66,7 +73,10 @@ mod tests {
         let shape = |config| apply(&config, grey_sample(10, 7, [0.0; 4])).unwrap().meta.img_shape;
         assert_eq!(shape(json!({"type": "Pad", "pad_to_square": true})), [10, 10]);
         assert_eq!(shape(json!({"type": "Pad", "size_divisor": 4})), [8, 12]);
-        assert_eq!(shape(json!({"type": "Pad", "pad_to_square": true, "size_divisor": 4})), [12, 12]);
+        assert_eq!(
+            shape(json!({"type": "Pad", "pad_to_square": true, "size_divisor": 4})),
+            [12, 12]
+        );
         assert_eq!(shape(json!({"type": "Pad", "size": [20, 16]})), [16, 20]);
         assert!(build_transform(&json!({"type": "Pad"})).is_err());
     }

@@ -33,7 +33,8 @@ pub struct Surroundings<'a> {
 /// One step of a pipeline.
 pub trait Transform: Send + Sync + Debug {
     /// Changes a sample; `None` drops it, another is drawn in its place.
-    fn apply(&self, sample: Sample, around: &mut Surroundings) -> Result<Option<Sample>, DataError>;
+    fn apply(&self, sample: Sample, around: &mut Surroundings)
+    -> Result<Option<Sample>, DataError>;
 
     /// Whether it mixes several samples, so that it needs `MultiImageMixDataset`.
     fn mixes(&self) -> bool {
@@ -171,7 +172,8 @@ mod tests {
     #[test]
     fn mixing_in_a_plain_pipeline_is_refused() {
         let value = json!([{"type": "LoadImageFromFile"}, {"type": "Mosaic"}]);
-        let message = Pipeline::without_mixing("CocoDataset.pipeline", &value).unwrap_err().to_string();
+        let message =
+            Pipeline::without_mixing("CocoDataset.pipeline", &value).unwrap_err().to_string();
         assert!(message.contains("Mosaic mixes several pictures"), "{message}");
     }
 

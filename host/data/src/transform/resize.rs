@@ -107,8 +107,14 @@ mod tests {
 
     #[test]
     fn kept_ratio_fits_into_the_scale() {
-        assert_eq!(shape(json!({"type": "Resize", "scale": [320, 320], "keep_ratio": true})), [240, 320]);
-        assert_eq!(shape(json!({"type": "Resize", "scale": [1333, 800], "keep_ratio": true})), [800, 1067]);
+        assert_eq!(
+            shape(json!({"type": "Resize", "scale": [320, 320], "keep_ratio": true})),
+            [240, 320]
+        );
+        assert_eq!(
+            shape(json!({"type": "Resize", "scale": [1333, 800], "keep_ratio": true})),
+            [800, 1067]
+        );
         assert_eq!(shape(json!({"type": "Resize", "scale": [320, 100]})), [100, 320]);
         assert_eq!(shape(json!({"type": "Resize", "scale_factor": 0.5})), [240, 320]);
     }

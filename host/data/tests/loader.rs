@@ -1,0 +1,343 @@
+//! Whole ways from files to batches, on drawn pictures: data sets, wrappers, loader, broken input.
+//! Knows nothing of models.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use snaphook_data::{
+    Batch, DataError, Loader, LoaderConfig, OnBadImage, Rank, build_dataset, shapes,
+};
+use tempfile::TempDir;
+
+const OPTIONS: shapes::ShapesOptions =
+    shapes::ShapesOptions { train: 10, val: 3, size: 48, seed: 1 };
+
+fn drawn() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    OPTIONS.draw_into(folder.path()).expect("drawn pictures");
+    folder
+}
+
+fn leaf(root: &Path, pipeline: Value) -> Value {
+    json!({"type": "CocoDataset", "data_root": root, "ann_file": "annotations/train.json",
+        "data_prefix": {"img": "train/"}, "metainfo": {"classes": shapes::CLASSES},
+        "filter_cfg": {"filter_empty_gt": true, "min_size": 32}, "backend_args": null, "pipeline": pipeline})
+}
+
+fn load() -> Value {
+    json!([{"type": "LoadImageFromFile", "backend_args": null}, {"type": "LoadAnnotations", "with_bbox": true}])
+}
+
+fn mixed(root: &Path) -> Value {
+    json!({"type": "MultiImageMixDataset", "dataset": leaf(root, load()), "pipeline": [
+        {"type": "Mosaic", "img_scale": [64, 64], "pad_val": 114.0},
+        {"type": "RandomAffine", "border": [-32, -32]},
+        {"type": "MixUp", "img_scale": [64, 64]},
+        {"type": "YOLOXHSVRandomAug"},
+        {"type": "RandomFlip", "prob": 0.5},
+        {"type": "Resize", "scale": [64, 64], "keep_ratio": true},
+        {"type": "Pad", "pad_to_square": true, "pad_val": {"img": [114.0, 114.0, 114.0]}},
+        {"type": "FilterAnnotations", "min_gt_bbox_wh": [1, 1], "keep_empty": false},
+        {"type": "PackDetInputs"}]})
+}
+
+fn config() -> LoaderConfig {
+    LoaderConfig { batch_size: 4, shuffle: true, seed: 9, ..LoaderConfig::default() }
+}
+
+fn loader(dataset: &Value, config: LoaderConfig) -> Loader {
+    Loader::new(build_dataset(dataset).expect("a data set"), config)
+}
+
+fn batches(loader: &Loader, epoch: u64, start: u64) -> Vec<Batch> {
+    loader.epoch(epoch, start).collect::<Result<_, _>>().expect("batches")
+}
+
+/// Everything of a batch that a model would see.
+fn content(batch: &Batch) -> Vec<(Vec<u8>, Vec<[f32; 4]>, Vec<i64>)> {
+    let of =
+        |s: &snaphook_data::Sample| (s.image.data().to_vec(), s.boxes.clone(), s.labels.clone());
+    batch.samples.iter().map(of).collect()
+}
+
+#[test]
+fn batches_are_the_same_whatever_the_number_of_threads() {
+    let folder = drawn();
+    let all: Vec<Vec<_>> = [0, 1, 3]
+        .map(|num_workers| {
+            let loader = loader(&mixed(folder.path()), LoaderConfig { num_workers, ..config() });
+            batches(&loader, 2, 0).iter().map(content).collect()
+        })
+        .into();
+    assert_eq!(all[0].len(), 3);
+    assert!(all[0] == all[1] && all[0] == all[2]);
+}
+
+#[test]
+fn an_epoch_can_be_entered_in_the_middle() {
+    let folder = drawn();
+    let loader = loader(&mixed(folder.path()), LoaderConfig { num_workers: 2, ..config() });
+    let (whole, rest) = (batches(&loader, 1, 0), batches(&loader, 1, 2));
+    assert_eq!(rest.iter().map(|b| b.index).collect::<Vec<_>>(), [2]);
+    assert_eq!(content(&whole[2]), content(&rest[0]));
+    assert!(batches(&loader, 1, 99).is_empty());
+}
+
+#[test]
+fn drop_last_and_ranks_change_the_number_of_batches() {
+    let folder = drawn();
+    let count = |drop_last, rank| {
+        let loader =
+            loader(&leaf(folder.path(), load()), LoaderConfig { drop_last, rank, ..config() });
+        assert_eq!(batches(&loader, 0, 0).len() as u64, loader.len());
+        loader.len()
+    };
+    let two = Rank { rank: 1, world: 2 };
+    assert_eq!(
+        [
+            count(false, Rank::default()),
+            count(true, Rank::default()),
+            count(false, two),
+            count(true, two)
+        ],
+        [3, 2, 2, 1]
+    );
+}
+
+#[test]
+fn skipped_types_take_effect_in_the_next_epoch_and_through_wrappers() {
+    let folder = drawn();
+    let repeated = json!({"type": "RepeatDataset", "times": 2, "dataset": mixed(folder.path())});
+    let loader = loader(&repeated, config());
+    assert_eq!(loader.dataset_len(), 20);
+    let mut running = loader.epoch(0, 0);
+    loader.set_skip_types(&["Mosaic", "RandomAffine", "MixUp"].map(str::to_owned));
+    let old = running.next().expect("a batch").expect("no error");
+    let new = &batches(&loader, 0, 0)[0];
+    let plain =
+        |batch: &Batch| batch.samples.iter().all(|s| s.boxes.len() == s.record.instances.len());
+    assert!(!plain(&old) && plain(new));
+    loader.set_skip_types(&[]);
+    assert_eq!(content(&batches(&loader, 0, 0)[0]), content(&old));
+}
+
+#[test]
+fn a_pipeline_can_be_replaced() {
+    let folder = drawn();
+    let loader = loader(&mixed(folder.path()), config());
+    loader.set_pipeline(&json!([{"type": "Resize", "scale": [20, 30]}])).expect("a pipeline");
+    assert!(
+        batches(&loader, 0, 0).iter().flat_map(|b| &b.samples).all(|s| s.image.shape() == [30, 20])
+    );
+    assert!(loader.set_pipeline(&json!([{"type": "Resise", "scale": 3}])).is_err());
+}
+
+#[test]
+fn dropping_an_epoch_ends_its_threads() {
+    let folder = drawn();
+    let loader = loader(&mixed(folder.path()), LoaderConfig { num_workers: 4, ..config() });
+    let mut epoch = loader.epoch(0, 0);
+    epoch.next().expect("a batch").expect("no error");
+    drop(epoch);
+    let alive = Arc::strong_count(&loader.dataset());
+    assert_eq!(alive, 2, "the loader's and ours: no thread holds one");
+}
+
+fn break_picture(root: &Path) -> String {
+    let name = "train/00003.jpg";
+    std::fs::write(root.join(name), b"this is no picture").expect("a written file");
+    name.to_owned()
+}
+
+#[test]
+fn a_broken_picture_ends_the_epoch_with_its_name() {
+    let folder = drawn();
+    let name = break_picture(folder.path());
+    for num_workers in [0, 2] {
+        let loader = loader(&mixed(folder.path()), LoaderConfig { num_workers, ..config() });
+        let error = loader.epoch(0, 0).find_map(Result::err).expect("an error").to_string();
+        assert!(error.contains(&name) && error.contains("expected a JPEG or PNG"), "{error}");
+        let after_error = loader.epoch(0, 0).skip_while(Result::is_ok).count();
+        assert_eq!(after_error, 1);
+    }
+}
+
+#[test]
+fn a_broken_picture_may_be_left_out_and_is_counted_once() {
+    let folder = drawn();
+    let name = break_picture(folder.path());
+    let skip = LoaderConfig { on_bad_image: OnBadImage::Skip, ..config() };
+    let loader = loader(&mixed(folder.path()), skip);
+    for epoch in 0..2 {
+        let samples: usize = batches(&loader, epoch, 0).iter().map(|b| b.samples.len()).sum();
+        assert_eq!(samples, 10);
+    }
+    assert_eq!(loader.bad_image_count(), 1);
+
+    let mut value = leaf(folder.path(), load());
+    value["test_mode"] = json!(true);
+    std::fs::remove_file(folder.path().join(name)).expect("a removed file");
+    let in_test = self::loader(&value, LoaderConfig { shuffle: false, ..skip });
+    let all = batches(&in_test, 0, 0);
+    assert_eq!(all.iter().map(|b| b.samples.len()).collect::<Vec<_>>(), [3, 4, 2]);
+    assert_eq!(in_test.bad_image_count(), 1);
+}
+
+#[test]
+fn a_data_set_without_a_usable_picture_ends_with_an_error() {
+    let folder = drawn();
+    for entry in std::fs::read_dir(folder.path().join("train")).expect("a folder") {
+        std::fs::write(entry.expect("an entry").path(), b"").expect("a written file");
+    }
+    let loader =
+        loader(&mixed(folder.path()), LoaderConfig { on_bad_image: OnBadImage::Skip, ..config() });
+    let error = loader.epoch(0, 0).next().expect("an item").expect_err("an error");
+    assert!(matches!(error, DataError::NoUsableSample { .. }), "{error}");
+}
+
+fn build_error(value: &Value) -> String {
+    build_dataset(value).err().expect("an error").to_string()
+}
+
+#[test]
+fn wrong_annotations_name_the_file_and_the_id() {
+    let folder = drawn();
+    let path = folder.path().join("annotations/train.json");
+    let good: Value = serde_json::from_slice(&std::fs::read(&path).expect("a file")).expect("JSON");
+    let message = |change: &dyn Fn(&mut Value)| {
+        let mut broken = good.clone();
+        change(&mut broken);
+        std::fs::write(&path, broken.to_string()).expect("a written file");
+        let message = build_error(&leaf(folder.path(), load()));
+        assert!(message.contains("annotations/train.json"), "{message}");
+        message
+    };
+    assert!(
+        message(&|v| v["annotations"][2]["image_id"] = json!(777))
+            .contains("annotation id 3: its image id 777")
+    );
+    assert!(
+        message(&|v| v["annotations"][2]["category_id"] = json!(9))
+            .contains("annotation id 3: its category id 9")
+    );
+    assert!(message(&|v| v["annotations"][2]["bbox"] = json!([1, 2])).contains("line"));
+    assert!(message(&|v| v["images"][1]["id"] = json!(1)).contains("image id 1: occurs twice"));
+    assert!(
+        message(&|v| v["categories"] = json!([{"id": 1, "name": "cat"}])).contains("category id")
+    );
+    assert!(message(&|v| *v = json!("text")).contains("not COCO annotations"));
+    std::fs::remove_file(&path).expect("a removed file");
+    assert!(
+        build_error(&leaf(folder.path(), load()))
+            .contains("annotations/train.json: cannot be read")
+    );
+}
+
+#[test]
+fn degenerate_boxes_are_left_out_and_crowds_are_marked() {
+    let folder = drawn();
+    let boxes = [
+        ([5, 5, 10, 10], 100, 0),   // good
+        ([5, 5, 10, 10], 100, 1),   // a crowd
+        ([5, 5, 0, 10], 0, 0),      // no width
+        ([5, 5, 10, 10], 0, 0),     // no area
+        ([60, 60, 10, 10], 100, 0), // outside
+    ];
+    let annotations: Vec<Value> = boxes
+        .iter()
+        .enumerate()
+        .map(|(i, (bbox, area, crowd))| {
+            json!({"id": i, "image_id": 1, "category_id": 2, "bbox": bbox, "area": area, "iscrowd": crowd})
+        })
+        .collect();
+    let file = json!({"images": [{"id": 1, "file_name": "00000.jpg", "width": 48, "height": 48}],
+        "categories": [{"id": 1, "name": "circle"}, {"id": 2, "name": "square"}], "annotations": annotations});
+    std::fs::write(folder.path().join("annotations/train.json"), file.to_string())
+        .expect("a written file");
+    let mut value = leaf(folder.path(), load());
+    value["metainfo"]["classes"] = json!(["circle", "square"]);
+    let dataset = build_dataset(&value).expect("a data set");
+    let instances = &dataset.record(0).instances;
+    assert_eq!(
+        instances.iter().map(|i| (i.label, i.ignore)).collect::<Vec<_>>(),
+        [(1, false), (1, true)]
+    );
+    assert_eq!(instances[0].bbox, [5.0, 5.0, 15.0, 15.0]);
+}
+
+#[test]
+fn wrong_configuration_names_the_nearest() {
+    let folder = drawn();
+    let mut value = leaf(folder.path(), load());
+    value["filter_cgf"] = json!({});
+    assert_eq!(
+        build_error(&value),
+        "CocoDataset: unknown keyword filter_cgf (did you mean filter_cfg?)"
+    );
+    assert_eq!(
+        build_error(&json!({"type": "CoccoDataset"})),
+        "CoccoDataset: unknown data set type (did you mean CocoDataset?)"
+    );
+    let other = leaf(folder.path(), json!([{"type": "Mosaic"}]));
+    assert!(build_error(&other).contains("MultiImageMixDataset"));
+}
+
+#[test]
+fn indices_and_concatenation() {
+    let folder = drawn();
+    let part = |indices: Value| {
+        let mut value = leaf(folder.path(), load());
+        value["indices"] = indices;
+        value
+    };
+    let both = json!({"type": "ConcatDataset", "datasets": [part(json!(2)), part(json!(-3)), part(json!([4, 0]))]});
+    let dataset = build_dataset(&both).expect("a data set");
+    let ids: Vec<String> =
+        (0..dataset.len()).map(|i| dataset.record(i).img_id.to_string()).collect();
+    assert_eq!(ids, ["1", "2", "8", "9", "10", "5", "1"]);
+    assert!(build_error(&part(json!([99]))).contains("CocoDataset.indices"));
+}
+
+#[test]
+fn pascal_voc_is_read() {
+    let folder = drawn();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["Annotations", "JPEGImages"] {
+        std::fs::create_dir_all(at(name)).expect("a folder");
+    }
+    std::fs::copy(at("train/00000.jpg"), at("JPEGImages/a.jpg")).expect("a copy");
+    std::fs::write(at("list.txt"), "a\n").expect("a list");
+    let object = |name: &str, corners: [i32; 4], difficult: u8| {
+        let [x1, y1, x2, y2] = corners;
+        format!(
+            "<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>"
+        )
+    };
+    let write = |objects: &str| {
+        let xml = format!(
+            "<annotation><size><width>48</width><height>48</height></size>{objects}</annotation>"
+        );
+        std::fs::write(at("Annotations/a.xml"), xml).expect("an annotation");
+    };
+    let value = json!({"type": "VOCDataset", "data_root": folder.path(), "ann_file": "list.txt",
+        "data_prefix": {"sub_data_root": ""}, "metainfo": {"classes": ["RBC", "WBC"]}, "pipeline": load()});
+    write(
+        &[
+            object("WBC", [2, 3, 12, 13], 0),
+            object("RBC", [1, 1, 9, 9], 1),
+            object("tree", [1, 1, 9, 9], 0),
+            object("RBC", [7, 7, 7, 7], 0),
+        ]
+        .concat(),
+    );
+    let dataset = build_dataset(&value).expect("a data set");
+    let found: Vec<_> =
+        dataset.record(0).instances.iter().map(|i| (i.label, i.ignore, i.bbox)).collect();
+    assert_eq!(found, [(1, false, [1.0, 2.0, 11.0, 12.0]), (0, true, [0.0, 0.0, 8.0, 8.0])]);
+
+    write("<object><name>WBC</name></object>");
+    assert!(build_error(&value).contains("a.xml: object WBC: has no <bndbox>"));
+    std::fs::write(at("Annotations/a.xml"), "<annotation").expect("an annotation");
+    assert!(build_error(&value).contains("a.xml: not XML"));
+}
