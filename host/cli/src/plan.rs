@@ -1,12 +1,12 @@
 //! The hooks of a config, checked and in order, without building one. Knows nothing of how plugins are
-//! found: they are behind [`PluginTypes`].
+//! found: they are behind [`HookTypes`].
 
 use std::fmt;
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
 use snaphook_config::{Config, Location};
-use snaphook_hooks::{HookRow, HookSpec, Priority, built_in, hook_specs, plain_type, source_label};
+use snaphook_hooks::{HookRow, HookSpec, Priority, built_in, hook_specs, source_label};
 use snaphook_plugin_api::HookPoint;
 use snaphook_plugin_api::check_kwargs;
 use snaphook_plugin_api::host::HookSource;
@@ -26,12 +26,26 @@ pub struct FoundType {
     pub kwargs_schema: Json,
 }
 
-/// Hook types that plugins offer.
-pub trait PluginTypes {
-    /// The hook type that `written` means in a config; `None` when it means the built-in type of that name.
+impl FoundType {
+    /// The built-in hook of this plain name.
+    pub fn built_in(name: &str) -> Option<FoundType> {
+        let hook = built_in::find(name)?;
+        Some(FoundType {
+            name: hook.name.to_owned(),
+            source: HookSource::BuiltIn,
+            points: hook.points.to_vec(),
+            priority: hook.priority,
+            kwargs_schema: serde_json::from_str(hook.kwargs_schema).unwrap_or_default(),
+        })
+    }
+}
+
+/// All hook types that there are, built in or of plugins.
+pub trait HookTypes {
+    /// The one that `written` means in a config: `Type`, `scope.Type` or `plugin-name:Type`.
     ///
-    /// Errors: no plugin offers it, or more than one; with the folders searched and the nearest name.
-    fn find(&self, written: &str) -> Result<Option<FoundType>, String>;
+    /// Errors: nothing has that name, or more than one; with the folders searched and the nearest name.
+    fn find(&self, written: &str) -> Result<FoundType, String>;
 }
 
 /// A hook that the config asks for, with where it stands in the order.
@@ -89,7 +103,8 @@ impl fmt::Display for PlanError {
                     self.config.display(),
                     many.len()
                 )?;
-                many.iter().try_for_each(|problem| write!(f, "\n  {}", line(problem)))
+                let lines = many.iter().map(|problem| line(problem).replace('\n', "\n  "));
+                lines.into_iter().try_for_each(|line| write!(f, "\n  {line}"))
             }
         }
     }
@@ -99,13 +114,13 @@ impl HookPlan {
     /// Reads the hook sections, finds every type and checks every keyword argument.
     ///
     /// Errors: everything that is wrong, together.
-    pub fn of(config: &Config, plugins: &dyn PluginTypes) -> Result<HookPlan, PlanError> {
+    pub fn of(config: &Config, types: &dyn HookTypes) -> Result<HookPlan, PlanError> {
         let fail = |problems| PlanError { config: config.path().to_path_buf(), problems };
         let specs = hook_specs(config.value())
             .map_err(|error| fail(vec![problem(config, &error.key, error.message)]))?;
         let (mut hooks, mut problems) = (Vec::new(), Vec::new());
         for spec in specs {
-            match find(&spec, plugins) {
+            match types.find(&spec.type_name) {
                 Ok(found) => {
                     problems.extend(wrong_kwargs(config, &spec, &found));
                     let priority = spec.priority.or(found.priority.map(Priority));
@@ -142,23 +157,6 @@ impl HookPlan {
     }
 }
 
-fn find(spec: &HookSpec, plugins: &dyn PluginTypes) -> Result<FoundType, String> {
-    if let Some(found) = plugins.find(&spec.type_name)? {
-        return Ok(found);
-    }
-    let name = plain_type(&spec.type_name);
-    let hook = built_in::find(name).ok_or_else(|| format!("expected a hook type, found {name}"))?;
-    let kwargs_schema = serde_json::from_str(hook.kwargs_schema);
-    Ok(FoundType {
-        name: hook.name.to_owned(),
-        source: HookSource::BuiltIn,
-        points: hook.points.to_vec(),
-        priority: hook.priority,
-        kwargs_schema: kwargs_schema
-            .map_err(|error| format!("{name}: its kwargs schema: {error}"))?,
-    })
-}
-
 fn wrong_kwargs(config: &Config, spec: &HookSpec, found: &FoundType) -> Vec<PlanProblem> {
     let wrong = check_kwargs(&found.name, &found.kwargs_schema, &spec.kwargs);
     let name_length = found.name.len();
@@ -188,8 +186,8 @@ mod tests {
     /// One plugin type, `TraceHook`; all other names are built in.
     struct OneType;
 
-    impl PluginTypes for OneType {
-        fn find(&self, written: &str) -> Result<Option<FoundType>, String> {
+    impl HookTypes for OneType {
+        fn find(&self, written: &str) -> Result<FoundType, String> {
             let path = PathBuf::from("/p/libtrace.so");
             let trace = FoundType {
                 name: "TraceHook".to_owned(),
@@ -199,9 +197,10 @@ mod tests {
                 kwargs_schema: json!({"properties": {"out": {"type": "string"}}, "required": ["out"]}),
             };
             match written {
-                "TraceHook" => Ok(Some(trace)),
-                "Nowhere" => Err("expected a hook type, found Nowhere".to_owned()),
-                _ => Ok(None),
+                "TraceHook" => Ok(trace),
+                name => {
+                    FoundType::built_in(name).ok_or(format!("expected a hook type, found {name}"))
+                }
             }
         }
     }

@@ -1,26 +1,105 @@
-//! Plugins as the commands see them.
+//! The plugins that a command line and a config can reach, read without running any of their code.
+//! Knows nothing of how they are shown.
 
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
 use snaphook_config::Config;
-use snaphook_hooks::{built_in, plain_type};
+use snaphook_hooks::built_in;
+use snaphook_loader::{Catalog, PluginType, Resolved, SearchPath};
+use snaphook_plugin_api::host::HookSource;
 
 use crate::args::PluginArguments;
-use crate::plan::{FoundType, PluginTypes};
+use crate::plan::{FoundType, HookTypes, PlanError, PlanProblem};
 
-/// What was found in the folders that are searched.
-pub struct Plugins {}
+/// All hook types: those of plugins and the built-in ones.
+pub struct Plugins {
+    /// The plugins.
+    pub catalog: Catalog,
+    built_ins: Vec<&'static str>,
+}
 
 impl Plugins {
     /// Looks into all folders, those of the config included.
-    pub fn find(_arguments: &PluginArguments, _config: Option<&Config>) -> Plugins {
-        Plugins {}
+    ///
+    /// Errors: as [`search_path`].
+    pub fn find(
+        arguments: &PluginArguments,
+        config: Option<&Config>,
+    ) -> Result<Plugins, PlanError> {
+        let catalog = Catalog::discover(&search_path(arguments, config)?);
+        Ok(Plugins { catalog, built_ins: built_in::all().iter().map(|hook| hook.name).collect() })
+    }
+
+    /// What a `type` stands for.
+    ///
+    /// Errors: nothing has that name, or more than one.
+    pub fn resolve(&self, written: &str) -> Result<Resolved, String> {
+        self.catalog.resolve(written, &self.built_ins).map_err(|error| error.to_string())
     }
 }
 
-impl PluginTypes for Plugins {
-    fn find(&self, written: &str) -> Result<Option<FoundType>, String> {
-        match built_in::find(plain_type(written)) {
-            Some(_) => Ok(None),
-            None => Err(format!("expected a hook type, found {written}")),
+impl HookTypes for Plugins {
+    fn find(&self, written: &str) -> Result<FoundType, String> {
+        match self.resolve(written)? {
+            Resolved::Plugin(found) => Ok(found_type(&found)),
+            Resolved::BuiltIn(name) => FoundType::built_in(&name).ok_or_else(|| {
+                format!("hook type '{written}': expected a built-in hook, found none")
+            }),
         }
     }
+}
+
+fn found_type(found: &PluginType) -> FoundType {
+    let (plugin, info) = (found.plugin(), found.info());
+    FoundType {
+        name: info.name.clone(),
+        source: HookSource::Plugin {
+            name: plugin.manifest.plugin.name.clone(),
+            version: plugin.manifest.plugin.version.clone(),
+            path: plugin.path.clone(),
+        },
+        points: info.points.clone(),
+        priority: info.priority,
+        kwargs_schema: info.kwargs_schema.clone(),
+    }
+}
+
+/// The folders where plugins are looked for. `plugin_dirs` are relative to the file that wrote them, or to
+/// the current folder when they came from the command line.
+///
+/// Errors: `plugin_dirs` is something else than folders.
+pub fn search_path(
+    arguments: &PluginArguments,
+    config: Option<&Config>,
+) -> Result<SearchPath, PlanError> {
+    let builder = SearchPath::builder().command_line(&arguments.folders);
+    let Some(config) = config else { return Ok(builder.build()) };
+    Ok(builder.config(config.path(), plugin_dirs(config)?).build())
+}
+
+fn plugin_dirs(config: &Config) -> Result<Vec<PathBuf>, PlanError> {
+    let entries: Vec<(String, &Json)> = match config.get("plugin_dirs") {
+        None | Some(Json::Null) => Vec::new(),
+        Some(Json::Array(items)) => items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| (format!("plugin_dirs.{index}"), item))
+            .collect(),
+        Some(other) => vec![("plugin_dirs".to_owned(), other)],
+    };
+    entries.into_iter().map(|(key, value)| plugin_dir(config, &key, value)).collect()
+}
+
+fn plugin_dir(config: &Config, key: &str, value: &Json) -> Result<PathBuf, PlanError> {
+    let location = config.location(key);
+    let Some(folder) = value.as_str() else {
+        let message = format!("expected a folder's name, found {value}");
+        let problem = PlanProblem { location, key: key.to_owned(), message };
+        return Err(PlanError { config: config.path().to_path_buf(), problems: vec![problem] });
+    };
+    let file = location.map(|location| location.file).unwrap_or_default();
+    let beside = file.parent().filter(|_| file.is_file()).unwrap_or(Path::new(""));
+    let folder = beside.join(folder);
+    Ok(std::path::absolute(&folder).unwrap_or(folder))
 }

@@ -12,7 +12,7 @@ use crate::{CliError, Exit, load_with_warnings, output};
 
 pub(super) fn list(arguments: &HooksListArguments) -> Result<Exit, CliError> {
     let config = load_with_warnings(&arguments.config, &arguments.load)?;
-    let plan = HookPlan::of(&config, &Plugins::find(&arguments.plugins, Some(&config)))?;
+    let plan = HookPlan::of(&config, &Plugins::find(&arguments.plugins, Some(&config))?)?;
     let text = match arguments.format {
         Format::Text => hook_table(|point| plan.rows(point)),
         Format::Json => format!("{:#}\n", as_json(&plan)),

@@ -35,6 +35,6 @@ fn check(
     plugins: &PluginArguments,
 ) -> Result<(), CliError> {
     let config = load(path, arguments)?;
-    HookPlan::of(&config, &Plugins::find(plugins, Some(&config)))?;
+    HookPlan::of(&config, &Plugins::find(plugins, Some(&config))?)?;
     Ok(())
 }

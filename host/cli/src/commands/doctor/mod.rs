@@ -52,7 +52,7 @@ impl Check {
 pub(super) fn doctor(arguments: &DoctorArguments) -> Result<Exit, CliError> {
     let mut checks = vec![program()];
     checks.extend(trainer_and_libraries());
-    checks.extend(plugin_folders(&Plugins::find(&arguments.plugins, None)));
+    checks.extend(plugin_folders(&Plugins::find(&arguments.plugins, None)?));
     checks.extend(machine::checks());
     checks.push(Check::note("python", "not needed"));
     output::print(&match arguments.format {
@@ -87,8 +87,25 @@ fn trainer_and_libraries() -> Vec<Check> {
     }
 }
 
-fn plugin_folders(_plugins: &Plugins) -> Vec<Check> {
-    Vec::new()
+/// One line for all plugins, and one for each that cannot be used.
+fn plugin_folders(plugins: &Plugins) -> Vec<Check> {
+    let catalog = &plugins.catalog;
+    let names: Vec<_> =
+        catalog.plugins().map(|plugin| plugin.manifest.plugin.name.as_str()).collect();
+    let there = catalog.folders().iter().filter(|folder| folder.path.is_dir()).count();
+    let mut checks = vec![match names.as_slice() {
+        [] => {
+            Check::note("plugins", format!("none in {there} folders (see snaphook plugins list)"))
+        }
+        names => Check::ok(
+            "plugins",
+            format!("{} in {there} folders: {}", names.len(), names.join(", ")),
+        ),
+    }];
+    checks.extend(catalog.refused().iter().map(|refused| {
+        Check::missing("plugin", refused.path.display().to_string(), refused.reason.clone())
+    }));
+    checks
 }
 
 fn as_text(checks: &[Check], with_colour: bool) -> String {
