@@ -1,5 +1,82 @@
 //! The contract between Snaphook and its hooks: what a hook is, what it can ask of the run, and how it
 //! crosses from a `.so` file into the trainer. Knows nothing of libtorch, and not of any host.
+//!
+//! # A plugin from nothing
+//!
+//! A plugin is a crate of its own, in any repository, built with any compiler from 1.71 on:
+//!
+//! ```toml
+//! [package]
+//! name = "check-invalid-loss"
+//! version = "0.1.0"
+//! edition = "2021"
+//!
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [dependencies]
+//! snaphook-plugin-api = "1"
+//! ```
+//!
+//! `src/lib.rs`, whole:
+//!
+//! ```
+//! use snaphook_plugin_api::prelude::*;
+//!
+//! /// Stops a run whose loss is no longer finite.
+//! #[derive(Kwargs)]
+//! struct CheckInvalidLossHook {
+//!     /// Check every this many training iterations.
+//!     #[kwarg(default = 50, min = 1)]
+//!     interval: u64,
+//! }
+//!
+//! #[hook]
+//! impl Hook for CheckInvalidLossHook {
+//!     fn after_train_iter(&mut self, runner: &mut Runner, step: &TrainStep) -> HookResult {
+//!         if runner.every_n_train_iters(self.interval) && !step.outputs.all_finite("loss")? {
+//!             return Err(HookError::fatal("loss became infinite or NaN"));
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! export_plugin!(CheckInvalidLossHook);
+//!
+//! // In a test of the crate:
+//! use snaphook_plugin_api::testing::FakeRunner;
+//! # fn main() {
+//! let mut hook = CheckInvalidLossHook { interval: 1 };
+//! let mut run = FakeRunner::new().output("loss", [f64::NAN]);
+//! let error = run.run_point(&mut hook, HookPoint::AfterTrainIter, Some(0)).unwrap_err();
+//! assert!(error.is_fatal());
+//! # }
+//! ```
+//!
+//! `cargo build --release`, put the `.so` into a plugins folder, and name the type in a config:
+//!
+//! ```python
+//! custom_hooks = [dict(type='CheckInvalidLossHook', interval=50)]
+//! ```
+//!
+//! # What an author should know
+//!
+//! - The documentation comments of the struct and its fields, the defaults and the bounds go into the
+//!   file's manifest; hosts show them and check a config against them without running the plugin.
+//! - Only the points whose methods are written are called; the others cost nothing.
+//! - Fields without `#[kwarg]` are state. What must survive a resume goes through
+//!   [`Hook::save_state`] and [`Hook::load_state`].
+//! - A panic is caught in the plugin and reported with its place; the hook is not called again. Do not
+//!   build plugins with `panic = "abort"`: hosts refuse them.
+//! - A [`Runner`] is for the thread and the call that it was given to. From a thread of your own log with
+//!   the `log` crate: its records reach the run's log under the plugin's name. (`tracing` does too, with
+//!   its feature `log`.)
+//! - Code is never unloaded; a rebuilt plugin takes effect in the next run.
+//!
+//! # What is promised
+//!
+//! A plugin built with 1.x loads and runs in every host that offers 1.x or later of the same major number;
+//! [`abi`] has the rules. A service that a host lacks answers [`ServiceError::Unsupported`].
 
 extern crate self as snaphook_plugin_api;
 

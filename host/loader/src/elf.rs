@@ -161,6 +161,9 @@ fn program_headers(reader: &Reader) -> Result<Vec<ProgramHeader>, ElfError> {
     if count == 0 || count > MAX_PROGRAM_HEADERS {
         return Err(ElfError::Malformed("no program headers, or too many"));
     }
+    // The section table lies at the end of the file; nobody needs it, but a half-made copy lacks it.
+    let sections = u64::from(u16_at(&header, 58)) * u64::from(u16_at(&header, 60));
+    reader.contains(u64_at(&header, 40), sections)?;
     let table = reader.bytes(u64_at(&header, 32), entry_length * count)?;
     let read = |entry: &[u8]| ProgramHeader {
         kind: u32_at(entry, 0),

@@ -22,6 +22,7 @@ mod load;
 mod manifest;
 mod resolve;
 mod search;
+mod system;
 
 pub use catalog::{Catalog, Plugin, Refused, Shadowed};
 pub use error::{LoadError, ResolveError};
@@ -30,3 +31,4 @@ pub use load::{LoadedPlugin, load};
 pub use manifest::{ApiVersion, BuildInfo, Manifest, PluginInfo, TypeInfo};
 pub use resolve::{BUILT_IN_PREFIX, PluginType, Resolved, check_kwargs};
 pub use search::{Origin, SearchFolder, SearchPath, SearchPathBuilder};
+pub use system::open_system_library;

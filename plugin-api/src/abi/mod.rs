@@ -9,6 +9,8 @@
 //! - no function of either side lets a panic out.
 
 mod errors;
+#[cfg(test)]
+mod fingerprint;
 mod module;
 mod tables;
 mod text;
