@@ -34,7 +34,8 @@ impl<'a> Request<'a> {
         let options =
             LoadOptions { overrides: load.overrides(), search_paths: load.config_path.clone() };
         let config = snaphook_config::load(path, &options)?;
-        let value = config.value().clone();
+        let mut value = config.value().clone();
+        remove_scopes(&mut value);
         let start = Start::from_config(&value);
         Ok(Request { config, value, plugins, work_dir: None, start, seed: None })
     }
@@ -60,6 +61,19 @@ impl<'a> Request<'a> {
             _ => String::new(),
         };
         TrainerError::Run { place, error }
+    }
+}
+
+/// Takes out `_scope_`, MMEngine's word for the package that a `type` belongs to: here every type has one
+/// place only.
+fn remove_scopes(value: &mut Json) {
+    match value {
+        Json::Object(map) => {
+            map.remove("_scope_");
+            map.values_mut().for_each(remove_scopes);
+        }
+        Json::Array(items) => items.iter_mut().for_each(remove_scopes),
+        _ => {}
     }
 }
 
@@ -138,8 +152,8 @@ fn names<'a>(request: &'a Request<'_>, seed: u64) -> RunNames<'a> {
 }
 
 fn build_hooks(request: &Request<'_>) -> Result<Dispatcher, TrainerError> {
-    let factory = hooks::Factory::new(&request.value, request.config.path(), &request.plugins.folders);
-    factory.build().map_err(|error| TrainerError::Hook {
+    let built = hooks::build(&request.config, &request.value, request.plugins);
+    built.map_err(|error| TrainerError::Hook {
         place: request.place(&error.key),
         message: error.message,
     })
@@ -155,7 +169,7 @@ fn build_model_and_data(request: &Request<'_>, seed: u64, trains: bool) -> Resul
         ..TaskOptions::default()
     };
     build_task(&request.value, &options).map_err(|error| {
-        let place = error.key().map_or(String::new(), |key| request.place(key));
+        let place = String::new();
         TrainerError::Build { place, error }
     })
 }
