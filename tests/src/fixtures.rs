@@ -1,0 +1,59 @@
+//! Plugins that exist for the tests, built as a stranger would build them: in another folder, another
+//! workspace, another target folder. Knows nothing of what they do.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::programs::cargo;
+use crate::{programs, repository};
+
+/// How the fixtures name plugin-api, for people who build them by hand.
+const NEARBY: &str = "\"../../../../plugin-api\"";
+
+/// The `.so` file of a crate in `fixtures/plugins`; all of them are built once per process.
+pub fn fixture(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(build);
+    let library = folder.join(format!("lib{}.so", name.replace('-', "_")));
+    assert!(library.is_file(), "{}: no such fixture", library.display());
+    library
+}
+
+/// Copies the crates out of the workspace and builds them; returns the folder of the libraries.
+fn build() -> PathBuf {
+    let root = programs().target().join("fixtures");
+    let (crates, target) = (root.join("crates"), root.join("target"));
+    copy(&repository().join("tests/fixtures/plugins"), &crates);
+    // The versions that are on this machine already, so that nothing is fetched.
+    refresh(&crates.join("Cargo.lock"), &std::fs::read(repository().join("Cargo.lock")).unwrap());
+    let mut command = cargo();
+    command.current_dir(&crates).args(["build", "--quiet", "--offline", "--workspace"]);
+    command.arg("--target-dir").arg(&target);
+    let status = command.status().unwrap();
+    assert!(status.success(), "the plugins of the tests cannot be built: {command:?}");
+    target.join("debug")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, target) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        match path.extension().and_then(|extension| extension.to_str()) {
+            _ if path.is_dir() && !path.ends_with("target") => copy(&path, &target),
+            Some("rs") => refresh(&target, &std::fs::read(&path).unwrap()),
+            Some("toml") => {
+                let plugin_api = format!("{:?}", repository().join("plugin-api"));
+                let text = std::fs::read_to_string(&path).unwrap().replace(NEARBY, &plugin_api);
+                refresh(&target, text.as_bytes());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Writes a file unless it is there with this content: a new time would make cargo build again.
+fn refresh(path: &Path, content: &[u8]) {
+    if std::fs::read(path).ok().as_deref() != Some(content) {
+        std::fs::write(path, content).unwrap();
+    }
+}

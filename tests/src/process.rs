@@ -1,0 +1,89 @@
+//! Runs a program with a deadline and collects what it says. Knows nothing of which program it is.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+
+/// Far above what any run of the tests takes: only a run that hangs meets it.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// A program that runs; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    shown: String,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// Starts a command with nothing on stdin.
+pub fn start(mut command: Command) -> Running {
+    let shown = format!("{command:?}");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    Running { child, shown, stdout: Some(collect(stdout)), stderr: Some(collect(stderr)) }
+}
+
+fn collect(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl Running {
+    /// Waits until `condition` holds or the program has ended; whether it held.
+    pub fn wait_until(&mut self, mut condition: impl FnMut() -> bool) -> bool {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            if condition() {
+                return true;
+            }
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(Instant::now() < end, "{}: nothing happened in time", self.shown);
+            thread::yield_now();
+        }
+    }
+
+    /// Ends it with SIGKILL, which no program can answer.
+    pub fn kill(&mut self) {
+        // It may have ended by itself, which is no error.
+        let _ = self.child.kill();
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Outcome {
+        let end = Instant::now() + DEADLINE;
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > end => {
+                    self.kill();
+                    let (stdout, stderr) = (text(&mut self.stdout), text(&mut self.stderr));
+                    panic!("{}: hangs\n{stdout}\n{stderr}", self.shown);
+                }
+                None => thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        let (stdout, stderr) = (text(&mut self.stdout), text(&mut self.stderr));
+        Outcome { command: self.shown.clone(), status, stdout, stderr }
+    }
+}
+
+fn text(thread: &mut Option<JoinHandle<String>>) -> String {
+    thread.take().map(|thread| thread.join().unwrap()).unwrap_or_default()
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,28 @@
+//! Whole runs of the built programs, with real `.so` files and hostile input. A file per subject:
+//!
+//! | file | what must hold |
+//! |---|---|
+//! | `outside_plugin` | a plugin of another workspace takes part in a run; the trainer is not rebuilt |
+//! | `hook_points` | every hook point comes in MMEngine's order with MMEngine's counters |
+//! | `wrong_hooks` | wrong kwargs, unknown and doubled types, hooks that fail and panic |
+//! | `killed_while_saving` | a run that is killed while it saves goes on from the last whole checkpoint |
+//! | `resume` | a resumed run equals one that was never interrupted |
+//! | `bad_config`, `bad_data`, `bad_files` | wrong input ends with one clear message and nothing half-written |
+//! | `full_disk` | a checkpoint that cannot be written is a failed run; the older one stays |
+//! | `cli` | what the commands print; none of them runs a plugin's code |
+//! | `tidy` | what the sources promise: headers, lengths, no libtorch where none belongs |
+//!
+//! No test depends on time, network, GPU or order; each has a folder of its own.
+#![allow(clippy::unwrap_used)] // helpers of tests count as no tests for clippy
+
+mod bad_config;
+mod bad_data;
+mod bad_files;
+mod cli;
+mod full_disk;
+mod hook_points;
+mod killed_while_saving;
+mod outside_plugin;
+mod resume;
+mod tidy;
+mod wrong_hooks;

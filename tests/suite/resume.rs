@@ -1,0 +1,59 @@
+//! A run that was interrupted and resumed ends as if nothing had been.
+
+use snaphook_tests::{Workspace, scalars, weights};
+
+#[test]
+fn resumed_run_equals_uninterrupted_run() {
+    let whole = Workspace::new();
+    whole.train(&["train_cfg.max_epochs=4"]).expect_code(0);
+
+    let halves = Workspace::new();
+    halves.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    let resumed = halves.train(&["train_cfg.max_epochs=4", "--resume"]);
+    resumed.expect_code(0).expect_text(&["epoch_2 (epoch 2, iteration 4)"]);
+
+    assert!(weights(&whole.file("work/epoch_4")) == weights(&halves.file("work/epoch_4")));
+    assert_eq!(scalars(&whole.work()), scalars(&halves.work()));
+}
+
+#[test]
+fn the_number_of_loader_threads_changes_nothing_even_in_a_resumed_run() {
+    let alone = Workspace::new();
+    alone.train(&["train_dataloader.num_workers=0", "val_dataloader.num_workers=0"]).expect_code(0);
+
+    let many = Workspace::new();
+    let threads = |number: u32| format!("train_dataloader.num_workers={number}");
+    many.train(&["train_cfg.max_epochs=1", &threads(3)]).expect_code(0);
+    many.train(&["--resume", "--cfg-options", &threads(2)]).expect_code(0);
+
+    assert!(weights(&alone.file("work/epoch_3")) == weights(&many.file("work/epoch_3")));
+    assert_eq!(scalars(&alone.work()), scalars(&many.work()));
+}
+
+#[test]
+fn averaged_weights_and_optimizers_with_momentum_are_resumed_too() {
+    let settings = "\
+optim_wrapper = dict(
+    type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True))
+custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.1, gamma=5, update_buffers=True, priority=49)]
+";
+    let whole = Workspace::with(settings);
+    whole.train(&[]).expect_code(0);
+    let halves = Workspace::with(settings);
+    halves.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    halves.train(&["--resume"]).expect_code(0);
+    for name in ["model.safetensors", "ema.safetensors", "optimizer.safetensors"] {
+        let read =
+            |workspace: &Workspace| std::fs::read(workspace.work().join("epoch_3").join(name));
+        assert!(read(&whole).unwrap() == read(&halves).unwrap(), "{name} differs");
+    }
+    assert_eq!(scalars(&whole.work()), scalars(&halves.work()));
+}
+
+#[test]
+fn a_resume_without_a_checkpoint_says_so_and_starts_from_the_beginning() {
+    let workspace = Workspace::new();
+    let outcome = workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=1"]);
+    outcome.expect_code(0).expect_text(&["--resume: there is no checkpoint in"]);
+    assert!(workspace.file("work/epoch_1").is_dir());
+}
