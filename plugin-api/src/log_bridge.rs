@@ -34,6 +34,25 @@ pub(crate) fn set_level(level: u32) {
     });
 }
 
+/// Writes an error to the host's log; whether the host takes it.
+pub(crate) fn report(message: &str) -> bool {
+    let Some(bridge) = BRIDGE.get() else { return false };
+    // SAFETY: as in `Bridge::write`.
+    let is_taken = unsafe { (bridge.table.level)(std::ptr::null_mut()) } > 0;
+    if is_taken {
+        bridge.write(Level::Error, message);
+    }
+    is_taken
+}
+
+impl Bridge {
+    fn write(&self, level: Level, message: &str) {
+        let (level, target, message) = (level as u32, Text::new(self.plugin), Text::new(message));
+        // SAFETY: the table is the host's and stays; a null host means "outside of a call".
+        unsafe { (self.table.write)(std::ptr::null_mut(), level, target, message) }
+    }
+}
+
 impl Log for Bridge {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level()
@@ -43,24 +62,26 @@ impl Log for Bridge {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let level = match record.level() {
-            Level::Error => 1,
-            Level::Warn => 2,
-            Level::Info => 3,
-            Level::Debug => 4,
-            Level::Trace => 5,
-        };
-        let message = record.args().to_string();
-        // SAFETY: the table is the host's and stays; a null host means "outside of a call".
-        unsafe {
-            (self.table.write)(
-                std::ptr::null_mut(),
-                level,
-                Text::new(self.plugin),
-                Text::new(&message),
-            );
-        }
+        self.write(record.level(), &record.args().to_string());
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::host::LogLevel;
+    use log::Level;
+
+    #[test]
+    fn levels_have_the_same_numbers_on_both_sides() {
+        let pairs = [
+            (Level::Error, LogLevel::Error),
+            (Level::Warn, LogLevel::Warn),
+            (Level::Info, LogLevel::Info),
+            (Level::Debug, LogLevel::Debug),
+            (Level::Trace, LogLevel::Trace),
+        ];
+        assert!(pairs.iter().all(|(theirs, ours)| *theirs as u32 == *ours as u32));
+    }
 }

@@ -47,12 +47,16 @@ pub(crate) fn install_hook() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if DEPTH.with(|depth| depth.get()) == 0 {
-            return before(info);
+            // A thread of the plugin's own: nobody is there to take an error.
+            if !crate::log_bridge::report(&info.to_string()) {
+                before(info);
+            }
+            return;
         }
         let location = info
             .location()
             .map(|place| Location { file: place.file().to_owned(), line: place.line() });
-        let wanted = std::env::var_os("RUST_BACKTRACE").map_or(false, |value| value != "0");
+        let wanted = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
         let backtrace = wanted.then(|| std::backtrace::Backtrace::force_capture().to_string());
         if let Some(location) = location {
             LAST.with(|last| *last.borrow_mut() = Some((location, backtrace)));

@@ -353,7 +353,7 @@ impl Services for FakeRunner {
         let entries = &entries[skipped..];
         let values = entries.iter().map(|(value, _)| *value);
         match statistic {
-            Statistic::Current => values.last(),
+            Statistic::Current => entries.last().map(|(value, _)| *value),
             Statistic::Min => values.reduce(f64::min),
             Statistic::Max => values.reduce(f64::max),
             Statistic::Mean => {

@@ -41,7 +41,7 @@ struct BareHook {
 impl Bare for BareHook {
     #[inline(never)]
     fn call(&mut self, iter: u64) -> Result<(), String> {
-        if (iter + 1) % self.interval == 0 { Err("due".to_owned()) } else { Ok(()) }
+        if (iter + 1).is_multiple_of(self.interval) { Err("due".to_owned()) } else { Ok(()) }
     }
 }
 

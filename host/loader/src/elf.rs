@@ -185,16 +185,22 @@ fn is_our_machine(machine: u16) -> bool {
 /// The descriptions of our notes; stops at the first one that does not fit.
 fn own_notes(mut notes: &[u8], align: usize) -> Vec<&[u8]> {
     let mut found = Vec::new();
-    while let Some((owner, kind, description, rest)) = split_note(notes, align) {
-        if owner == OWNER && kind == NOTE_TYPE {
-            found.push(description);
+    while let Some((note, rest)) = split_note(notes, align) {
+        if note.owner == OWNER && note.kind == NOTE_TYPE {
+            found.push(note.description);
         }
         notes = rest;
     }
     found
 }
 
-fn split_note(notes: &[u8], align: usize) -> Option<(&[u8], u32, &[u8], &[u8])> {
+struct Note<'a> {
+    owner: &'a [u8],
+    kind: u32,
+    description: &'a [u8],
+}
+
+fn split_note(notes: &[u8], align: usize) -> Option<(Note<'_>, &[u8])> {
     let header = notes.get(..12)?;
     let (owner_length, length) = (u32_at(header, 0) as usize, u32_at(header, 4) as usize);
     let owner = notes.get(12..12usize.checked_add(owner_length)?)?;
@@ -203,7 +209,7 @@ fn split_note(notes: &[u8], align: usize) -> Option<(&[u8], u32, &[u8], &[u8])> 
     let description = notes.get(start..end)?;
     // The last note may lack its padding.
     let rest = notes.get(end.checked_next_multiple_of(align)?..).unwrap_or_default();
-    Some((owner, u32_at(header, 8), description, rest))
+    Some((Note { owner, kind: u32_at(header, 8), description }, rest))
 }
 
 fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {

@@ -77,11 +77,13 @@ impl SearchPath {
     }
 }
 
+type ReadVariable = Box<dyn Fn(&str) -> Option<OsString>>;
+
 /// Collects what decides the folders.
 pub struct SearchPathBuilder {
     command_line: Vec<PathBuf>,
     config: Option<(PathBuf, Vec<PathBuf>)>,
-    variables: Box<dyn Fn(&str) -> Option<OsString>>,
+    variables: ReadVariable,
     program: Option<PathBuf>,
 }
 

@@ -1,5 +1,7 @@
 //! A plugin of this repository, built as a `.so`, found, loaded and called. Knows nothing of training.
 
+#![allow(clippy::unwrap_used)] // the lint's exception covers #[test] functions only, not what they share
+
 use serde_json::json;
 use snaphook_loader::{Catalog, LoadError, PluginHook, PluginType, Resolved, SearchPath, load};
 use snaphook_plugin_api::host::{HookInstance, HookSource};

@@ -63,7 +63,7 @@ fn priority(value: &Expr) -> Result<i64> {
 
 pub(crate) fn expand(arguments: &Arguments, item: &ItemImpl) -> Result<TokenStream> {
     let is_hook = item.trait_.as_ref().and_then(|(_, path, _)| path.segments.last());
-    if !is_hook.map_or(false, |segment| segment.ident == "Hook") {
+    if !is_hook.is_some_and(|segment| segment.ident == "Hook") {
         return Err(Error::new_spanned(&item.self_ty, "expected `impl Hook for` this type"));
     }
     let syn::Type::Path(type_path) = &*item.self_ty else {
