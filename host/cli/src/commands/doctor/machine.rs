@@ -31,7 +31,7 @@ fn memory_check(meminfo: &str) -> Check {
     let found = format!("{available} MB free of {total} MB");
     if available < LEAST_MEMORY_MB {
         let way_out = format!("end other programs, training takes {LEAST_MEMORY_MB} MB and more");
-        return Check::missing("memory", found, way_out);
+        return Check::wrong("memory", found, way_out);
     }
     Check::ok("memory", found)
 }
@@ -51,7 +51,7 @@ fn disk(folder: &Path) -> Check {
     let text = format!("{free} MB free here");
     if free < LEAST_DISK_MB {
         let way_out = "make space, or train with --work-dir on another disk";
-        return Check::missing("disk", text, way_out);
+        return Check::wrong("disk", text, way_out);
     }
     Check::ok("disk", text)
 }
@@ -66,7 +66,7 @@ mod tests {
         let text = "MemTotal:       16000000 kB\nMemFree: 1 kB\nMemAvailable:    8000000 kB\n";
         assert_eq!(memory_check(text).found, "8192 MB free of 16384 MB");
         let scarce = "MemTotal: 1000000 kB\nMemAvailable: 500000 kB\n";
-        assert_eq!(memory_check(scarce).outcome, Outcome::Missing);
+        assert_eq!(memory_check(scarce).outcome, Outcome::Wrong);
         assert_eq!(memory_check("nonsense").outcome, Outcome::Note);
     }
 }

@@ -18,7 +18,32 @@ enum Outcome {
     Ok,
     /// Not there, and fine without.
     Note,
+    /// Too little, or not fit for use.
+    Wrong,
     Missing,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Note => "-",
+            Outcome::Wrong => "wrong",
+            Outcome::Missing => "missing",
+        }
+    }
+
+    fn colour(self) -> &'static str {
+        match self {
+            Outcome::Ok => "32",
+            Outcome::Note => "2",
+            Outcome::Wrong | Outcome::Missing => "1;31",
+        }
+    }
+
+    fn is_good(self) -> bool {
+        matches!(self, Outcome::Ok | Outcome::Note)
+    }
 }
 
 /// One line of the report.
@@ -39,13 +64,12 @@ impl Check {
         Check { name, outcome: Outcome::Note, found: found.into(), way_out: None }
     }
 
+    fn wrong(name: &'static str, found: impl Into<String>, way_out: impl Into<String>) -> Check {
+        Check { name, outcome: Outcome::Wrong, found: found.into(), way_out: Some(way_out.into()) }
+    }
+
     fn missing(name: &'static str, found: impl Into<String>, way_out: impl Into<String>) -> Check {
-        Check {
-            name,
-            outcome: Outcome::Missing,
-            found: found.into(),
-            way_out: Some(way_out.into()),
-        }
+        Check { outcome: Outcome::Missing, ..Check::wrong(name, found, way_out) }
     }
 }
 
@@ -59,7 +83,7 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> Result<Exit, CliError> {
         Format::Text => as_text(&checks, wants_colour(&stdout())),
         Format::Json => format!("{:#}\n", as_json(&checks)),
     })?;
-    let is_whole = checks.iter().all(|check| check.outcome != Outcome::Missing);
+    let is_whole = checks.iter().all(|check| check.outcome.is_good());
     Ok(if is_whole { Exit::Done } else { Exit::Input })
 }
 
@@ -75,15 +99,10 @@ fn trainer_and_libraries() -> Vec<Check> {
             checks.extend(libraries::checks(&path));
             checks
         }
-        Err(error) => {
-            let text = error.to_string();
-            let way_out = text.rsplit_once("(build it: ").map_or("", |(_, rest)| rest);
-            vec![Check::missing(
-                "trainer",
-                "snaphook-trainer: not found",
-                way_out.trim_end_matches(')'),
-            )]
+        Err(CliError::TrainerMissing { build, .. }) => {
+            vec![Check::missing("trainer", "snaphook-trainer: not found", format!("`{build}`"))]
         }
+        Err(error) => vec![Check::note("trainer", error.to_string())],
     }
 }
 
@@ -103,7 +122,7 @@ fn plugin_folders(plugins: &Plugins) -> Vec<Check> {
         ),
     }];
     checks.extend(catalog.refused().iter().map(|refused| {
-        Check::missing("plugin", refused.path.display().to_string(), refused.reason.clone())
+        Check::wrong("plugin", refused.path.display().to_string(), refused.reason.clone())
     }));
     checks
 }
@@ -111,22 +130,19 @@ fn plugin_folders(plugins: &Plugins) -> Vec<Check> {
 fn as_text(checks: &[Check], with_colour: bool) -> String {
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     let line = |check: &Check| {
-        let (word, colour) = match check.outcome {
-            Outcome::Ok => ("ok     ", "32"),
-            Outcome::Note => ("-      ", "2"),
-            Outcome::Missing => ("missing", "1;31"),
-        };
-        let word = coloured(word, colour, with_colour);
-        let way_out = check
-            .way_out
-            .as_ref()
-            .map(|way| format!("\n{:indent$}way out: {way}", "", indent = width + 11));
-        format!(
-            "{word}  {:<width$}  {}{}\n",
-            check.name,
-            output::plain(&check.found),
-            way_out.unwrap_or_default()
-        )
+        let word = format!("{:<7}", check.outcome.word());
+        let word = coloured(&word, check.outcome.colour(), with_colour);
+        let found = output::plain(&check.found);
+        let mut text = format!("{word}  {:<width$}  {found}\n", check.name);
+        if let Some(way_out) = &check.way_out {
+            text += &format!(
+                "{:indent$}way out: {}\n",
+                "",
+                output::plain(way_out),
+                indent = width + 11
+            );
+        }
+        text
     };
     checks.iter().map(line).collect()
 }
@@ -134,9 +150,8 @@ fn as_text(checks: &[Check], with_colour: bool) -> String {
 fn as_json(checks: &[Check]) -> Json {
     let entry = |check: &Check| {
         let outcome = match check.outcome {
-            Outcome::Ok => "ok",
             Outcome::Note => "note",
-            Outcome::Missing => "missing",
+            other => other.word(),
         };
         json!({ "name": check.name, "outcome": outcome, "found": check.found, "way_out": check.way_out })
     };

@@ -76,8 +76,8 @@ mod tests {
         });
         assert_eq!(
             lines(&schema, ""),
-            "interval  integer of at least 1        default 50  Every so many.\n\
-             out       string                       required\n\
+            "interval  integer of at least 1       default 50  Every so many.\n\
+             out       string                      required\n\
              rule      \"less\" | \"greater\" or null\n"
         );
         assert_eq!(lines(&json!({}), "  "), "  none\n");
