@@ -82,7 +82,7 @@ fn to_bgr([hue, saturation, value]: &[Lanes; 3]) -> [Lanes; 3] {
         for i in 0..LANES {
             let turned = hue[i] + turn;
             let turned = if turned >= HUES { turned - HUES } else { turned };
-            let distance = turned.min(4.0 * SIXTH - turned).max(0.0).min(SIXTH);
+            let distance = turned.min(4.0 * SIXTH - turned).clamp(0.0, SIXTH);
             let taken = value[i] * saturation[i] * distance * (1.0 / (255.0 * SIXTH));
             channel[i] = rounded(value[i] - taken);
         }
@@ -123,8 +123,8 @@ pub fn shift_hsv(image: &mut Image, [hue, saturation, value]: [i32; 3]) {
         for i in 0..LANES {
             let turned = hues[i] + hue;
             hues[i] = if turned >= HUES { turned - HUES } else { turned };
-            saturations[i] = (saturations[i] + saturation).max(0.0).min(255.0);
-            values[i] = (values[i] + value).max(0.0).min(255.0);
+            saturations[i] = (saturations[i] + saturation).clamp(0.0, 255.0);
+            values[i] = (values[i] + value).clamp(0.0, 255.0);
         }
         to_bgr(&[hues, saturations, values])
     });

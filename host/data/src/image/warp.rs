@@ -45,7 +45,7 @@ impl Affine {
 const POINT: u32 = 32;
 /// Steps of a source position within a pixel, in bits.
 const STEP_BITS: u32 = 5;
-const STEPS: u64 = 1 << STEP_BITS;
+const STEPS: i32 = 1 << STEP_BITS;
 
 /// The picture of `width` x `height` in which the source's point p is at `map(p)`.
 pub fn warp_affine(source: &Image, map: &Affine, size: (usize, usize), border: [u8; 3]) -> Image {
@@ -72,52 +72,42 @@ fn warp_row(source: &Image, start: (i64, i64), step: (i64, i64), border: [u8; 3]
     let (mut x, mut y) = (start.0 + half_step, start.1 + half_step);
     for out in row.as_chunks_mut::<3>().0 {
         let (column, line) = (x >> POINT, y >> POINT);
-        let fraction_x = (x >> (POINT - STEP_BITS)) as u64 & (STEPS - 1);
-        let fraction_y = (y >> (POINT - STEP_BITS)) as u64 & (STEPS - 1);
+        let fraction_x = (x >> (POINT - STEP_BITS)) as i32 & (STEPS - 1);
+        let fraction_y = (y >> (POINT - STEP_BITS)) as i32 & (STEPS - 1);
         (x, y) = (x + step.0, y + step.1);
         if (0..width - 1).contains(&column) && (0..height - 1).contains(&line) {
             let at = line as usize * stride + column as usize * 3;
-            // Eight bytes hold two pixels; at the very end of the picture there may be only six.
-            let upper = data[at..].first_chunk::<8>();
-            let lower = data[at + stride..].first_chunk::<8>();
+            let upper = data[at..].first_chunk::<6>();
+            let lower = data[at + stride..].first_chunk::<6>();
             if let (Some(upper), Some(lower)) = (upper, lower) {
-                *out = blend(*upper, *lower, fraction_x, fraction_y);
-                continue;
+                *out = blend(upper, lower, fraction_x, fraction_y);
             }
-        }
-        if (-1..width).contains(&column) && (-1..height).contains(&line) {
+        } else if (-1..width).contains(&column) && (-1..height).contains(&line) {
             let upper = pair_at_rim(source, column, line, border);
             let lower = pair_at_rim(source, column, line + 1, border);
-            *out = blend(upper, lower, fraction_x, fraction_y);
+            *out = blend(&upper, &lower, fraction_x, fraction_y);
         }
     }
 }
 
-/// Interpolates between two pairs of pixels, all three channels in one number: each has 21 of its bits,
-/// and no sum needs more than 18.
-fn blend(upper: [u8; 8], lower: [u8; 8], fraction_x: u64, fraction_y: u64) -> [u8; 3] {
-    const HALF: u64 = STEPS * STEPS / 2;
-    let across = |pair: u64| spread(pair) * (STEPS - fraction_x) + spread(pair >> 24) * fraction_x;
-    let sum = across(u64::from_le_bytes(upper)) * (STEPS - fraction_y)
-        + across(u64::from_le_bytes(lower)) * fraction_y
-        + (HALF | HALF << 21 | HALF << 42);
-    let level = |shift: u32| (sum >> (shift + 2 * STEP_BITS)) as u8;
-    [level(0), level(21), level(42)]
-}
-
-/// The three bytes of a pixel, 21 bits apart.
-fn spread(pixel: u64) -> u64 {
-    (pixel & 0xFF) | (pixel & 0xFF00) << 13 | (pixel & 0xFF_0000) << 26
+fn blend(upper: &[u8; 6], lower: &[u8; 6], fraction_x: i32, fraction_y: i32) -> [u8; 3] {
+    // One product for each of the three steps: `a + (b - a) f`, with the point moved.
+    let between = |a: i32, b: i32, fraction: i32| (a << STEP_BITS) + (b - a) * fraction;
+    let across = |p: &[u8; 6], c: usize| between(i32::from(p[c]), i32::from(p[c + 3]), fraction_x);
+    std::array::from_fn(|c| {
+        let sum = between(across(upper, c), across(lower, c), fraction_y);
+        ((sum + STEPS * STEPS / 2) >> (2 * STEP_BITS)) as u8
+    })
 }
 
 /// Two neighbours in a row, each replaced by the border colour where it lies outside.
-fn pair_at_rim(source: &Image, column: i64, line: i64, border: [u8; 3]) -> [u8; 8] {
+fn pair_at_rim(source: &Image, column: i64, line: i64, border: [u8; 3]) -> [u8; 6] {
     let inside = |x: i64| {
         (0..source.width() as i64).contains(&x) && (0..source.height() as i64).contains(&line)
     };
     let at = |x: i64| if inside(x) { source.pixel(x as usize, line as usize) } else { border };
     let (left, right) = (at(column), at(column + 1));
-    [left[0], left[1], left[2], right[0], right[1], right[2], 0, 0]
+    [left[0], left[1], left[2], right[0], right[1], right[2]]
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn flips_happen_as_often_as_they_should() {
         let config = json!({"type": "RandomFlip", "prob": [0.3, 0.5], "direction": ["horizontal", "vertical"]});
-        let mut counts = [0, 0, 0];
+        let mut counts = [0i32; 3];
         for seed in 0..2000 {
             let sample =
                 apply_with(&config, grey_sample(2, 2, [0.0, 0.0, 1.0, 2.0]), vec![], seed).unwrap();
@@ -94,7 +94,7 @@ mod tests {
             }] += 1;
         }
         for (count, expected) in counts.iter().zip([400, 600, 1000]) {
-            assert!((*count - expected as i32).abs() < 80, "{counts:?}");
+            assert!((*count - expected).abs() < 80, "{counts:?}");
         }
     }
 

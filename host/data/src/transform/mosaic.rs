@@ -46,7 +46,7 @@ impl Mosaic {
         let (width, height) = (part.image.width() as f64, part.image.height() as f64);
         let ratio = (self.img_scale[1] as f64 / height).min(self.img_scale[0] as f64 / width);
         let size = [(width * ratio) as i64, (height * ratio) as i64];
-        let across = span(quarter % 2 == 0, centre[0], size[0], canvas.width() as i64);
+        let across = span(quarter.is_multiple_of(2), centre[0], size[0], canvas.width() as i64);
         let down = span(quarter < 2, centre[1], size[1], canvas.height() as i64);
         let window = Window {
             x: across.from as usize,
