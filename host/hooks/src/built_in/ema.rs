@@ -29,8 +29,9 @@ pub struct EMAHook {
     /// Whether buffers (running means) are averaged too; otherwise they are copied.
     #[kwarg(default = false)]
     update_buffers: bool,
-    /// Whether a checkpoint must have an average for every tensor.
+    /// Taken for MMEngine's configs: a resume always wants an average for every tensor.
     #[kwarg(default = false)]
+    #[expect(dead_code)]
     strict_load: bool,
     /// The first iteration that is averaged.
     #[kwarg(default = 0)]
@@ -56,14 +57,15 @@ impl Hook for EMAHook {
         if self.begin_iter > 0 && self.begin_epoch > 0 {
             return Err(HookError::fatal("begin_iter and begin_epoch are both set, give one of them"));
         }
-        let options = json!({
+        let mut options = json!({
             "type": self.ema_type,
             "momentum": self.momentum,
-            "gamma": self.gamma,
             "interval": self.interval,
             "update_buffers": self.update_buffers,
-            "strict_load": self.strict_load,
         });
+        if self.ema_type == "ExpMomentumEMA" {
+            options["gamma"] = self.gamma.into();
+        }
         Ok(runner.averaging().create(options)?)
     }
 
