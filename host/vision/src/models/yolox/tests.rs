@@ -37,9 +37,12 @@ fn nano(classes: i64) -> Json {
     config(0.33, 0.25, [64, 128, 256], true, classes)
 }
 
-/// A narrow model, for tests that compute.
+/// A narrow model that shows every box, for tests that compute.
 fn narrow() -> Box<dyn Model> {
-    let config = config(0.33, 0.125, [32, 64, 128], false, 2);
+    // Tests run beside one another; for tensors as small as these, libtorch's threads would only wait for cores.
+    tch::set_num_threads(1);
+    let mut config = config(0.33, 0.125, [32, 64, 128], false, 2);
+    config["test_cfg"]["score_thr"] = json!(0.0);
     let mut model = build_model(&config, Device::Cpu).unwrap();
     model.init_weights(0).unwrap();
     model
@@ -150,7 +153,12 @@ fn start_values_depend_on_the_seed_alone_and_classes_are_unlikely() {
 fn every_parameter_gets_a_gradient_with_and_without_boxes() {
     let mut model = narrow();
     model.set_attribute("bbox_head", "use_l1", &json!(true)).unwrap();
-    let losses = model.loss(&batch(2), &StepContext::default()).unwrap();
+    let mut several = batch(2);
+    let sample = &mut several.downcast_mut::<Batch>().unwrap().samples[0];
+    // One for each level's priors of 8, 16 and 32 pixels, so that every level has matches.
+    sample.boxes = vec![[0.0, 40.0, 8.0, 48.0], [8.0, 0.0, 24.0, 16.0], [15.0, 15.0, 51.0, 51.0]];
+    (sample.labels, sample.ignore) = (vec![0, 1, 0], vec![false; 3]);
+    let losses = model.loss(&several, &StepContext::default()).unwrap();
     assert_eq!(names(&losses), ["loss_cls", "loss_bbox", "loss_obj", "loss_l1"]);
     total(&losses).backward();
     let reached = |entry: &Entry| {
@@ -176,15 +184,16 @@ fn the_loss_of_a_drawn_picture_falls_and_its_boxes_are_found() {
     let batch = batch(2);
     let mut velocities = Vec::new();
     let mut values = Vec::new();
-    for _ in 0..60 {
+    for _ in 0..150 {
         let loss = total(&model.loss(&batch, &StepContext::default()).unwrap());
         values.push(loss.double_value(&[]));
         loss.backward();
         step(&*model, &mut velocities, 0.01);
     }
-    assert!(values[59] < values[0] * 0.3, "{values:?}");
+    let last = values[140..].iter().sum::<f64>() / 10.0;
+    assert!(last < values[0] * 0.4, "{values:?}");
     let tracked = model.state().get("neck.out_convs.0.bn.num_batches_tracked").unwrap();
-    assert_eq!(tracked.int64_value(&[]), 60);
+    assert_eq!(tracked.int64_value(&[]), 150);
     model.set_training(false);
     let predictions = model.predict(&batch).unwrap();
     let Predictions(pictures) = predictions.downcast_ref().unwrap();
