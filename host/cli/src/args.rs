@@ -140,6 +140,11 @@ pub struct LoadArguments {
 }
 
 impl LoadArguments {
+    /// No changes; packages are looked for in these folders first.
+    pub fn with_config_path(config_path: Vec<PathBuf>) -> LoadArguments {
+        LoadArguments { config_path, ..LoadArguments::default() }
+    }
+
     /// All changes as `key=value`, in the order in which they are applied.
     pub fn overrides(&self) -> Vec<String> {
         self.cfg_options.iter().chain(&self.changes).cloned().collect()
@@ -207,6 +212,9 @@ pub enum PluginsCommand {
 pub struct PluginsListArguments {
     /// Config file whose plugin folders are searched, too.
     pub config: Option<PathBuf>,
+    /// Folder that holds a package whose configs are inherited; repeatable.
+    #[arg(long, value_name = "DIR")]
+    pub config_path: Vec<PathBuf>,
     /// Who reads the output.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -224,6 +232,9 @@ pub struct PluginsInspectArguments {
     /// Config file whose plugin folders are searched, too.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Folder that holds a package whose configs are inherited; repeatable.
+    #[arg(long, value_name = "DIR")]
+    pub config_path: Vec<PathBuf>,
     /// Who reads the output.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

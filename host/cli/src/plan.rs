@@ -2,7 +2,7 @@
 //! found: they are behind [`HookTypes`].
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 use snaphook_config::{Config, Location};
@@ -90,23 +90,36 @@ impl std::error::Error for PlanError {}
 
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |problem: &PlanProblem| match &problem.location {
-            Some(location) => format!("{location}: {}: {}", problem.key, problem.message),
-            None => format!("{}: {}: {}", self.config.display(), problem.key, problem.message),
-        };
-        match self.problems.as_slice() {
-            [one] => f.write_str(&line(one)),
-            many => {
-                write!(
-                    f,
-                    "{}: {} things are wrong with its hooks",
-                    self.config.display(),
-                    many.len()
-                )?;
-                let lines = many.iter().map(|problem| line(problem).replace('\n', "\n  "));
-                lines.into_iter().try_for_each(|line| write!(f, "\n  {line}"))
-            }
+        let config = self.config.display();
+        if let [one] = self.problems.as_slice() {
+            return f.write_str(&one.text(&self.config));
         }
+        write!(f, "{config}: {} things are wrong with its hooks", self.problems.len())?;
+        for (index, problem) in self.problems.iter().enumerate() {
+            let text = problem.text(&self.config);
+            let next = self.problems.get(index + 1);
+            let shown = match next.is_some_and(|next| next.details() == problem.details()) {
+                true => text.lines().next().unwrap_or_default(),
+                false => &text,
+            };
+            write!(f, "\n  {}", shown.replace('\n', "\n  "))?;
+        }
+        Ok(())
+    }
+}
+
+impl PlanProblem {
+    fn text(&self, config: &Path) -> String {
+        let (key, message) = (&self.key, &self.message);
+        match &self.location {
+            Some(location) => format!("{location}: {key}: {message}"),
+            None => format!("{}: {key}: {message}", config.display()),
+        }
+    }
+
+    /// The lines after the first, such as the folders searched: the same for each type that is not found.
+    fn details(&self) -> Option<&str> {
+        Some(self.message.split_once('\n')?.1)
     }
 }
 
@@ -242,6 +255,21 @@ mod tests {
             "a.py: 2 things are wrong with its hooks\n  \
              a.py, line 3: custom_hooks.0: TraceHook.out: expected a string, found 3\n  \
              a.py, line 4: custom_hooks.1.type: expected a hook type, found Nowhere"
+        );
+    }
+
+    #[test]
+    fn folders_searched_are_shown_once_for_several_unknown_types() {
+        let problem = |key: &str| PlanProblem {
+            location: None,
+            key: key.to_owned(),
+            message: "found none\n  searched: /p".to_owned(),
+        };
+        let error = PlanError { config: "a.py".into(), problems: vec![problem("x"), problem("y")] };
+        assert_eq!(
+            error.to_string(),
+            "a.py: 2 things are wrong with its hooks\n  a.py: x: found none\n  \
+             a.py: y: found none\n    searched: /p"
         );
     }
 

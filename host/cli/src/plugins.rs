@@ -75,7 +75,7 @@ pub fn search_path(
 ) -> Result<SearchPath, PlanError> {
     let builder = SearchPath::builder().command_line(&arguments.folders);
     let Some(config) = config else { return Ok(builder.build()) };
-    Ok(builder.config(config.path(), plugin_dirs(config)?).build())
+    Ok(builder.config(absolute(config.path()), plugin_dirs(config)?).build())
 }
 
 fn plugin_dirs(config: &Config) -> Result<Vec<PathBuf>, PlanError> {
@@ -100,6 +100,10 @@ fn plugin_dir(config: &Config, key: &str, value: &Json) -> Result<PathBuf, PlanE
     };
     let file = location.map(|location| location.file).unwrap_or_default();
     let beside = file.parent().filter(|_| file.is_file()).unwrap_or(Path::new(""));
-    let folder = beside.join(folder);
-    Ok(std::path::absolute(&folder).unwrap_or(folder))
+    Ok(absolute(&beside.join(folder)))
+}
+
+/// Messages about folders that nobody typed are of use only with the whole path.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }

@@ -1,5 +1,7 @@
 //! The built `snaphook` on small configs: what it prints, and how it ends.
 
+#![allow(clippy::unwrap_used)] // outside #[test] functions, too
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

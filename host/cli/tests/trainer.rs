@@ -1,6 +1,8 @@
 //! How `snaphook train` becomes the trainer. One test only: programs that are written here and started at
 //! once must not meet the forks of other tests.
 
+#![allow(clippy::unwrap_used)] // outside #[test] functions, too
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};

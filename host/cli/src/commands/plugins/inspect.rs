@@ -8,12 +8,12 @@ use snaphook_hooks::{Priority, built_in};
 use snaphook_loader::{ApiVersion, Manifest, Plugin, Resolved};
 use snaphook_plugin_api::HookPoint;
 
-use super::kwargs;
-use crate::args::{Format, LoadArguments, PluginsInspectArguments};
+use super::{config, kwargs};
+use crate::args::{Format, PluginsInspectArguments};
 use crate::output::{plain, table};
 use crate::plan::FoundType;
 use crate::plugins::Plugins;
-use crate::{CliError, Exit, load, output};
+use crate::{CliError, Exit, output};
 
 /// What a target stands for.
 enum Target {
@@ -48,8 +48,7 @@ fn find(arguments: &PluginsInspectArguments) -> Result<Target, CliError> {
         let failed = |reason| CliError::Plugin(format!("plugin {}: {reason}", path.display()));
         return plugin.map(|plugin| Target::Plugins(vec![plugin])).map_err(failed);
     }
-    let load_config = |path| load(path, &LoadArguments::default());
-    let config = arguments.config.as_deref().map(load_config).transpose()?;
+    let config = config(arguments.config.as_deref(), &arguments.config_path)?;
     let plugins = Plugins::find(&arguments.plugins, config.as_ref())?;
     let offers = |plugin: &&Plugin| {
         let manifest = &plugin.manifest;

@@ -3,14 +3,14 @@
 use serde_json::{Value as Json, json};
 use snaphook_loader::{Catalog, Plugin, SearchFolder};
 
-use crate::args::{Format, LoadArguments, PluginsListArguments};
+use super::config;
+use crate::args::{Format, PluginsListArguments};
 use crate::output::{plain, table};
 use crate::plugins::Plugins;
-use crate::{CliError, Exit, load, output};
+use crate::{CliError, Exit, output};
 
 pub(in crate::commands) fn list(arguments: &PluginsListArguments) -> Result<Exit, CliError> {
-    let load_config = |path| load(path, &LoadArguments::default());
-    let config = arguments.config.as_deref().map(load_config).transpose()?;
+    let config = config(arguments.config.as_deref(), &arguments.config_path)?;
     let catalog = Plugins::find(&arguments.plugins, config.as_ref())?.catalog;
     output::print(&match arguments.format {
         Format::Text => as_text(&catalog),
@@ -22,11 +22,9 @@ pub(in crate::commands) fn list(arguments: &PluginsListArguments) -> Result<Exit
 fn as_text(catalog: &Catalog) -> String {
     let mut text = format!("Folders searched, first match first:\n{}", folders(catalog));
     let plugins: Vec<[String; 3]> = catalog.plugins().map(plugin_row).collect();
-    text += match plugins.is_empty() {
-        true => "\nNo plugins found.\n".to_owned(),
-        false => format!("\nPlugins:\n{}", table(&plugins, "  ")),
-    }
-    .as_str();
+    text += "\n";
+    text += if plugins.is_empty() { "No plugins found.\n" } else { "Plugins:\n" };
+    text += &table(&plugins, "  ");
     if !catalog.refused().is_empty() {
         text += "\nRefused:\n";
     }
