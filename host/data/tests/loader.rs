@@ -54,8 +54,11 @@ fn batches(loader: &Loader, epoch: u64, start: u64) -> Vec<Batch> {
     loader.epoch(epoch, start).collect::<Result<_, _>>().expect("batches")
 }
 
+/// Bytes, boxes and labels.
+type Content = (Vec<u8>, Vec<[f32; 4]>, Vec<i64>);
+
 /// Everything of a batch that a model would see.
-fn content(batch: &Batch) -> Vec<(Vec<u8>, Vec<[f32; 4]>, Vec<i64>)> {
+fn content(batch: &Batch) -> Vec<Content> {
     let of =
         |s: &snaphook_data::Sample| (s.image.data().to_vec(), s.boxes.clone(), s.labels.clone());
     batch.samples.iter().map(of).collect()

@@ -46,7 +46,7 @@ fn describe(bytes: &[u8]) -> String {
 }
 
 fn decode_jpeg(bytes: &[u8]) -> Result<Image, String> {
-    if !bytes.windows(2).rev().take(65_536).any(|pair| pair == [0xFF, 0xD9]) {
+    if !has_end_mark(bytes) {
         return Err(format!("the JPEG is truncated: its {} bytes have no end mark", bytes.len()));
     }
     let options = DecoderOptions::default()
@@ -60,6 +60,28 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Image, String> {
     let orientation = decoder.exif().map_or(1, |block| exif::orientation(block));
     let image = Image::new(width, height, pixels).ok_or("the JPEG has too few pixels")?;
     Ok(exif::upright(image, orientation))
+}
+
+/// Whether an end mark follows the first scan. The segments before it are skipped by their lengths, for a
+/// thumbnail in one of them has an end mark of its own.
+fn has_end_mark(bytes: &[u8]) -> bool {
+    const SCAN: u8 = 0xDA;
+    let mut rest = &bytes[2..];
+    while let [0xFF, marker, tail @ ..] = rest {
+        if *marker == SCAN {
+            return tail.windows(2).any(|pair| pair == [0xFF, 0xD9]);
+        }
+        rest = match tail {
+            // Fill bytes may stand before a marker.
+            _ if *marker == 0xFF => &rest[1..],
+            [high, low, ..] => {
+                let length = usize::from(u16::from_be_bytes([*high, *low]));
+                tail.get(length..).unwrap_or_default()
+            }
+            _ => &[],
+        };
+    }
+    false
 }
 
 fn three_channels(pixels: Vec<u8>, count: usize) -> Vec<u8> {
@@ -126,6 +148,14 @@ mod tests {
         for length in [0, 1, 3, 20, bytes.len() / 2, bytes.len() - 2] {
             assert!(reason(&bytes[..length]).contains("a/b.jpg"), "{length}");
         }
+        assert!(reason(&bytes[..bytes.len() - 2]).contains("truncated"));
+    }
+
+    #[test]
+    fn the_end_mark_of_a_thumbnail_is_not_that_of_the_picture() {
+        let mut bytes = gradient().to_jpeg(90).unwrap();
+        bytes.splice(2..2, *b"\xff\xe1\0\x06\xff\xd9\xff\xd9");
+        assert!(decode_image(&bytes, Path::new("x.jpg")).is_ok());
         assert!(reason(&bytes[..bytes.len() - 2]).contains("truncated"));
     }
 
