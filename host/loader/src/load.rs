@@ -10,6 +10,7 @@ use crate::resolve::PluginType;
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::check_layout_compatibility;
 use abi_stable::library::{AbiHeaderRef, LibHeader, ROOT_MODULE_LOADER_NAME_WITH_NUL};
+use abi_stable::type_layout::TypeLayout;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use serde_json::Value as Json;
 use snaphook_plugin_api::abi::{HookObject, PluginModuleRef, Sink, Text, read_error, status};
@@ -101,6 +102,14 @@ fn entry_points(header: AbiHeaderRef) -> Result<PluginModuleRef, String> {
         .map_err(|error| first_line(&error.to_string()))
 }
 
+/// Whether the types of the older side are a beginning of those of the newer side. abi_stable by itself takes
+/// the host for the side that may know less, and would refuse every older plugin in a newer host.
+fn begins_like(older: &'static TypeLayout, newer: &'static TypeLayout) -> Result<(), String> {
+    check_layout_compatibility(older, newer)
+        .into_result()
+        .map_err(|error| format!("its types differ from ours: {}", first_line(&error.to_string())))
+}
+
 fn first_line(text: &str) -> String {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
@@ -137,5 +146,62 @@ impl LoadedPlugin {
     /// The type that this was loaded for.
     pub fn plugin_type(&self) -> &PluginType {
         &self.plugin_type
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begins_like;
+    use abi_stable::StableAbi;
+
+    macro_rules! module_of {
+        ($version:ident { $($field:ident: $type:ty,)* }) => {
+            #[allow(dead_code)] // only their layouts are looked at
+            mod $version {
+                #[repr(C)]
+                #[derive(abi_stable::StableAbi)]
+                #[sabi(kind(Prefix(prefix_ref = EntryPointsRef, prefix_fields = EntryPointsPrefix)))]
+                pub(super) struct EntryPoints {
+                    $(pub(super) $field: $type,)*
+                    #[sabi(last_prefix_field)]
+                    pub(super) last: extern "C" fn(u32) -> u32,
+                }
+            }
+        };
+    }
+
+    module_of! { released { start: extern "C" fn(u32) -> u32, } }
+    module_of! { same { start: extern "C" fn(u32) -> u32, } }
+    module_of! { changed { start: extern "C" fn(u64) -> u32, } }
+
+    #[allow(dead_code)] // as above
+    mod grown {
+        #[repr(C)]
+        #[derive(abi_stable::StableAbi)]
+        #[sabi(kind(Prefix(prefix_ref = EntryPointsRef, prefix_fields = EntryPointsPrefix)))]
+        pub(super) struct EntryPoints {
+            pub(super) start: extern "C" fn(u32) -> u32,
+            #[sabi(last_prefix_field)]
+            pub(super) last: extern "C" fn(u32) -> u32,
+            pub(super) appended: extern "C" fn(u32) -> u32,
+        }
+    }
+
+    #[test]
+    fn older_side_may_know_less_and_not_the_newer_one() {
+        let released = <released::EntryPointsRef as StableAbi>::LAYOUT;
+        let grown = <grown::EntryPointsRef as StableAbi>::LAYOUT;
+        assert_eq!(begins_like(released, <same::EntryPointsRef as StableAbi>::LAYOUT), Ok(()));
+        assert_eq!(begins_like(released, grown), Ok(()));
+        assert!(begins_like(grown, released).is_err());
+    }
+
+    #[test]
+    fn changed_entry_point_is_refused() {
+        let released = <released::EntryPointsRef as StableAbi>::LAYOUT;
+        let changed = <changed::EntryPointsRef as StableAbi>::LAYOUT;
+        assert!(
+            begins_like(released, changed).unwrap_err().starts_with("its types differ from ours")
+        );
     }
 }
