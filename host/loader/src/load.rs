@@ -90,12 +90,8 @@ fn entry_points(header: AbiHeaderRef) -> Result<PluginModuleRef, String> {
         .ok_or_else(|| format!("built for plugin-api {}", version.version))?;
     let theirs = header.layout().ok_or("carries no layout to check")?;
     let ours = <PluginModuleRef as StableAbi>::LAYOUT;
-    // abi_stable calls the side that may know less the interface; with it alone a newer host would refuse
-    // every older plugin.
     let (older, newer) = if built <= ApiVersion::HOST { (theirs, ours) } else { (ours, theirs) };
-    check_layout_compatibility(older, newer).into_result().map_err(|error| {
-        format!("its types differ from ours: {}", first_line(&error.to_string()))
-    })?;
+    begins_like(older, newer)?;
     // SAFETY: the layouts fit in the direction above, and members are never inserted, moved or changed
     // within a major version, so every entry point that we call is where we expect it.
     unsafe { header.unchecked_layout::<PluginModuleRef>() }
