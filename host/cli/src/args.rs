@@ -13,7 +13,7 @@ Examples:
   snaphook train configs/yolox_nano.py
   snaphook train configs/yolox_nano.py --work-dir runs/a --resume
   snaphook train configs/yolox_nano.py train_cfg.max_epochs=5 --plugins my-hooks/target/release
-  snaphook test configs/yolox_nano.py runs/a/epoch_30.safetensors
+  snaphook test configs/yolox_nano.py runs/a/epoch_30
   snaphook config print configs/yolox_nano.py
   snaphook hooks list configs/yolox_nano.py
 
@@ -61,7 +61,7 @@ pub enum Command {
 pub struct TrainArguments {
     /// Config file: .py, .json, .yaml or .toml.
     pub config: PathBuf,
-    /// Folder for logs and checkpoints [default: work_dir of the config, else work_dirs/<config name>].
+    /// Folder for logs and checkpoints [default: work_dir of the config, else work_dirs/ and the config's name].
     #[arg(long, value_name = "DIR", alias = "work_dir")]
     pub work_dir: Option<PathBuf>,
     /// Goes on from the last checkpoint of the work folder, or from PATH.
@@ -106,7 +106,7 @@ pub struct TestArguments {
     pub config: PathBuf,
     /// Checkpoint whose weights are measured.
     pub checkpoint: PathBuf,
-    /// Folder for logs [default: work_dir of the config, else work_dirs/<config name>].
+    /// Folder for logs [default: work_dir of the config, else work_dirs/ and the config's name].
     #[arg(long, value_name = "DIR", alias = "work_dir")]
     pub work_dir: Option<PathBuf>,
     /// Writes all predictions to this file.
