@@ -15,6 +15,6 @@ pub use ema::EMAHook;
 pub use iter_timer::IterTimerHook;
 pub use logger::LoggerHook;
 pub use param_scheduler::ParamSchedulerHook;
-pub use registry::{BuiltIn, all, find};
+pub use registry::{BuiltIn, all, find, is_built_in};
 pub use runtime_info::RuntimeInfoHook;
 pub use sampler_seed::DistSamplerSeedHook;

@@ -53,3 +53,8 @@ pub fn all() -> Vec<BuiltIn> {
 pub fn find(name: &str) -> Option<BuiltIn> {
     all().into_iter().find(|hook| hook.name == name)
 }
+
+/// Whether a built-in hook has this plain name.
+pub fn is_built_in(name: &str) -> bool {
+    all().iter().any(|hook| hook.name == name)
+}

@@ -230,7 +230,7 @@ mod tests {
         let bodies: Vec<_> = text.lines().map(|line| line.split_once(" - ").unwrap().1).collect();
         assert_eq!(
             bodies,
-            ["snaphook - INFO - early", "snaphook - WARNING - twice", "snaphook - INFO - TraceHook: late"]
+            ["mmengine - INFO - early", "mmengine - WARNING - twice", "mmengine - INFO - TraceHook: late"]
         );
     }
 }

@@ -5,6 +5,7 @@ mod files;
 mod training;
 
 use serde_json::Value as Json;
+use snaphook_hooks::built_in;
 use snaphook_plugin_api::HookPoint;
 use snaphook_plugin_api::host::{
     LogLevel, Progress, ServiceError, Services, Statistic, TensorHandle,
@@ -25,7 +26,9 @@ impl Services for Machine {
     }
 
     fn log(&mut self, level: LogLevel, target: &str, message: &str) {
-        self.log.write(level, target, message);
+        // Built-in hooks speak for the run, as in MMEngine's log; a plugin's lines carry its hook's name.
+        let source = if built_in::is_built_in(target) { "" } else { target };
+        self.log.write(level, source, message);
     }
 
     fn scalar_add(&mut self, key: &str, value: f64, count: u64) {
