@@ -117,12 +117,6 @@ fn a_truncated_plugin_is_refused_by_name_wherever_it_was_cut() {
         let cut = library.len() * part / 1000;
         let workspace = with_file("libmark.so", &library[..cut]);
         let listed = workspace.snaphook(["hooks", "list", "tiny.py"]);
-        // Behind the last loaded part lie only symbols, which no loader needs.
-        if listed.code() == 0 {
-            assert!(part > 800, "{cut} bytes of {} were taken\n{listed}", library.len());
-            workspace.train(&[]).expect_code(0);
-            continue;
-        }
         expect_refusal(&listed, &["MarkHook", "plugins/libmark.so"]);
         expect_refusal(&workspace.train(&[]), &["MarkHook", "plugins/libmark.so"]);
         let inspected = workspace.snaphook(["plugins", "inspect", "plugins/libmark.so"]);

@@ -22,6 +22,8 @@ const WITHOUT_LIBTORCH: [&str; 8] = [
     "xtask",
 ];
 
+const TEST_ONLY: &str = "#[cfg(test)]";
+
 /// A source file: its path from the root, and its text.
 struct Source {
     path: String,
@@ -29,16 +31,29 @@ struct Source {
 }
 
 impl Source {
-    /// The lines before the first inline test module.
+    /// The lines before the first inline test module; none of a file that is all test.
     fn code(&self) -> Vec<&str> {
-        let is_test_file = self.path.starts_with("tests/")
-            || self.path.contains("/tests/")
-            || self.path.contains("/benches/")
-            || self.path.ends_with("/tests.rs");
-        if is_test_file {
+        let is_test = self.path.starts_with("tests/")
+            || ["/tests/", "/benches/", "/examples/"].iter().any(|part| self.path.contains(part));
+        if is_test || self.is_test_module() {
             return Vec::new();
         }
-        self.text.lines().take_while(|line| line.trim() != "#[cfg(test)]").collect()
+        let lines: Vec<&str> = self.text.lines().collect();
+        let is_inline = |pair: &[&str]| pair[0].trim() == TEST_ONLY && !pair[1].ends_with(';');
+        let end = lines.windows(2).position(is_inline).unwrap_or(lines.len());
+        lines[..end].to_vec()
+    }
+
+    /// Whether the file that declares this module compiles it for tests only.
+    fn is_test_module(&self) -> bool {
+        let path = repository().join(&self.path);
+        let (folder, name) = (path.parent().unwrap(), path.file_stem().unwrap().to_string_lossy());
+        let declaration = format!("{TEST_ONLY}\nmod {name};");
+        let beside = ["lib.rs", "main.rs", "mod.rs"].map(|name| folder.join(name));
+        let above = folder.with_extension("rs");
+        beside.iter().chain([&above]).any(|declaring| {
+            std::fs::read_to_string(declaring).is_ok_and(|text| text.contains(&declaration))
+        })
     }
 }
 
@@ -153,6 +168,8 @@ fn dependencies() -> (HashMap<String, String>, HashMap<String, Vec<String>>) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(repository()).args(["metadata", "--format-version", "1", "--offline"]);
+    // Packages for other systems need not have been fetched.
+    command.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Json = serde_json::from_slice(&output.stdout).unwrap();
