@@ -27,7 +27,7 @@ pub struct HookFault {
 /// What hooks work on: the services, and the carrying out of what hooks asked for.
 pub trait Host: Services + Sized {
     /// What ends a run.
-    type Error: From<HookFault>;
+    type Error: From<Box<HookFault>>;
     /// Whether a hook asked for something that is to be done before the next hook runs.
     fn has_requests(&self) -> bool;
     /// Does it; may call hooks itself (`before_save_checkpoint`).
@@ -35,7 +35,7 @@ pub trait Host: Services + Sized {
 }
 
 /// A hook with its place in the order.
-pub struct Registered {
+struct Registered {
     hook: Box<dyn HookInstance>,
     priority: Priority,
     on_error: OnError,
@@ -128,7 +128,7 @@ impl Dispatcher {
         point: HookPoint,
         error: HookError,
         host: &mut dyn Services,
-    ) -> Result<(), HookFault> {
+    ) -> Result<(), Box<HookFault>> {
         let registered = &mut self.hooks[index];
         let progress = host.progress();
         let panicked = error.kind == HookErrorKind::Panic;
@@ -141,10 +141,11 @@ impl Dispatcher {
         };
         // A run that is ending with an error must not end with another one.
         if registered.on_error == OnError::Stop && point != HookPoint::OnException {
-            return Err(fault);
+            return Err(Box::new(fault));
         }
         registered.is_disabled = registered.on_error == OnError::Disable || panicked;
-        let outcome = if registered.is_disabled { "it is not called any more" } else { "the run goes on" };
+        let outcome =
+            if registered.is_disabled { "it is not called any more" } else { "the run goes on" };
         host.log(LogLevel::Warn, "", &format!("{fault}; {outcome}"));
         Ok(())
     }
@@ -176,7 +177,7 @@ impl Dispatcher {
     pub fn costs(&self) -> Vec<(String, u64, Duration)> {
         let cost = |hook: &Registered| (hook.hook.type_name().to_owned(), hook.calls, hook.spent);
         let mut costs: Vec<_> = self.hooks.iter().map(cost).collect();
-        costs.sort_by(|a, b| b.2.cmp(&a.2));
+        costs.sort_by_key(|cost| std::cmp::Reverse(cost.2));
         costs
     }
 }
@@ -206,7 +207,11 @@ pub fn hook_table(rows: impl Fn(HookPoint) -> Vec<HookRow>) -> String {
         }
         text += &format!("{}:\n", point.name());
         for hook in hooks {
-            let from = if hook.source == "built-in" { String::new() } else { format!("  [{}]", hook.source) };
+            let from = if hook.source == "built-in" {
+                String::new()
+            } else {
+                format!("  [{}]", hook.source)
+            };
             text += &format!("({:<12}) {:<35}{from}\n", hook.priority.label(), hook.type_name);
         }
         text += " -------------------- \n";

@@ -44,7 +44,11 @@ impl LineHeader {
     fn text(&self) -> String {
         match *self {
             LineHeader::TrainEpoch { epoch, max_epochs, batch, batches } => {
-                format!("Epoch(train){}{}", epoch_field(epoch, Some(max_epochs)), count(batch, batches))
+                format!(
+                    "Epoch(train){}{}",
+                    epoch_field(epoch, Some(max_epochs)),
+                    count(batch, batches)
+                )
             }
             LineHeader::ValEpoch { epoch, max_epochs, batch, batches } => {
                 format!("Epoch(val){}{}", epoch_field(epoch, max_epochs), count(batch, batches))
@@ -71,13 +75,20 @@ fn count(batch: u64, batches: u64) -> String {
 ///
 /// Units: `eta_s` seconds. `rates` are shown as `1.0000e-02`; `fields` may hold `time` and `data_time`,
 /// which go to the front when an eta is known.
-pub fn iteration_line(header: &LineHeader, rates: &Fields, eta_s: Option<f64>, fields: &Fields) -> String {
-    let rates: Vec<_> = rates.iter().map(|(name, value)| format!("{name}: {}", scientific(*value))).collect();
+pub fn iteration_line(
+    header: &LineHeader,
+    rates: &Fields,
+    eta_s: Option<f64>,
+    fields: &Fields,
+) -> String {
+    let rates: Vec<_> =
+        rates.iter().map(|(name, value)| format!("{name}: {}", scientific(*value))).collect();
     let mut line = format!("{}  {}  ", header.text(), rates.join(" "));
     let value = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
     let timed = match (eta_s, value("time"), value("data_time")) {
         (Some(eta), Some(time), Some(data_time)) => {
-            line += &format!("eta: {}  time: {time:.4}  data_time: {data_time:.4}  ", duration(eta));
+            line +=
+                &format!("eta: {}  time: {time:.4}  data_time: {data_time:.4}  ", duration(eta));
             true
         }
         _ => false,
@@ -90,11 +101,14 @@ pub fn iteration_line(header: &LineHeader, rates: &Fields, eta_s: Option<f64>, f
 /// The line after all batches of a validation or test: metrics, then mean times.
 pub fn summary_line(header: &LineHeader, metrics: &Fields) -> String {
     let head = match *header {
-        LineHeader::ValEpoch { epoch, batches, .. } => format!("Epoch(val) [{epoch}][{batches}/{batches}]"),
+        LineHeader::ValEpoch { epoch, batches, .. } => {
+            format!("Epoch(val) [{epoch}][{batches}/{batches}]")
+        }
         LineHeader::Test { batches, .. } => format!("Epoch(test) [{batches}/{batches}]"),
         LineHeader::TrainEpoch { .. } => header.text(),
     };
-    let items: Vec<_> = metrics.iter().map(|(name, value)| format!("{name}: {}", fixed(*value))).collect();
+    let items: Vec<_> =
+        metrics.iter().map(|(name, value)| format!("{name}: {}", fixed(*value))).collect();
     format!("{head}    {}", items.join("  "))
 }
 
@@ -141,7 +155,8 @@ mod tests {
     fn a_training_line_is_mmengines_to_the_space() {
         let header = LineHeader::TrainEpoch { epoch: 1, max_epochs: 30, batch: 10, batches: 205 };
         let rates = fields(&[("base_lr", 0.01), ("lr", 0.01)]);
-        let values = fields(&[("data_time", 0.0123), ("loss", 12.34567), ("loss_cls", 1.0), ("time", 0.5)]);
+        let values =
+            fields(&[("data_time", 0.0123), ("loss", 12.34567), ("loss_cls", 1.0), ("time", 0.5)]);
         assert_eq!(
             iteration_line(&header, &rates, Some(3725.9), &values),
             "Epoch(train)  [1][ 10/205]  base_lr: 1.0000e-02 lr: 1.0000e-02  eta: 1:02:05  \

@@ -42,7 +42,10 @@ impl FromStr for Priority {
             Some((_, value)) => Ok(Priority(*value)),
             None => {
                 let known: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-                Err(format!("expected one of {} or a number from 0 to 100, found \"{text}\"", known.join(", ")))
+                Err(format!(
+                    "expected one of {} or a number from 0 to 100, found \"{text}\"",
+                    known.join(", ")
+                ))
             }
         }
     }

@@ -86,12 +86,24 @@ fn read(key: &str, value: &Json, default_type: Option<&str>) -> Result<HookSpec,
     let type_name = match (kwargs.remove("type"), default_type) {
         (Some(Json::String(name)), _) => name,
         (None, Some(name)) => name.to_owned(),
-        (found, _) => return Err(wrong(&format!("{key}.type"), "a hook's name", &found.unwrap_or(Json::Null))),
+        (found, _) => {
+            return Err(wrong(
+                &format!("{key}.type"),
+                "a hook's name",
+                &found.unwrap_or(Json::Null),
+            ));
+        }
     };
     let priority = kwargs.remove("priority").map(|value| priority(key, &value)).transpose()?;
     let on_error = kwargs.remove("on_error").map(|value| on_error(key, &value)).transpose()?;
     let on_error = on_error.unwrap_or_default();
-    Ok(HookSpec { key: key.to_owned(), type_name, priority, on_error, kwargs: Json::Object(kwargs) })
+    Ok(HookSpec {
+        key: key.to_owned(),
+        type_name,
+        priority,
+        on_error,
+        kwargs: Json::Object(kwargs),
+    })
 }
 
 fn priority(key: &str, value: &Json) -> Result<Priority, SpecError> {
@@ -100,7 +112,9 @@ fn priority(key: &str, value: &Json) -> Result<Priority, SpecError> {
         Json::String(name) => name.parse().map_err(error),
         _ => match value.as_i64() {
             Some(number @ 0..=100) => Ok(Priority(number)),
-            _ => Err(error(format!("expected a level's name or a number from 0 to 100, found {value}"))),
+            _ => Err(error(format!(
+                "expected a level's name or a number from 0 to 100, found {value}"
+            ))),
         },
     }
 }
@@ -166,7 +180,9 @@ mod tests {
             text(json!({ "custom_hooks": { "type": "A" } })),
             "custom_hooks: expected a list of dicts, found {\"type\":\"A\"}"
         );
-        assert!(text(json!({ "custom_hooks": ["A"] })).starts_with("custom_hooks.0: expected a dict"));
+        assert!(
+            text(json!({ "custom_hooks": ["A"] })).starts_with("custom_hooks.0: expected a dict")
+        );
         assert!(
             text(json!({ "custom_hooks": [{ "type": "A", "priority": 1000 }] }))
                 .starts_with("custom_hooks.0.priority: expected a level")

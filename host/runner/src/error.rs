@@ -25,7 +25,7 @@ pub enum RunError {
     },
     /// A hook returned an error or panicked.
     #[error(transparent)]
-    Hook(#[from] HookFault),
+    Hook(#[from] Box<HookFault>),
     /// A hook's kwargs are wrong, or it could not be built.
     #[error("hook {hook}: {error}")]
     HookConstruction {

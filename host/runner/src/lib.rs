@@ -29,7 +29,7 @@ pub use saving::peek;
 pub use settings::{Start, TrainSettings};
 pub use state::{Entry, Layer, ModelState, Role, Scope};
 pub use task::{
-    AnyBatch, AnyPredictions, BoxError, DataSource, DrawRequest, Evaluation, Evaluator, Losses, Model,
-    ModuleInfo, Painter, StepContext, Task,
+    AnyBatch, AnyPredictions, BoxError, DataSource, DrawRequest, Evaluation, EvaluationParts,
+    Evaluator, Losses, Model, ModuleInfo, Painter, StepContext, Task,
 };
 pub use workdir::RunNames;

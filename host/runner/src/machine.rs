@@ -13,7 +13,7 @@ use crate::history::Messages;
 use crate::log::{RunLogger, ScalarFile};
 use crate::optim::OptimWrapper;
 use crate::schedule::Schedules;
-use crate::{AnyBatch, AnyPredictions, DataSource, Evaluator, Task};
+use crate::{AnyBatch, AnyPredictions, EvaluationParts, Task};
 
 /// What a run is called and where it writes.
 #[derive(Clone, Debug)]
@@ -141,9 +141,8 @@ impl Machine {
     /// How many values of a scalar the log's means need: a window, or all batches of an evaluation.
     pub(crate) fn history_window(&self) -> usize {
         let window = self.config["log_processor"]["window_size"].as_u64().unwrap_or(10) as usize;
-        let batches = |parts: &Option<(Box<dyn DataSource>, Box<dyn Evaluator>)>| {
-            parts.as_ref().map_or(0, |(data, _)| data.batches())
-        };
+        let batches =
+            |parts: &Option<EvaluationParts>| parts.as_ref().map_or(0, |(data, _)| data.batches());
         window.max(batches(&self.task.validation)).max(batches(&self.task.test))
     }
 

@@ -44,7 +44,11 @@ impl TrainingBar {
         self.log.with_bar(|bar| {
             bar.set_position(progress.iter);
             if let Some(loss) = loss {
-                bar.set_message(format!("epoch {}/{} loss {loss:.4}", progress.epoch + 1, progress.max_epochs));
+                bar.set_message(format!(
+                    "epoch {}/{} loss {loss:.4}",
+                    progress.epoch + 1,
+                    progress.max_epochs
+                ));
             }
         });
     }

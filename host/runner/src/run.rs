@@ -106,14 +106,16 @@ impl Run {
         progress.max_iters = settings.max_epochs * batches;
         progress.epoch_length = batches;
         let config = &self.machine.config;
-        let mut optim = OptimWrapper::build(&config["optim_wrapper"], self.machine.task.model.state())?;
+        let mut optim =
+            OptimWrapper::build(&config["optim_wrapper"], self.machine.task.model.state())?;
         let context = ScheduleContext {
             max_epochs: settings.max_epochs,
             max_iters: settings.max_epochs * batches,
             epoch_length: batches,
         };
         self.machine.messages.keep_at_least(self.machine.history_window());
-        self.machine.schedules = Some(Schedules::build(&config["param_scheduler"], context, &mut optim)?);
+        self.machine.schedules =
+            Some(Schedules::build(&config["param_scheduler"], context, &mut optim)?);
         self.machine.optim = Some(optim);
         Ok(())
     }
@@ -158,7 +160,11 @@ impl Run {
             .filter(|(_, calls, _)| *calls > 0)
             .take(5)
             .map(|(name, calls, spent)| {
-                format!("{name} {:.3} s ({:.1} us a call)", spent.as_secs_f64(), 1e6 * spent.as_secs_f64() / *calls as f64)
+                format!(
+                    "{name} {:.3} s ({:.1} us a call)",
+                    spent.as_secs_f64(),
+                    1e6 * spent.as_secs_f64() / *calls as f64
+                )
             })
             .collect();
         let share = train_time.map_or(String::new(), |time| format!(" of {time:.1} s"));

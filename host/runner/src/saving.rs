@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json, json};
-use snaphook_hooks::{Dispatcher, Host, HookFault, source_label};
+use snaphook_hooks::{Dispatcher, HookFault, Host, source_label};
 use snaphook_plugin_api::host::HookInstance;
 use snaphook_plugin_api::{HookError, HookPoint, HookState};
 
@@ -31,7 +31,11 @@ impl Host for Machine {
     }
 }
 
-fn save(hooks: &mut Dispatcher, machine: &mut Machine, request: &SaveRequest) -> Result<(), RunError> {
+fn save(
+    hooks: &mut Dispatcher,
+    machine: &mut Machine,
+    request: &SaveRequest,
+) -> Result<(), RunError> {
     machine.entries = Map::new();
     hooks.call(HookPoint::BeforeSaveCheckpoint, None, machine)?;
     let states = hook_states(hooks, machine)?;
@@ -56,7 +60,11 @@ fn collect(machine: &mut Machine, request: &SaveRequest, states: Json) -> Checkp
     let state = machine.task.model.state();
     let mut checkpoint = Checkpoint {
         meta: meta(machine, request),
-        model: state.entries().iter().map(|entry| (entry.name.clone(), entry.tensor.detach())).collect(),
+        model: state
+            .entries()
+            .iter()
+            .map(|entry| (entry.name.clone(), entry.tensor.detach()))
+            .collect(),
         ..Checkpoint::default()
     };
     if let Some(averager) = &mut machine.averager {
@@ -92,15 +100,20 @@ fn meta(machine: &Machine, request: &SaveRequest) -> Json {
     })
 }
 
-fn fault(hook: &dyn HookInstance, point: HookPoint, error: HookError, machine: &Machine) -> RunError {
+fn fault(
+    hook: &dyn HookInstance,
+    point: HookPoint,
+    error: HookError,
+    machine: &Machine,
+) -> RunError {
     let source = source_label(hook.source());
-    RunError::from(HookFault {
+    RunError::from(Box::new(HookFault {
         hook: format!("{} ({source})", hook.type_name()),
         point,
         epoch: machine.progress.epoch,
         iter: machine.progress.iter,
         error,
-    })
+    }))
 }
 
 /// The states of all hooks that have one, by type and position among hooks of the same type.
@@ -108,7 +121,8 @@ fn hook_states(hooks: &mut Dispatcher, machine: &Machine) -> Result<Json, RunErr
     let mut states = Vec::new();
     for hook in hooks.hooks_mut() {
         let state = hook.save_state();
-        let state = state.map_err(|error| fault(hook, HookPoint::BeforeSaveCheckpoint, error, machine))?;
+        let state =
+            state.map_err(|error| fault(hook, HookPoint::BeforeSaveCheckpoint, error, machine))?;
         if let Some(HookState { version, data }) = state {
             let source = source_label(hook.source());
             states.push(json!({ "type": hook.type_name(), "source": source, "version": version, "data": data }));
@@ -121,7 +135,9 @@ fn hook_states(hooks: &mut Dispatcher, machine: &Machine) -> Result<Json, RunErr
 pub(crate) fn start(run: &mut Run, start: &Start) -> Result<(), RunError> {
     let work_dir = run.machine.info.work_dir.clone();
     for leftover in checkpoint::clean_leftovers(&work_dir)? {
-        run.machine.log.info(format!("Removed what an interrupted run had left: {}", leftover.display()));
+        run.machine
+            .log
+            .info(format!("Removed what an interrupted run had left: {}", leftover.display()));
     }
     match start {
         Start::Fresh => Ok(()),
@@ -193,7 +209,9 @@ fn resume(run: &mut Run, path: &Path) -> Result<(), RunError> {
         (averager, None) => {
             checkpoint::load_into(&checkpoint.model, state, path)?.require_whole(path)?;
             if let Some(averager) = averager {
-                machine.log.warn("The checkpoint has no averaged weights: the average starts from its weights");
+                machine.log.warn(
+                    "The checkpoint has no averaged weights: the average starts from its weights",
+                );
                 averager.copy_from(state);
             }
         }
@@ -245,23 +263,29 @@ fn restore_optimizer(
         return Ok(());
     };
     let mut edits = optim.load(saved)?.edits;
-    if let Some(saved) = entries.get("param_schedulers").filter(|saved| !saved.is_null()) {
-        if let LoadedSchedules::Edited { changes } = schedules.load(saved)? {
-            edits.extend(changes);
-        }
+    let plans = entries.get("param_schedulers").filter(|plans| !plans.is_null());
+    if let Some(plans) = plans
+        && let LoadedSchedules::Edited { changes } = schedules.load(plans)?
+    {
+        edits.extend(changes);
     }
     if !edits.is_empty() {
         let edits = edits.join("; ");
-        machine.log.warn(format!("Optimizer or schedule were edited since the save, the edited ones hold: {edits}"));
+        machine.log.warn(format!(
+            "Optimizer or schedule were edited since the save, the edited ones hold: {edits}"
+        ));
         schedules.replay(machine.progress.epoch, machine.progress.iter, optim)?;
     }
     Ok(())
 }
 
 fn restore_hooks(run: &mut Run, entries: &Map<String, Json>) -> Result<(), RunError> {
-    let mut saved: Vec<Json> = entries.get("hooks").and_then(Json::as_array).cloned().unwrap_or_default();
+    let mut saved: Vec<Json> =
+        entries.get("hooks").and_then(Json::as_array).cloned().unwrap_or_default();
     for hook in run.dispatcher.hooks_mut() {
-        let Some(index) = saved.iter().position(|state| state["type"] == hook.type_name()) else { continue };
+        let Some(index) = saved.iter().position(|state| state["type"] == hook.type_name()) else {
+            continue;
+        };
         let state = saved.remove(index);
         let version = state["version"].as_u64().unwrap_or(1) as u32;
         let loaded = hook.load_state(HookState { version, data: state["data"].clone() });
@@ -269,7 +293,9 @@ fn restore_hooks(run: &mut Run, entries: &Map<String, Json>) -> Result<(), RunEr
     }
     for state in saved {
         let kind = &state["type"];
-        run.machine.log.warn(format!("The checkpoint has a state of hook {kind}, which this run does not have"));
+        run.machine.log.warn(format!(
+            "The checkpoint has a state of hook {kind}, which this run does not have"
+        ));
     }
     Ok(())
 }

@@ -26,7 +26,10 @@ impl TrainSettings {
     pub fn from_config(config: &Json) -> Result<TrainSettings, RunError> {
         let section = &config["train_cfg"];
         let Some(map) = section.as_object() else {
-            return Err(RunError::config("train_cfg", "missing (say train_cfg = dict(max_epochs=12))"));
+            return Err(RunError::config(
+                "train_cfg",
+                "missing (say train_cfg = dict(max_epochs=12))",
+            ));
         };
         check_loop(map)?;
         Ok(TrainSettings {
@@ -41,14 +44,14 @@ impl TrainSettings {
     ///
     /// Source: `calc_dynamic_intervals` and `_decide_current_val_interval` in `mmengine/runner`.
     pub fn interval_at(&self, epoch: u64) -> u64 {
-        let reached = self.dynamic_intervals.iter().filter(|(from, _)| epoch + 1 >= *from);
-        reached.last().map_or(self.val_interval, |(_, interval)| *interval)
+        let mut reached = self.dynamic_intervals.iter().filter(|(from, _)| epoch + 1 >= *from);
+        reached.next_back().map_or(self.val_interval, |(_, interval)| *interval)
     }
 
     /// Whether a validation follows, now that `epoch` epochs are finished.
     pub fn is_validation_due(&self, epoch: u64) -> bool {
         let interval = self.interval_at(epoch).max(1);
-        epoch >= self.val_begin && (epoch % interval == 0 || epoch == self.max_epochs)
+        epoch >= self.val_begin && (epoch.is_multiple_of(interval) || epoch == self.max_epochs)
     }
 }
 
@@ -56,7 +59,8 @@ fn check_loop(map: &Map<String, Json>) -> Result<(), RunError> {
     match map.get("type").and_then(Json::as_str) {
         None | Some("EpochBasedTrainLoop" | "mmengine.EpochBasedTrainLoop") => {}
         Some(other) => {
-            let message = format!("found \"{other}\", this version trains with EpochBasedTrainLoop only");
+            let message =
+                format!("found \"{other}\", this version trains with EpochBasedTrainLoop only");
             return Err(RunError::config("train_cfg.type", message));
         }
     }
@@ -70,7 +74,9 @@ fn check_loop(map: &Map<String, Json>) -> Result<(), RunError> {
 fn number(map: &Map<String, Json>, key: &str, default: Option<u64>) -> Result<u64, RunError> {
     match (map.get(key), default) {
         (None, Some(default)) => Ok(default),
-        (Some(value), _) if value.as_u64().is_some_and(|found| found > 0) => Ok(value.as_u64().unwrap_or(1)),
+        (Some(value), _) if value.as_u64().is_some_and(|found| found > 0) => {
+            Ok(value.as_u64().unwrap_or(1))
+        }
         (found, _) => {
             let found = found.map_or("nothing".to_owned(), Json::to_string);
             let message = format!("expected a whole number of at least 1, found {found}");
@@ -141,16 +147,25 @@ mod tests {
     fn wrong_numbers_are_named() {
         let config = json!({"train_cfg": {"max_epochs": "many"}});
         let text = TrainSettings::from_config(&config).unwrap_err().to_string();
-        assert_eq!(text, "train_cfg.max_epochs: expected a whole number of at least 1, found \"many\"");
+        assert_eq!(
+            text,
+            "train_cfg.max_epochs: expected a whole number of at least 1, found \"many\""
+        );
     }
 
     #[test]
     fn resume_wins_over_load_from() {
-        assert_eq!(Start::from_config(&json!({"resume": true, "load_from": null})), Start::ResumeLast);
+        assert_eq!(
+            Start::from_config(&json!({"resume": true, "load_from": null})),
+            Start::ResumeLast
+        );
         assert_eq!(
             Start::from_config(&json!({"resume": true, "load_from": "a"})),
             Start::Resume("a".into())
         );
-        assert_eq!(Start::from_config(&json!({"resume": false, "load_from": "a"})), Start::Weights("a".into()));
+        assert_eq!(
+            Start::from_config(&json!({"resume": false, "load_from": "a"})),
+            Start::Weights("a".into())
+        );
     }
 }

@@ -135,6 +135,9 @@ pub trait Painter {
     ) -> Result<Vec<PathBuf>, BoxError>;
 }
 
+/// Data with the metric that is measured on it.
+pub type EvaluationParts = (Box<dyn DataSource>, Box<dyn Evaluator>);
+
 /// Everything of a field that a run works with.
 pub struct Task {
     /// The model.
@@ -142,9 +145,9 @@ pub struct Task {
     /// Training data; `None` for a test.
     pub train_data: Option<Box<dyn DataSource>>,
     /// Validation data and metric.
-    pub validation: Option<(Box<dyn DataSource>, Box<dyn Evaluator>)>,
+    pub validation: Option<EvaluationParts>,
     /// Test data and metric.
-    pub test: Option<(Box<dyn DataSource>, Box<dyn Evaluator>)>,
+    pub test: Option<EvaluationParts>,
     /// Draws predictions.
     pub painter: Option<Box<dyn Painter>>,
 }

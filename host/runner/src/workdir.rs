@@ -48,7 +48,9 @@ impl RunNames<'_> {
     }
 
     fn stem(&self) -> String {
-        self.config_path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy().into_owned())
+        self.config_path
+            .file_stem()
+            .map_or("run".into(), |stem| stem.to_string_lossy().into_owned())
     }
 
     fn folder(&self) -> PathBuf {

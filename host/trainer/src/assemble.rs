@@ -30,7 +30,11 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn new(path: &Path, load: &LoadArguments, plugins: &'a PluginArguments) -> Result<Self, TrainerError> {
+    fn new(
+        path: &Path,
+        load: &LoadArguments,
+        plugins: &'a PluginArguments,
+    ) -> Result<Self, TrainerError> {
         let options =
             LoadOptions { overrides: load.overrides(), search_paths: load.config_path.clone() };
         let config = snaphook_config::load(path, &options)?;
@@ -56,11 +60,20 @@ impl<'a> Request<'a> {
     }
 
     fn run_error(&self, error: RunError) -> TrainerError {
-        let place = match &error {
-            RunError::Config { key, .. } => self.place(key),
-            _ => String::new(),
-        };
-        TrainerError::Run { place, error }
+        TrainerError::Run { place: self.place_named_in(&error.to_string()), error: Box::new(error) }
+    }
+
+    /// The place of the key that a message begins with: `model.backbone.depth: expected …`.
+    fn place_named_in(&self, message: &str) -> String {
+        let Some((key, _)) = message.split_once(": ") else { return String::new() };
+        let mut key = key;
+        while self.config.location(key).is_none() {
+            match key.rsplit_once('.') {
+                Some((parent, _)) => key = parent,
+                None => return String::new(),
+            }
+        }
+        self.place(key)
     }
 }
 
@@ -126,7 +139,9 @@ fn build(request: &Request<'_>, trains: bool) -> Result<Run, TrainerError> {
         log.warn(warning);
     }
     if let Err(error) = cuda::open() {
-        log.warn(format!("the CUDA part of libtorch cannot be opened, the run goes on without it: {error}"));
+        log.warn(format!(
+            "the CUDA part of libtorch cannot be opened, the run goes on without it: {error}"
+        ));
     }
     let dispatcher = build_hooks(request)?;
     let seed = choose_seed(request, &log)?;
@@ -159,7 +174,11 @@ fn build_hooks(request: &Request<'_>) -> Result<Dispatcher, TrainerError> {
     })
 }
 
-fn build_model_and_data(request: &Request<'_>, seed: u64, trains: bool) -> Result<Task, TrainerError> {
+fn build_model_and_data(
+    request: &Request<'_>,
+    seed: u64,
+    trains: bool,
+) -> Result<Task, TrainerError> {
     let options = TaskOptions {
         device: cuda::best_device(),
         seed,
@@ -168,9 +187,9 @@ fn build_model_and_data(request: &Request<'_>, seed: u64, trains: bool) -> Resul
         with_test: !trains,
         ..TaskOptions::default()
     };
-    build_task(&request.value, &options).map_err(|error| {
-        let place = String::new();
-        TrainerError::Build { place, error }
+    build_task(&request.value, &options).map_err(|error| TrainerError::Build {
+        place: request.place_named_in(&error.to_string()),
+        error: Box::new(error),
     })
 }
 
@@ -182,10 +201,10 @@ fn choose_seed(request: &Request<'_>, log: &RunLogger) -> Result<u64, TrainerErr
     let resumed = resumed.filter(|_| resumes).and_then(|(_, meta)| meta["seed"].as_u64());
     let in_config = request.value["randomness"]["seed"].as_u64();
     let asked = request.seed.or(in_config);
-    if let (Some(asked), Some(resumed)) = (asked, resumed) {
-        if asked != resumed {
-            log.warn(format!("the resumed run had seed {resumed}, this one is asked to have {asked}"));
-        }
+    if let (Some(asked), Some(resumed)) = (asked, resumed)
+        && asked != resumed
+    {
+        log.warn(format!("the resumed run had seed {resumed}, this one is asked to have {asked}"));
     }
     let drawn = || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -231,8 +250,11 @@ fn open_folders(run: &mut Run, request: &Request<'_>) -> Result<(), TrainerError
     for path in [copy, info.vis_data().join("config.py")] {
         std::fs::write(&path, &text).map_err(file(&path))?;
     }
-    let plugins: Vec<_> =
-        run.dispatcher.sources().filter_map(|(source, name)| loaded_plugins::entry(source, name)).collect();
+    let plugins: Vec<_> = run
+        .dispatcher
+        .sources()
+        .filter_map(|(source, name)| loaded_plugins::entry(source, name))
+        .collect();
     loaded_plugins::write(&info.run_dir, &plugins).map_err(file(&info.run_dir))?;
     log_environment(&run.machine.log, &info, &plugins);
     run.machine.info = info;

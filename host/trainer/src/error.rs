@@ -19,10 +19,10 @@ pub(crate) enum TrainerError {
     Build {
         /// `config.py, line 12: `, where it is known.
         place: String,
-        error: BuildError,
+        error: Box<BuildError>,
     },
     #[error("{place}{error}")]
-    Run { place: String, error: RunError },
+    Run { place: String, error: Box<RunError> },
     #[error("{place}{message}")]
     Hook { place: String, message: String },
     #[error(transparent)]

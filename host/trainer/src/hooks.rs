@@ -22,7 +22,8 @@ pub(crate) fn build(
         .map_err(|error| SpecError { key: "plugin_dirs".to_owned(), message: error.to_string() })?;
     let mut dispatcher = Dispatcher::default();
     for spec in &hook_specs(value)? {
-        let hook = hook(spec, &plugins).map_err(|message| SpecError { key: spec.key.clone(), message })?;
+        let hook =
+            hook(spec, &plugins).map_err(|message| SpecError { key: spec.key.clone(), message })?;
         let own = hook.default_priority().map_or(Priority::NORMAL, Priority);
         dispatcher.register(hook, spec.priority.unwrap_or(own), spec.on_error);
     }
@@ -33,7 +34,8 @@ fn hook(spec: &HookSpec, plugins: &Plugins) -> Result<Box<dyn HookInstance>, Str
     let text = |error: &dyn std::fmt::Display| error.to_string();
     match plugins.resolve(&spec.type_name)? {
         Resolved::BuiltIn(name) => {
-            let built_in = built_in::find(&name).ok_or_else(|| format!("no built-in hook {name}"))?;
+            let built_in =
+                built_in::find(&name).ok_or_else(|| format!("no built-in hook {name}"))?;
             (built_in.construct)(&spec.kwargs).map_err(|error| text(&error))
         }
         Resolved::Plugin(found) => {

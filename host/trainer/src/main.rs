@@ -31,6 +31,8 @@ fn run(cli: &Cli) -> Result<(), TrainerError> {
     match &cli.command {
         Command::Train(arguments) => assemble::train(arguments),
         Command::Test(arguments) => assemble::test(arguments),
-        _ => Err(TrainerError::Usage("this program only trains and tests (type snaphook instead)".into())),
+        _ => Err(TrainerError::Usage(
+            "this program only trains and tests (type snaphook instead)".into(),
+        )),
     }
 }

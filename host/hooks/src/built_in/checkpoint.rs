@@ -51,14 +51,15 @@ struct Best {
     path: Option<PathBuf>,
 }
 
-const GREATER: [&str; 9] = ["acc", "top", "ar@", "auc", "precision", "map", "mdice", "miou", "macc"];
+const GREATER: [&str; 9] =
+    ["acc", "top", "ar@", "auc", "precision", "map", "mdice", "miou", "macc"];
 const LESS: [&str; 1] = ["loss"];
 
 impl CheckpointHook {
     fn is_due(&self, finished: u64, is_last: bool) -> bool {
         let at_interval = self.interval > 0
             && finished >= self.save_begin
-            && (finished - self.save_begin) % self.interval as u64 == 0;
+            && (finished - self.save_begin).is_multiple_of(self.interval as u64);
         at_interval || (self.save_last && self.interval > 0 && is_last)
     }
 
@@ -81,9 +82,13 @@ impl CheckpointHook {
                 metrics.iter().next().map(|(name, _)| name.to_owned()).into_iter().collect()
             }
             Some(Json::String(name)) => vec![name.clone()],
-            Some(Json::Array(names)) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+            Some(Json::Array(names)) => {
+                names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+            }
             Some(other) => {
-                let text = format!("save_best: expected a metric's name or a list of names, found {other}");
+                let text = format!(
+                    "save_best: expected a metric's name or a list of names, found {other}"
+                );
                 return Err(HookError::fatal(text));
             }
         };
@@ -191,7 +196,11 @@ impl Hook for CheckpointHook {
         Ok(())
     }
 
-    fn after_save_checkpoint(&mut self, runner: &mut Runner, saved: &SavedCheckpoint) -> HookResult {
+    fn after_save_checkpoint(
+        &mut self,
+        runner: &mut Runner,
+        saved: &SavedCheckpoint,
+    ) -> HookResult {
         match saved.details["best"].as_str() {
             None => {
                 self.kept.retain(|path| *path != saved.path);
@@ -212,16 +221,16 @@ impl Hook for CheckpointHook {
     }
 
     fn save_state(&self) -> Option<HookState> {
-        let best = |best: &Best| {
-            json!({ "metric": best.metric, "greater": best.greater, "score": best.score, "path": best.path })
-        };
+        let best = |best: &Best| json!({ "metric": best.metric, "greater": best.greater, "score": best.score, "path": best.path });
         let best: Vec<_> = self.best.iter().map(best).collect();
         Some(HookState { version: 1, data: json!({ "kept": self.kept, "best": best }) })
     }
 
     fn load_state(&mut self, state: HookState) -> HookResult {
         let text = |value: &Json| value.as_str().map(str::to_owned);
-        self.kept = state.data["kept"].as_array().map_or_else(Vec::new, |list| list.iter().filter_map(text).map(PathBuf::from).collect());
+        self.kept = state.data["kept"].as_array().map_or_else(Vec::new, |list| {
+            list.iter().filter_map(text).map(PathBuf::from).collect()
+        });
         let best = |entry: &Json| {
             Some(Best {
                 metric: text(&entry["metric"])?,
@@ -230,7 +239,9 @@ impl Hook for CheckpointHook {
                 path: text(&entry["path"]).map(PathBuf::from),
             })
         };
-        self.best = state.data["best"].as_array().map_or_else(Vec::new, |list| list.iter().filter_map(best).collect());
+        self.best = state.data["best"]
+            .as_array()
+            .map_or_else(Vec::new, |list| list.iter().filter_map(best).collect());
         Ok(())
     }
 }

@@ -55,7 +55,9 @@ impl EMAHook {
 impl Hook for EMAHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         if self.begin_iter > 0 && self.begin_epoch > 0 {
-            return Err(HookError::fatal("begin_iter and begin_epoch are both set, give one of them"));
+            return Err(HookError::fatal(
+                "begin_iter and begin_epoch are both set, give one of them",
+            ));
         }
         let mut options = json!({
             "type": self.ema_type,
@@ -75,7 +77,8 @@ impl Hook for EMAHook {
             ("begin_iter", self.begin_iter, runner.max_iters(), "iterations"),
         ] {
             if begin > most {
-                let text = format!("{name}: expected at most the run's {most} {unit}, found {begin}");
+                let text =
+                    format!("{name}: expected at most the run's {most} {unit}, found {begin}");
                 return Err(HookError::fatal(text));
             }
         }

@@ -62,7 +62,8 @@ impl LoggerHook {
             return Ok(());
         }
         let mut fields = self.fields(runner, stage)?;
-        fields.retain(|(name, _)| name == "time" || name == "data_time" || name.starts_with("loss"));
+        fields
+            .retain(|(name, _)| name == "time" || name == "data_time" || name.starts_with("loss"));
         let eta = self.eta(runner)?;
         let header = eval_header(runner, stage, batch_idx + 1);
         runner.info(&iteration_line(&header, &Fields::new(), eta, &fields));

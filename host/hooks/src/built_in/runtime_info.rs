@@ -32,9 +32,8 @@ impl Hook for RuntimeInfoHook {
 
     fn before_train_iter(&mut self, runner: &mut Runner, _: &Batch) -> HookResult {
         if self.has_base_rate {
-            if let Some(rate) = runner.call("snaphook.optimizer/1", "base_lr", Json::Null)?.as_f64() {
-                runner.messages().add("train/base_lr", rate);
-            }
+            let rate = runner.call("snaphook.optimizer/1", "base_lr", Json::Null)?;
+            runner.messages().add("train/base_lr", rate.as_f64().unwrap_or(f64::NAN));
         }
         if let Some(rate) = runner.learning_rate() {
             runner.messages().add("train/lr", rate);

@@ -55,8 +55,13 @@ impl RunLogger {
     /// A log that writes to `console` and, once [`RunLogger::attach_file`] was called, to a file too;
     /// lines from before that are kept for the file.
     pub fn new(console: Console, level: LogLevel) -> RunLogger {
-        let shared =
-            Shared { file: None, early: String::new(), bar: None, warned: HashSet::new(), file_failed: false };
+        let shared = Shared {
+            file: None,
+            early: String::new(),
+            bar: None,
+            warned: HashSet::new(),
+            file_failed: false,
+        };
         RunLogger { shared: Arc::new(Mutex::new(shared)), console, level }
     }
 
@@ -123,11 +128,11 @@ impl RunLogger {
         }
         body.push_str(message);
         let line = format!("{} - mmengine - {name} - {body}\n", now.format("%Y/%m/%d %H:%M:%S"));
-        shared.to_file(&line);
-        self.to_console(&shared, level, &now.format("%m/%d %H:%M:%S").to_string(), &body);
+        shared.append(&line);
+        self.show(&shared, level, &now.format("%m/%d %H:%M:%S").to_string(), &body);
     }
 
-    fn to_console(&self, shared: &Shared, level: LogLevel, time: &str, body: &str) {
+    fn show(&self, shared: &Shared, level: LogLevel, time: &str, body: &str) {
         let line = match self.console {
             Console::Silent => return,
             Console::Plain => format!("{time} - mmengine - {} - {body}\n", level_name(level)),
@@ -137,7 +142,10 @@ impl RunLogger {
                     LogLevel::Warn => "33",
                     _ => "32",
                 };
-                format!("{time} - mmengine - \x1b[4;{colour}m{}\x1b[0m - {body}\n", level_name(level))
+                format!(
+                    "{time} - mmengine - \x1b[4;{colour}m{}\x1b[0m - {body}\n",
+                    level_name(level)
+                )
             }
         };
         // A closed pipe (`snaphook train … | head`) must not end a training run.
@@ -154,15 +162,16 @@ impl RunLogger {
 }
 
 impl Shared {
-    fn to_file(&mut self, line: &str) {
+    fn append(&mut self, line: &str) {
         let Some(file) = &mut self.file else {
             self.early.push_str(line);
             return;
         };
-        if let Err(error) = file.write_all(line.as_bytes()) {
-            if !std::mem::replace(&mut self.file_failed, true) {
-                eprintln!("snaphook: the log file cannot be written any more: {error}");
-            }
+        let written = file.write_all(line.as_bytes());
+        if let Err(error) = written
+            && !std::mem::replace(&mut self.file_failed, true)
+        {
+            eprintln!("snaphook: the log file cannot be written any more: {error}");
         }
     }
 }
@@ -181,11 +190,7 @@ fn level_name(level: LogLevel) -> &'static str {
 pub struct LogLayer(pub RunLogger);
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for LogLayer {
-    fn on_event(
-        &self,
-        event: &tracing::Event<'_>,
-        _: tracing_subscriber::layer::Context<'_, S>,
-    ) {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
         let level = match *event.metadata().level() {
             tracing::Level::ERROR => LogLevel::Error,
             tracing::Level::WARN => LogLevel::Warn,
@@ -230,7 +235,11 @@ mod tests {
         let bodies: Vec<_> = text.lines().map(|line| line.split_once(" - ").unwrap().1).collect();
         assert_eq!(
             bodies,
-            ["mmengine - INFO - early", "mmengine - WARNING - twice", "mmengine - INFO - TraceHook: late"]
+            [
+                "mmengine - INFO - early",
+                "mmengine - WARNING - twice",
+                "mmengine - INFO - TraceHook: late"
+            ]
         );
     }
 }

@@ -62,14 +62,20 @@ impl EvalStage {
         }
     }
 
-    fn parts(self, machine: &mut Machine) -> Result<(&mut dyn DataSource, &mut dyn Evaluator), RunError> {
+    fn parts(
+        self,
+        machine: &mut Machine,
+    ) -> Result<(&mut dyn DataSource, &mut dyn Evaluator), RunError> {
         let (parts, key) = match self {
             EvalStage::Val => (&mut machine.task.validation, "val_dataloader"),
             EvalStage::Test => (&mut machine.task.test, "test_dataloader"),
         };
         match parts {
             Some((data, evaluator)) => Ok((data.as_mut(), evaluator.as_mut())),
-            None => Err(RunError::config(key, format!("missing, and it is needed for a {}", self.name()))),
+            None => Err(RunError::config(
+                key,
+                format!("missing, and it is needed for a {}", self.name()),
+            )),
         }
     }
 }

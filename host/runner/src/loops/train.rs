@@ -21,7 +21,8 @@ pub(crate) fn train(run: &mut Run, settings: &TrainSettings) -> Result<(), RunEr
         epoch(run)?;
         let finished = run.machine.progress.epoch;
         let asked = std::mem::take(&mut run.machine.wants_validation);
-        if run.machine.task.validation.is_some() && (settings.is_validation_due(finished) || asked) {
+        if run.machine.task.validation.is_some() && (settings.is_validation_due(finished) || asked)
+        {
             evaluate(run, EvalStage::Val)?;
             enter(run);
         }

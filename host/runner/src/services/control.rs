@@ -22,7 +22,9 @@ impl Machine {
                 self.messages.set_info(text(&arguments, "key")?, value);
                 Ok(Json::Null)
             }
-            "info" => Ok(self.messages.info(text(&arguments, "key")?).cloned().unwrap_or(Json::Null)),
+            "info" => {
+                Ok(self.messages.info(text(&arguments, "key")?).cloned().unwrap_or(Json::Null))
+            }
             "keys" => Ok(self.messages.keys().collect()),
             _ => Err(unknown("snaphook.messages/1", method)),
         }

@@ -19,10 +19,14 @@ impl Machine {
             }
             "skip_transforms" => {
                 let types = arguments["types"].as_array().map(|types| {
-                    types.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect::<Vec<_>>()
+                    types
+                        .iter()
+                        .filter_map(|name| name.as_str().map(str::to_owned))
+                        .collect::<Vec<_>>()
                 });
-                let types = types
-                    .ok_or_else(|| expected("types", "a list of type names", &arguments["types"]))?;
+                let types = types.ok_or_else(|| {
+                    expected("types", "a list of type names", &arguments["types"])
+                })?;
                 self.train_data()?.skip_transforms(&types).map_err(failed)?;
             }
             "set_pipeline" => {
@@ -33,7 +37,9 @@ impl Machine {
         Ok(Json::Null)
     }
 
-    fn train_data(&mut self) -> Result<&mut dyn DataSource, snaphook_plugin_api::host::ServiceError> {
+    fn train_data(
+        &mut self,
+    ) -> Result<&mut dyn DataSource, snaphook_plugin_api::host::ServiceError> {
         match &mut self.task.train_data {
             Some(data) => Ok(data.as_mut()),
             None => Err(failed("there is no training data: this run does not train")),
@@ -48,7 +54,11 @@ impl Machine {
                 self.requests.push_back(request);
             }
             "entry" => {
-                return Ok(self.entries.get(text(&arguments, "key")?).cloned().unwrap_or(Json::Null));
+                return Ok(self
+                    .entries
+                    .get(text(&arguments, "key")?)
+                    .cloned()
+                    .unwrap_or(Json::Null));
             }
             "set_entry" => {
                 let value = arguments["value"].take();
@@ -57,7 +67,10 @@ impl Machine {
             "remove" => {
                 let path = Path::new(text(&arguments, "path")?);
                 if !path.starts_with(&self.info.work_dir) {
-                    return Err(failed(format!("{}: not a checkpoint of this run", path.display())));
+                    return Err(failed(format!(
+                        "{}: not a checkpoint of this run",
+                        path.display()
+                    )));
                 }
                 checkpoint::remove(path).map_err(failed)?;
             }
@@ -94,7 +107,8 @@ impl Machine {
             None => self.info.vis_data().join("vis_image"),
         };
         let is_test = self.progress.stage == stage::TEST;
-        let name = arguments["name"].as_str().unwrap_or(if is_test { "test_img" } else { "val_img" });
+        let name =
+            arguments["name"].as_str().unwrap_or(if is_test { "test_img" } else { "val_img" });
         let request = DrawRequest {
             folder,
             name: name.to_owned(),
@@ -110,5 +124,9 @@ impl Machine {
 /// A checkpoint's name must stay inside the work folder.
 fn check_name(name: &str) -> Result<(), snaphook_plugin_api::host::ServiceError> {
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
-    if plain { Ok(()) } else { Err(failed(format!("name: expected a plain file name, found \"{name}\""))) }
+    if plain {
+        Ok(())
+    } else {
+        Err(failed(format!("name: expected a plain file name, found \"{name}\"")))
+    }
 }

@@ -109,7 +109,9 @@ impl Machine {
 }
 
 fn gone() -> ServiceError {
-    ServiceError::Failed("the tensor is gone: it lives only during the call that handed it out".to_owned())
+    ServiceError::Failed(
+        "the tensor is gone: it lives only during the call that handed it out".to_owned(),
+    )
 }
 
 fn unknown(service: &str, method: &str) -> ServiceError {

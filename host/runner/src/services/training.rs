@@ -12,9 +12,7 @@ impl Machine {
         match method {
             "modules" => {
                 let modules = self.task.model.modules();
-                let module = |module: &crate::ModuleInfo| {
-                    json!({ "name": module.name, "type_name": module.type_name, "attributes": module.attributes })
-                };
+                let module = |module: &crate::ModuleInfo| json!({ "name": module.name, "type_name": module.type_name, "attributes": module.attributes });
                 Ok(modules.iter().map(module).collect())
             }
             "attribute" => {
@@ -28,9 +26,11 @@ impl Machine {
                 self.task.model.set_attribute(module, name, &arguments["value"]).map_err(failed)?;
                 Ok(Json::Null)
             }
-            "call" => {
-                self.task.model.call(text(arguments, "method")?, &arguments["arguments"]).map_err(failed)
-            }
+            "call" => self
+                .task
+                .model
+                .call(text(arguments, "method")?, &arguments["arguments"])
+                .map_err(failed),
             _ => Err(unknown("snaphook.model/1", method)),
         }
     }
@@ -61,7 +61,9 @@ impl Machine {
         match (method, arguments["unit"].as_str()) {
             ("step", Some("iter")) => schedules.step(Unit::Iteration, optim),
             ("step", Some("epoch")) => schedules.step(Unit::Epoch, optim),
-            ("step", _) => return Err(expected("unit", "\"iter\" or \"epoch\"", &arguments["unit"])),
+            ("step", _) => {
+                return Err(expected("unit", "\"iter\" or \"epoch\"", &arguments["unit"]));
+            }
             _ => return Err(unknown("snaphook.schedule/1", method)),
         }
         Ok(Json::Null)
@@ -69,7 +71,8 @@ impl Machine {
 
     pub(super) fn averaging_service(&mut self, method: &str, arguments: &Json) -> Answer {
         if method == "create" {
-            self.averager = Some(Averager::build(arguments, self.task.model.state()).map_err(failed)?);
+            self.averager =
+                Some(Averager::build(arguments, self.task.model.state()).map_err(failed)?);
             return Ok(Json::Null);
         }
         let Some(averager) = &mut self.averager else {
