@@ -7,9 +7,9 @@ use std::cmp::Ordering;
 
 use snaphook_data::Detection;
 
+use crate::BuildError;
 use crate::boxes::iou;
 use crate::config::Kwargs;
-use crate::BuildError;
 
 /// What `nms` of a `test_cfg` says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,8 +64,7 @@ impl Suppression {
 mod tests {
     use super::*;
 
-    const HALF: Suppression =
-        Suppression { iou_threshold: 0.5, class_agnostic: false, most: None };
+    const HALF: Suppression = Suppression { iou_threshold: 0.5, class_agnostic: false, most: None };
 
     fn detection(x: f32, score: f32, label: i64) -> Detection {
         Detection { bbox: [x, 0.0, x + 8.0, 8.0], score, label }

@@ -105,9 +105,9 @@ impl SimOta {
     /// Priors inside any box or near the centre of any box.
     fn candidates(&self, priors: &[PriorCenter], boxes: &[Corners]) -> Vec<usize> {
         let takes_part = |prior: &PriorCenter| {
-            boxes.iter().any(|target| {
-                is_inside(prior, target) || self.is_near_center(prior, target)
-            })
+            boxes
+                .iter()
+                .any(|target| is_inside(prior, target) || self.is_near_center(prior, target))
         };
         (0..priors.len()).filter(|row| takes_part(&priors[*row])).collect()
     }
@@ -133,11 +133,7 @@ impl SimOta {
                 let overlap = iou(&predicted.boxes[row], target);
                 let class = predicted.class_cost[row * predicted.classes + *label as usize];
                 let mut cost = (predicted.refusal_cost[row] + class) * self.cls_weight;
-                cost += if overlap > 0.0 {
-                    -(overlap + EPS).ln() * self.iou_weight
-                } else {
-                    apart
-                };
+                cost += if overlap > 0.0 { -(overlap + EPS).ln() * self.iou_weight } else { apart };
                 let prior = &priors[row];
                 if !(is_inside(prior, target) && self.is_near_center(prior, target)) {
                     cost += FAR;
@@ -165,8 +161,7 @@ impl SimOta {
         }
         for column in (0..pairs.columns).filter(|column| is_contested[*column]) {
             let cost = |target: &usize| pairs.cost[target * pairs.columns + column];
-            chosen[column] =
-                (0..pairs.targets).min_by(|a, b| cost(a).total_cmp(&cost(b)));
+            chosen[column] = (0..pairs.targets).min_by(|a, b| cost(a).total_cmp(&cost(b)));
         }
         chosen
     }
@@ -246,10 +241,7 @@ mod tests {
         let matches = assign(&boxes, &Targets { boxes: vec![target], labels: vec![1] });
         assert_eq!(
             matches,
-            [
-                Match { prior: 0, target: 0, iou: 1.0 },
-                Match { prior: 1, target: 0, iou: 0.75 }
-            ]
+            [Match { prior: 0, target: 0, iou: 1.0 }, Match { prior: 1, target: 0, iou: 0.75 }]
         );
     }
 

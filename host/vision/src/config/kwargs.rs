@@ -109,9 +109,10 @@ impl<'a> Kwargs<'a> {
     /// Errors: a key that nobody asked for.
     pub(crate) fn finish(self) -> Result<(), BuildError> {
         let asked = self.asked.into_inner();
-        let unknown = self.map.keys().find(|key| {
-            !asked.contains(&key.as_str()) && !REGISTRY_KEYS.contains(&key.as_str())
-        });
+        let unknown = self
+            .map
+            .keys()
+            .find(|key| !asked.contains(&key.as_str()) && !REGISTRY_KEYS.contains(&key.as_str()));
         match unknown {
             None => Ok(()),
             Some(key) => Err(BuildError::UnknownKey {

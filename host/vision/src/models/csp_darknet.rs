@@ -91,11 +91,10 @@ impl CspDarknet {
 
 fn stage_numbers(kwargs: &Kwargs<'_>) -> Result<Vec<StageNumbers>, BuildError> {
     // The keyword is spelled so in MMDetection.
-    if let Some(own) = kwargs.optional::<Vec<StageNumbers>>("arch_ovewrite")? {
-        if !own.is_empty() {
-            kwargs.accept(&["arch"]);
-            return Ok(own);
-        }
+    let own: Vec<StageNumbers> = kwargs.or("arch_ovewrite", Vec::new())?;
+    if !own.is_empty() {
+        kwargs.accept(&["arch"]);
+        return Ok(own);
     }
     match kwargs.or("arch", String::from("P5"))?.as_str() {
         "P5" => Ok(P5.to_vec()),

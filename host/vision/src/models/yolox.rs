@@ -106,8 +106,7 @@ impl Model for Yolox {
         let batch = pictures_of(batch)?;
         let targets: Result<Vec<_>, _> = batch.samples.iter().map(|s| self.targets(s)).collect();
         let mut targets = targets?;
-        let images =
-            self.preprocessor.training_images(&pixels(batch), &mut targets, context)?;
+        let images = self.preprocessor.training_images(&pixels(batch), &mut targets, context)?;
         let mode = if self.is_training { Mode::Train } else { Mode::Frozen };
         let outputs = self.forward(&images, mode);
         Ok(self.head.loss(&outputs, &targets))

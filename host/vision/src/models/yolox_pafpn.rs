@@ -47,13 +47,9 @@ impl YoloxPafpn {
                 .map(|(i, l)| point(part("reduce_layers", i), channels[l], channels[l - 1]))
                 .collect(),
             top_down: downwards()
-                .map(|(i, l)| {
-                    csp(part("top_down_blocks", i), channels[l - 1] * 2, channels[l - 1])
-                })
+                .map(|(i, l)| csp(part("top_down_blocks", i), channels[l - 1] * 2, channels[l - 1]))
                 .collect(),
-            down: (1..levels)
-                .map(|l| half(part("downsamples", l - 1), channels[l - 1]))
-                .collect(),
+            down: (1..levels).map(|l| half(part("downsamples", l - 1), channels[l - 1])).collect(),
             bottom_up: (1..levels)
                 .map(|l| csp(part("bottom_up_blocks", l - 1), channels[l - 1] * 2, channels[l]))
                 .collect(),
@@ -74,7 +70,8 @@ impl YoloxPafpn {
         let mut inner = vec![inputs[levels - 1].shallow_clone()];
         for (i, level) in (1..levels).rev().enumerate() {
             let coarse = self.reduce[i].forward(&inner[i], mode);
-            let joined = Tensor::cat(&[twice_as_large(&coarse), inputs[level - 1].shallow_clone()], 1);
+            let joined =
+                Tensor::cat(&[twice_as_large(&coarse), inputs[level - 1].shallow_clone()], 1);
             inner[i] = coarse;
             inner.push(self.top_down[i].forward(&joined, mode));
         }

@@ -45,7 +45,9 @@ pub(crate) struct BatchNorm {
 impl BatchNorm {
     pub(crate) fn new(scope: &Scope, channels: i64, settings: BatchNormSettings) -> BatchNorm {
         let parameter = |name| {
-            scope.parameter(name, &[channels], Layer::Norm).set_requires_grad(settings.requires_grad)
+            scope
+                .parameter(name, &[channels], Layer::Norm)
+                .set_requires_grad(settings.requires_grad)
         };
         let float = (Kind::Float, Device::Cpu);
         BatchNorm {

@@ -30,9 +30,9 @@ impl ConvModule {
     ) -> ConvModule {
         ConvModule {
             conv: Conv2d::new(&scope.child("conv"), shape, bias),
-            norm: style.norm.map(|norm| {
-                BatchNorm::new(&scope.child("bn"), shape.out_channels, norm)
-            }),
+            norm: style
+                .norm
+                .map(|norm| BatchNorm::new(&scope.child("bn"), shape.out_channels, norm)),
             activation: style.activation,
         }
     }

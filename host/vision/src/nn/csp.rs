@@ -33,18 +33,13 @@ impl CspLayer {
     pub(crate) fn new(scope: &Scope, shape: CspShape, style: &Style) -> CspLayer {
         let half = shape.out_channels / 2;
         let part = |name, in_channels, out_channels| {
-            ConvModule::new(
-                &scope.child(name),
-                ConvShape::new(in_channels, out_channels, 1),
-                style,
-            )
+            ConvModule::new(&scope.child(name), ConvShape::new(in_channels, out_channels, 1), style)
         };
         let main = part("main_conv", shape.in_channels, half);
         let short = part("short_conv", shape.in_channels, half);
         let last = part("final_conv", 2 * half, shape.out_channels);
         let blocks = scope.child("blocks");
-        let block =
-            |i| Bottleneck::new(&blocks.child(i), half, shape.add_identity, style);
+        let block = |i| Bottleneck::new(&blocks.child(i), half, shape.add_identity, style);
         CspLayer { main, short, last, blocks: (0..shape.blocks).map(block).collect() }
     }
 

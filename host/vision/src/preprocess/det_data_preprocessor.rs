@@ -122,9 +122,7 @@ impl DetDataPreprocessor {
         for (i, picture) in pictures.iter().enumerate() {
             let (own_height, own_width) = (picture.height as i64, picture.width as i64);
             let image = images.select(0, i as i64);
-            let _ = image
-                .narrow(0, own_height, height - own_height)
-                .fill_(self.pad_value);
+            let _ = image.narrow(0, own_height, height - own_height).fill_(self.pad_value);
             let _ = image.narrow(1, own_width, width - own_width).fill_(self.pad_value);
         }
     }
@@ -154,12 +152,13 @@ fn normalisation(
 ) -> Result<Option<(Tensor, Tensor)>, BuildError> {
     let mean: Option<Vec<f64>> = kwargs.optional("mean")?;
     let deviation: Option<Vec<f64>> = kwargs.optional("std")?;
-    let tensor = |numbers: Vec<f64>| {
-        Tensor::from_slice(&numbers).to_kind(Kind::Float).to_device(device)
-    };
+    let tensor =
+        |numbers: Vec<f64>| Tensor::from_slice(&numbers).to_kind(Kind::Float).to_device(device);
     match (mean, deviation) {
         (None, None) => Ok(None),
-        (Some(mean), Some(deviation)) if [1, 3].contains(&mean.len()) && mean.len() == deviation.len() => {
+        (Some(mean), Some(deviation))
+            if [1, 3].contains(&mean.len()) && mean.len() == deviation.len() =>
+        {
             Ok(Some((tensor(mean), tensor(deviation))))
         }
         _ => Err(kwargs.error("mean", "expected mean and std with one or three numbers each")),
@@ -193,7 +192,8 @@ mod tests {
     fn smaller_pictures_get_margins_of_the_pad_value_at_the_right_and_the_bottom() {
         let small = Pixels { bytes: &[1, 2, 3], height: 1, width: 1 };
         let large = Pixels { bytes: &[9; 6], height: 1, width: 2 };
-        let config = json!({"type": "mmdet.DetDataPreprocessor", "pad_size_divisor": 2, "pad_value": 7});
+        let config =
+            json!({"type": "mmdet.DetDataPreprocessor", "pad_size_divisor": 2, "pad_value": 7});
         let images = preprocessor(config).images(&[small, large]).unwrap();
         assert_eq!(images.size(), [2, 3, 2, 2]);
         let first = images.select(0, 0);

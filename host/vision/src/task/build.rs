@@ -92,13 +92,16 @@ fn loader(config: &Json, key: &'static str, options: &TaskOptions) -> Result<Loa
         .map_err(|source| BuildError::Data { path: key.into(), source: source.into() })
 }
 
-/// A data loader with its metric; `None` where the config has neither.
+/// A data loader with its metric.
+type Evaluated = (Loader, Box<dyn Evaluator>);
+
+/// `None` where the config has neither.
 fn evaluated(
     config: &Json,
     data_key: &'static str,
     metric_key: &'static str,
     options: &TaskOptions,
-) -> Result<Option<(Loader, Box<dyn Evaluator>)>, BuildError> {
+) -> Result<Option<Evaluated>, BuildError> {
     let Some(metric) = present(config, metric_key) else {
         return match present(config, data_key) {
             None => Ok(None),
@@ -122,4 +125,101 @@ fn present<'a>(config: &'a Json, key: &str) -> Option<&'a Json> {
 
 fn missing(key: &'static str) -> BuildError {
     BuildError::MissingKey { path: "config".into(), key }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use snaphook_data::shapes::{CLASSES, ShapesOptions};
+    use snaphook_runner::{DrawRequest, StepContext};
+    use std::path::Path;
+
+    fn dataset(root: &Path, part: &str) -> Json {
+        json!({
+            "type": "CocoDataset",
+            "data_root": root,
+            "ann_file": format!("annotations/{part}.json"),
+            "data_prefix": {"img": format!("{part}/")},
+            "metainfo": {"classes": CLASSES},
+            "test_mode": part == "val",
+            "pipeline": [{"type": "LoadImageFromFile"},
+                {"type": "Resize", "scale": [64, 64], "keep_ratio": true},
+                {"type": "LoadAnnotations", "with_bbox": true}, {"type": "PackDetInputs"}]
+        })
+    }
+
+    fn config(root: &Path) -> Json {
+        let val = json!({"batch_size": 2, "num_workers": 0, "persistent_workers": false,
+            "sampler": {"type": "DefaultSampler", "shuffle": false}, "dataset": dataset(root, "val")});
+        json!({
+            "model": {
+                "type": "YOLOX",
+                "backbone": {"type": "CSPDarknet", "deepen_factor": 0.33, "widen_factor": 0.125},
+                "neck": {"type": "YOLOXPAFPN", "in_channels": [32, 64, 128], "out_channels": 32},
+                "bbox_head": {"type": "YOLOXHead", "num_classes": 3, "in_channels": 32,
+                    "feat_channels": 32},
+                "test_cfg": {"score_thr": 0.0, "nms": {"type": "nms", "iou_threshold": 0.65}}
+            },
+            "train_dataloader": {"batch_size": 2, "num_workers": 1, "pin_memory": true,
+                "sampler": {"type": "DefaultSampler", "shuffle": true},
+                "dataset": dataset(root, "train")},
+            "val_dataloader": val,
+            "val_evaluator": {"type": "CocoMetric", "metric": "bbox",
+                "ann_file": root.join("annotations/val.json")}
+        })
+    }
+
+    #[test]
+    fn a_task_trains_scores_and_draws() {
+        tch::set_num_threads(1);
+        let folder = tempfile::tempdir().unwrap();
+        ShapesOptions { train: 4, val: 2, size: 64, seed: 0 }.draw_into(folder.path()).unwrap();
+        let mut task = build_task(&config(folder.path()), &TaskOptions::default()).unwrap();
+        task.model.init_weights(0).unwrap();
+
+        let mut train = task.train_data.unwrap();
+        assert_eq!((train.batches(), train.samples()), (2, 4));
+        train.start_epoch(0, 1).unwrap();
+        let batch = train.next_batch().unwrap().unwrap();
+        let losses = task.model.loss(&batch, &StepContext::default()).unwrap();
+        assert!(losses.0.iter().all(|(_, loss)| loss.double_value(&[]).is_finite()));
+        assert!(train.next_batch().is_none());
+        assert_eq!(train.meta()["classes"], json!(CLASSES));
+
+        let (mut data, mut metric) = task.validation.unwrap();
+        data.start_epoch(0, 0).unwrap();
+        let batch = data.next_batch().unwrap().unwrap();
+        task.model.set_training(false);
+        let predictions = task.model.predict(&batch).unwrap();
+        metric.process(&batch, &predictions).unwrap();
+        let evaluation = metric.evaluate(2).unwrap();
+        assert!(evaluation.metrics.iter().any(|(name, _)| name == "coco/bbox_mAP"));
+
+        let request = DrawRequest {
+            folder: folder.path().join("pictures"),
+            name: "val_img".into(),
+            step: 5,
+            score_threshold: 0.0,
+            most: 1,
+        };
+        let files = task.painter.unwrap().draw(&batch, &predictions, &request).unwrap();
+        assert_eq!(files, [request.folder.join("val_img_5.jpg")]);
+        assert!(files[0].exists());
+    }
+
+    #[test]
+    fn a_missing_part_is_named() {
+        let error = |key: &str| {
+            let mut config = config(Path::new("nowhere"));
+            config.as_object_mut().unwrap().remove(key);
+            build_task(&config, &TaskOptions { with_train: false, ..TaskOptions::default() })
+                .err()
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(error("model"), "config: key \"model\" is missing");
+        assert_eq!(error("val_evaluator"), "config: key \"val_evaluator\" is missing");
+        assert_eq!(error("nothing"), "val_dataloader: cannot be built");
+    }
 }

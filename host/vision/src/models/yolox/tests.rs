@@ -9,6 +9,7 @@ use snaphook_runner::Entry;
 use tch::Kind;
 
 use super::*;
+use crate::boxes::iou;
 use crate::build_model;
 
 /// The model of `yolox_nano_8xb8-300e_coco.py` and its like: factors, channels of the neck's levels.
@@ -38,31 +39,38 @@ fn nano(classes: i64) -> Json {
 }
 
 /// A narrow model that shows every box, for tests that compute.
-fn narrow() -> Box<dyn Model> {
+fn narrow_yolox() -> Yolox {
     // Tests run beside one another; for tensors as small as these, libtorch's threads would only wait for cores.
     tch::set_num_threads(1);
     let mut config = config(0.33, 0.125, [32, 64, 128], false, 2);
     config["test_cfg"]["score_thr"] = json!(0.0);
-    let mut model = build_model(&config, Device::Cpu).unwrap();
+    let mut model = Yolox::build(Kwargs::new(&config, "model").unwrap(), Device::Cpu).unwrap();
     model.init_weights(0).unwrap();
     model
 }
 
-/// A grey picture of 64 x 64 with a bright box of class 0 and a dark one of class 1, `copies` times.
+fn narrow() -> Box<dyn Model> {
+    Box::new(narrow_yolox())
+}
+
+/// Where the drawn picture has its boxes.
+const BOXES: [[f32; 4]; 2] = [[8.0, 8.0, 56.0, 56.0], [80.0, 64.0, 120.0, 120.0]];
+
+/// A grey picture of 128 x 128 with a bright box of class 0 and a dark one of class 1, `copies` times.
 fn batch(copies: usize) -> AnyBatch {
     let record = ImageRecord {
         img_id: ImageId::Number(7),
         img_path: PathBuf::from("drawn.png"),
-        width: 64,
-        height: 64,
+        width: 128,
+        height: 128,
         instances: Vec::new(),
     };
     let mut sample = Sample::from_record(Arc::new(record));
-    let mut image = Image::filled(64, 64, [114; 3]);
-    image.paste(&Image::filled(24, 24, [250, 250, 30]), 4, 4);
-    image.paste(&Image::filled(20, 28, [10, 10, 90]), 40, 32);
+    let mut image = Image::filled(128, 128, [114; 3]);
+    image.paste(&Image::filled(48, 48, [250, 250, 30]), 8, 8);
+    image.paste(&Image::filled(40, 56, [10, 10, 90]), 80, 64);
     sample.set_image(image);
-    sample.boxes = vec![[4.0, 4.0, 28.0, 28.0], [40.0, 32.0, 60.0, 60.0]];
+    sample.boxes = BOXES.to_vec();
     sample.labels = vec![0, 1];
     sample.ignore = vec![false, false];
     Box::new(Batch { samples: vec![sample; copies], index: 0 })
@@ -118,7 +126,10 @@ fn tensors_are_named_as_in_mmdetections_state_dict() {
     assert_eq!(shape("neck.downsamples.1.depthwise_conv.conv.weight"), [128, 1, 3, 3]);
     assert_eq!(shape("neck.bottom_up_blocks.0.main_conv.conv.weight"), [64, 128, 1, 1]);
     assert_eq!(shape("neck.out_convs.2.bn.bias"), [64]);
-    assert_eq!(shape("bbox_head.multi_level_cls_convs.0.1.pointwise_conv.conv.weight"), [64, 64, 1, 1]);
+    assert_eq!(
+        shape("bbox_head.multi_level_cls_convs.0.1.pointwise_conv.conv.weight"),
+        [64, 64, 1, 1]
+    );
     assert_eq!(shape("bbox_head.multi_level_conv_cls.2.weight"), [3, 64, 1, 1]);
     assert_eq!(shape("bbox_head.multi_level_conv_obj.1.bias"), [1]);
     let tracked = model.state().get("backbone.stem.conv.bn.num_batches_tracked").unwrap();
@@ -180,27 +191,27 @@ fn every_parameter_gets_a_gradient_with_and_without_boxes() {
 
 #[test]
 fn the_loss_of_a_drawn_picture_falls_and_its_boxes_are_found() {
-    let mut model = narrow();
+    let mut model = narrow_yolox();
     let batch = batch(2);
     let mut velocities = Vec::new();
     let mut values = Vec::new();
-    for _ in 0..150 {
+    for iteration in 0..120 {
         let loss = total(&model.loss(&batch, &StepContext::default()).unwrap());
         values.push(loss.double_value(&[]));
         loss.backward();
-        step(&*model, &mut velocities, 0.01);
+        step(&model, &mut velocities, if iteration < 80 { 0.01 } else { 0.001 });
     }
-    let last = values[140..].iter().sum::<f64>() / 10.0;
+    let last = values[110..].iter().sum::<f64>() / 10.0;
     assert!(last < values[0] * 0.4, "{values:?}");
     let tracked = model.state().get("neck.out_convs.0.bn.num_batches_tracked").unwrap();
-    assert_eq!(tracked.int64_value(&[]), 150);
-    model.set_training(false);
-    let predictions = model.predict(&batch).unwrap();
-    let Predictions(pictures) = predictions.downcast_ref().unwrap();
-    assert_eq!((pictures.len(), &pictures[0].img_id), (2, &ImageId::Number(7)));
-    for (label, bbox) in [(0, [4.0, 4.0, 28.0, 28.0]), (1, [40.0, 32.0, 60.0, 60.0])] {
-        let found = pictures[0].detections.iter().find(|found| found.label == label).unwrap();
-        assert!(crate::boxes::iou(&found.bbox, &bbox) > 0.5, "{found:?}");
+    assert_eq!(tracked.int64_value(&[]), 120);
+    // With the batch's own statistics: the running ones follow slowly, and a flat picture is all mean and no spread.
+    let images = model.preprocessor.images(&pixels(pictures_of(&batch).unwrap())).unwrap();
+    let outputs = tch::no_grad(|| model.forward(&images, Mode::Train));
+    let found = tch::no_grad(|| model.head.predict(&outputs, &[(1.0, 1.0); 2]));
+    for (label, bbox) in (0..).zip(BOXES) {
+        let best = found[0].iter().find(|found| found.label == label).unwrap();
+        assert!(iou(&best.bbox, &bbox) > 0.6, "{best:?}");
     }
 }
 
@@ -226,13 +237,14 @@ fn prediction_with_batch_norm_in_the_weights_equals_batch_norm() {
 fn boxes_come_back_in_pixels_of_the_original_picture() {
     let mut model = narrow();
     model.set_training(false);
-    let found = |factor: [f32; 2]| {
+    let mut found = |factor: [f32; 2]| {
         let mut batch = batch(1);
         batch.downcast_mut::<Batch>().unwrap().samples[0].meta.scale_factor = factor;
         let predictions = model.predict(&batch).unwrap();
-        predictions.downcast::<Predictions>().unwrap().0.remove(0).detections
+        let picture = predictions.downcast::<Predictions>().unwrap().0.remove(0);
+        assert_eq!(picture.img_id, ImageId::Number(7));
+        picture.detections
     };
-    let mut found = found;
     let (resized, original) = (found([1.0, 1.0]), found([0.5, 0.25]));
     let [x1, y1, ..] = resized[0].bbox;
     assert_eq!(original[0].bbox[..2], [x1 / 0.5, y1 / 0.25]);
@@ -253,9 +265,8 @@ fn frozen_stages_are_not_trained() {
 #[test]
 fn wrong_attributes_types_and_labels_are_named() {
     let mut model = narrow();
-    let mut set = |module, name, value| {
-        model.set_attribute(module, name, &value).unwrap_err().to_string()
-    };
+    let mut set =
+        |module, name, value| model.set_attribute(module, name, &value).unwrap_err().to_string();
     assert_eq!(
         set("box_head", "use_l1", json!(true)),
         "module \"box_head\": the model has no such part (nearest: bbox_head)"

@@ -7,9 +7,9 @@ use super::YoloxHead;
 use super::forward::HeadOutputs;
 use super::priors::Priors;
 use super::targets::to_host;
+use crate::BuildError;
 use crate::config::Kwargs;
 use crate::nms::Suppression;
-use crate::BuildError;
 
 /// What `test_cfg` says.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,7 @@ impl TestSettings {
 /// Those of YOLOX's validation.
 impl Default for TestSettings {
     fn default() -> TestSettings {
-        let suppression =
-            Suppression { iou_threshold: 0.65, class_agnostic: false, most: None };
+        let suppression = Suppression { iou_threshold: 0.65, class_agnostic: false, most: None };
         TestSettings { score_threshold: 0.01, suppression: Some(suppression), most: None }
     }
 }

@@ -24,9 +24,9 @@ impl Priors {
         let mut cells: Vec<[f32; 3]> = Vec::new();
         for (&(height, width), &stride) in map_sizes.iter().zip(strides) {
             for y in 0..height {
-                cells.extend((0..width).map(|x| {
-                    [(x * stride) as f32, (y * stride) as f32, stride as f32]
-                }));
+                cells.extend(
+                    (0..width).map(|x| [(x * stride) as f32, (y * stride) as f32, stride as f32]),
+                );
             }
         }
         let center = |[x, y, stride]: &[f32; 3]| PriorCenter {

@@ -2,9 +2,9 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::YoloxHead;
 use super::forward::HeadOutputs;
 use super::priors::Priors;
-use super::YoloxHead;
 use crate::boxes::Corners;
 use crate::sim_ota::{Match, Predicted, Targets};
 
