@@ -29,10 +29,10 @@
 //!
 //! Literals, `dict()` and `{}`, lists, tuples, names, arithmetic with Python's int and float rules,
 //! f-strings, comparisons, `and`, `or`, `not`, conditional expressions, items, slices, list and dict
-//! comprehensions, assignment to names, items and attributes, `del`, augmented assignment, the methods
-//! of dicts, lists and strings, and calls of `dict list tuple range len enumerate zip int float str
-//! bool min max sum abs round sorted reversed any all`. Everything else is refused by name with its
-//! line. `_base_` names files to inherit from and holds their values while the file is evaluated;
+//! comprehensions, assignment to names, items and attributes, `del`, augmented assignment, `if`, `for`,
+//! `break` and `continue`, the methods of dicts, lists and strings, `%` on strings, and calls of `dict
+//! list tuple range len enumerate zip int float str bool min max sum abs round sorted reversed any all
+//! pow divmod`. Everything else is refused by name with its line. `_base_` names files to inherit from and holds their values while the file is evaluated;
 //! `pkg::path` names a file of a Python package, which is looked for but not imported.
 //!
 //! Sizes, depths, steps and numbers of files are bounded, so a hostile file is an error within a

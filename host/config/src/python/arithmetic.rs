@@ -50,10 +50,7 @@ impl Evaluator<'_> {
                 self.limits.elements(entries.len())?;
                 Ok(self.heap.dict(Dict { entries, is_config: false }))
             }
-            (BinaryOperator::Modulo, Value::Str(_), _) => Err(Problem::NotInLanguage {
-                what: "`%` on strings".to_owned(),
-                hint: "use an f-string",
-            }),
+            (BinaryOperator::Modulo, Value::Str(pattern), values) => self.percent(pattern, values),
             _ => Err(mismatch(operator, left.type_name(), right.type_name())),
         }
     }

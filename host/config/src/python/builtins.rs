@@ -1,5 +1,8 @@
 //! The functions that a config may call.
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 use super::arithmetic::ints;
 use super::evaluate::Evaluator;
 use super::expressions::Arguments;
@@ -31,10 +34,12 @@ pub(super) const BUILTINS: &[&str] = &[
     "reversed",
     "any",
     "all",
+    "pow",
+    "divmod",
 ];
 
 pub(super) const HINT: &str = "only dict, list, tuple, range, len, enumerate, zip, int, float, str, bool, \
-     min, max, sum, abs, round, sorted, reversed, any and all can be called";
+     min, max, sum, abs, round, sorted, reversed, any, all, pow and divmod can be called";
 
 pub(super) fn call(
     evaluator: &mut Evaluator,
@@ -44,7 +49,7 @@ pub(super) fn call(
     if name == "dict" {
         return dict(evaluator, arguments);
     }
-    if let Some((keyword, _)) = arguments.keywords.first() {
+    if let Some((keyword, _)) = arguments.keywords.first().filter(|_| name != "sorted") {
         return Err(Problem::Value(format!("{name}(): expected no keywords, found `{keyword}`")));
     }
     let line = arguments.line;
@@ -76,6 +81,22 @@ pub(super) fn call(
         ("min" | "max", [_, ..]) => {
             extreme(evaluator, name, std::mem::take(&mut arguments.positional))
         }
+        ("sorted", [items]) => {
+            let items = evaluator.iterate(&items.value, line)?;
+            let items = sorted(evaluator, items, &arguments.keywords)?;
+            Ok(evaluator.heap.list(items))
+        }
+        ("pow", [base, exponent]) => {
+            evaluator.binary(BinaryOperator::Power, &base.value, &exponent.value)
+        }
+        ("divmod", [a, b]) => {
+            let at = evaluator.at(line);
+            let parts = [BinaryOperator::FloorDivide, BinaryOperator::Modulo]
+                .map(|operator| evaluator.binary(operator, &a.value, &b.value));
+            let parts = parts.into_iter().map(|part| Ok(Slot { at, value: part? }));
+            let parts = parts.collect::<Result<_, Problem>>()?;
+            Ok(evaluator.heap.tuple(parts))
+        }
         (_, [argument]) => {
             let argument = argument.value.clone();
             call_with_one(evaluator, name, &argument, line)
@@ -92,7 +113,7 @@ fn call_with_one(
 ) -> Result<Value, Problem> {
     match name {
         "len" => len(evaluator, argument),
-        "list" | "tuple" | "reversed" | "sorted" => {
+        "list" | "tuple" | "reversed" => {
             let items = evaluator.iterate(argument, line)?;
             sequence(evaluator, name, items)
         }
@@ -227,7 +248,6 @@ fn sequence(evaluator: &mut Evaluator, name: &str, mut items: Vec<Slot>) -> Resu
     match name {
         "tuple" => return Ok(evaluator.heap.tuple(items)),
         "reversed" => items.reverse(),
-        "sorted" => items = sorted(evaluator, items)?,
         _ => {}
     }
     Ok(evaluator.heap.list(items))
@@ -237,13 +257,20 @@ fn sequence(evaluator: &mut Evaluator, name: &str, mut items: Vec<Slot>) -> Resu
 pub(super) fn sorted(
     evaluator: &mut Evaluator,
     mut items: Vec<Slot>,
+    keywords: &[(Arc<str>, Slot)],
 ) -> Result<Vec<Slot>, Problem> {
+    let is_reversed = match keywords {
+        [] => false,
+        [(name, truth)] if &**name == "reverse" => evaluator.heap.is_truthy(&truth.value),
+        _ => return Err(Problem::Value("sorting: expected no keyword but `reverse`".to_owned())),
+    };
     let mut failure = None;
+    let ordered = |order: Ordering| if is_reversed { order.reverse() } else { order };
     items.sort_by(|a, b| match evaluator.order(&a.value, &b.value) {
-        Ok(order) => order.unwrap_or(std::cmp::Ordering::Equal),
+        Ok(order) => ordered(order.unwrap_or(Ordering::Equal)),
         Err(problem) => {
             failure = Some(problem);
-            std::cmp::Ordering::Equal
+            Ordering::Equal
         }
     });
     failure.map_or(Ok(items), Err)

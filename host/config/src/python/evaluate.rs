@@ -7,7 +7,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::heap::{Heap, Slot, Value};
-use super::syntax::{Expression, ExpressionKind, Statement, StatementKind};
+use super::syntax::{Expression, ExpressionKind, For, Statement, StatementKind};
 use crate::error::Problem;
 use crate::limits::Limits;
 use crate::location::At;
@@ -23,6 +23,14 @@ pub(super) type Evaluate<T> = Result<T, (u32, Problem)>;
 pub(crate) struct Evaluated {
     pub(crate) own: Entries,
     pub(crate) base: Entries,
+}
+
+/// Where a statement hands on to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
 }
 
 /// The evaluator's state: names, containers and what may still be spent.
@@ -105,20 +113,63 @@ impl<'a> Evaluator<'a> {
         At { file: self.file, line }
     }
 
-    fn statement(&mut self, statement: &Statement) -> Evaluate<()> {
+    fn statement(&mut self, statement: &Statement) -> Evaluate<Flow> {
         match &statement.kind {
             StatementKind::Assign { targets, value } => {
                 let value = self.expression(value)?;
-                targets.iter().try_for_each(|target| self.assign(target, value.clone()))
+                targets.iter().try_for_each(|target| self.assign(target, value.clone()))?;
             }
             StatementKind::AugmentedAssign { target, operator, value } => {
-                self.assign_augmented(target, *operator, value)
+                self.assign_augmented(target, *operator, value)?;
             }
             StatementKind::Delete(targets) => {
-                targets.iter().try_for_each(|target| self.delete(target))
+                targets.iter().try_for_each(|target| self.delete(target))?;
             }
-            StatementKind::Evaluate(value) => self.expression(value).map(drop),
+            StatementKind::Evaluate(value) => drop(self.expression(value)?),
+            StatementKind::If { branches, otherwise } => return self.branch(branches, otherwise),
+            StatementKind::For(round) => return self.for_each(round),
+            StatementKind::Break => return Ok(Flow::Break),
+            StatementKind::Continue => return Ok(Flow::Continue),
         }
+        Ok(Flow::Next)
+    }
+
+    fn block(&mut self, body: &[Statement]) -> Evaluate<Flow> {
+        for statement in body {
+            let flow = self.statement(statement)?;
+            if flow != Flow::Next {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn branch(
+        &mut self,
+        branches: &[(Expression, Vec<Statement>)],
+        otherwise: &[Statement],
+    ) -> Evaluate<Flow> {
+        for (test, body) in branches {
+            let test = self.expression(test)?;
+            if self.heap.is_truthy(&test) {
+                return self.block(body);
+            }
+        }
+        self.block(otherwise)
+    }
+
+    /// The loop's names stay after it, as in Python.
+    fn for_each(&mut self, round: &For) -> Evaluate<Flow> {
+        let source = self.expression(&round.source)?;
+        let line = round.source.line;
+        for item in self.iterate(&source, line).map_err(|problem| (line, problem))? {
+            self.limits.step().map_err(|problem| (line, problem))?;
+            self.assign(&round.target, item.value)?;
+            if self.block(&round.body)? == Flow::Break {
+                return Ok(Flow::Next);
+            }
+        }
+        self.block(&round.otherwise)
     }
 
     fn finish(mut self) -> Evaluate<Evaluated> {
@@ -187,6 +238,22 @@ mod tests {
     }
 
     #[test]
+    fn loops_and_branches_run_as_in_python() {
+        let text = "a = []\nfor i, n in enumerate(['x', 'y', 'z']):\n    if n == 'y':\n        continue\n    elif i > 5:\n\
+                    \x20       break\n    else:\n        a.append(f'{n}{i}')\nelse:\n    done = True\n\
+                    if a and not done:\n    b = 1\nelif a[0] == 'x0':\n    b = 2\n\
+                    for k in range(9):\n    if k == 3:\n        break\nelse:\n    b = 7";
+        let expected = json!({"a": ["x0", "z2"], "i": 2, "n": "z", "done": true, "b": 2, "k": 3});
+        assert_eq!(values(text), expected);
+    }
+
+    #[test]
+    fn bases_are_named_at_the_top_only() {
+        let message = error("if 1:\n    _base_ = 'b.py'");
+        assert!(message.contains("line 2: `_base_`: expected one assignment"), "{message}");
+    }
+
+    #[test]
     fn truth_and_choice_work_on_values() {
         let text = "a = 1 if [] else 2\nb = None or 'x'\nc = 1 < 2 <= 2\nd = not 1\ne = 'a' in 'abc'\n\
                     f = 2 not in [1]\ng = [1, 2.0] == [1.0, 2]\nh = None is None\ni = max(3, 4) - min([1, 2])\n\
@@ -252,16 +319,18 @@ mod tests {
             ("import os", "line 1: imports are not part"),
             ("with read_base():\n    from .a import *", "`_base_ = [...]`"),
             (
-                "for x in [1]: pass",
-                "`for` statements are not part of the config language (use a list or dict",
+                "while 1:\n    a = 1",
+                "line 1: `while` statements are not part of the config language",
             ),
+            ("try:\n    a = 1\nexcept E:\n    pass", "`try` statements"),
+            ("if 1:\n    def f(): pass", "line 2: function definitions"),
+            ("a = 1\nbreak", "line 2: `break` and `continue` outside a loop"),
             ("class A: pass", "class definitions"),
             ("a = lambda: 1", "lambdas are not part"),
             ("a = {1, 2}", "sets are not part"),
             ("a = open('x')", "calls of `open` are not part"),
             ("a = (b := 1)", "assignments inside expressions"),
             ("a = 1 << 3", "bit operations"),
-            ("a = 'a' % 1", "`%` on strings"),
         ] {
             let message = error(text);
             assert!(message.contains(words), "{message}");
@@ -309,7 +378,14 @@ mod tests {
         let chain = format!("a = {}1", "1+".repeat(200_000));
         let broken_chain = format!("a = {}", "1+".repeat(200_000));
         let brackets = format!("a = {}", "[".repeat(200_000));
+        let blocks: String = (0..400).map(|i| format!("{}if 1:\n", " ".repeat(i))).collect();
         for text in [
+            &blocks,
+            "a = 'x'.ljust(10**12)",
+            "a = '%99999999999d' % 1",
+            "a = '{:>99999999999}'.format(1)",
+            "for i in range(3000):\n    for j in range(3000):\n        a = i",
+            "a = [1]\nfor x in range(99):\n    a += a",
             "a = 'a' * 10**12",
             "a = [0] * 10**12",
             "a = 10 ** 10 ** 10",

@@ -1,15 +1,12 @@
-//! Methods of dicts, lists, tuples and strings.
+//! Methods of dicts, lists and tuples.
 //!
 //! Source: `ConfigDict` in MMEngine's `mmengine/config/config.py` for dicts of the base.
-
-use std::sync::Arc;
 
 use super::builtins::{pairs, sorted};
 use super::evaluate::Evaluator;
 use super::expressions::{Arguments, unknown_key};
 use super::heap::{Slot, Value};
 use super::slices::position;
-use super::text;
 use crate::error::Problem;
 use crate::limits::check_depth;
 use crate::nearest::nearest;
@@ -22,21 +19,6 @@ const LIST_METHODS: &[&str] = &[
     "clear",
 ];
 const TUPLE_METHODS: &[&str] = &["index", "count"];
-const STRING_METHODS: &[&str] = &[
-    "join",
-    "split",
-    "replace",
-    "strip",
-    "lstrip",
-    "rstrip",
-    "lower",
-    "upper",
-    "startswith",
-    "endswith",
-    "removeprefix",
-    "removesuffix",
-];
-
 impl Evaluator<'_> {
     pub(super) fn method(
         &mut self,
@@ -44,9 +26,8 @@ impl Evaluator<'_> {
         name: &str,
         arguments: Arguments,
     ) -> Result<Value, Problem> {
-        if name != "update"
-            && let Some((keyword, _)) = arguments.keywords.first()
-        {
+        let takes_keywords = matches!(name, "update" | "sort" | "format");
+        if let Some((keyword, _)) = arguments.keywords.first().filter(|_| !takes_keywords) {
             let message = format!("`.{name}()`: expected no keywords, found `{keyword}`");
             return Err(Problem::Value(message));
         }
@@ -84,6 +65,14 @@ impl Evaluator<'_> {
                 let key = key.value.to_key()?;
                 if self.get(id, &key).is_none() {
                     self.set_entry(id, key.clone(), default.clone())?;
+                }
+                Ok(self.get(id, &key).unwrap_or(Value::None))
+            }
+            ("setdefault", [key]) => {
+                let key = key.value.to_key()?;
+                if self.get(id, &key).is_none() {
+                    let none = Slot { at: self.at(line), value: Value::None };
+                    self.set_entry(id, key.clone(), none)?;
                 }
                 Ok(self.get(id, &key).unwrap_or(Value::None))
             }
@@ -209,7 +198,7 @@ impl Evaluator<'_> {
             ("reverse", []) => self.heap.items_mut(id).reverse(),
             ("sort", []) => {
                 let items = self.heap.items(id).to_vec();
-                *self.heap.items_mut(id) = sorted(self, items)?;
+                *self.heap.items_mut(id) = sorted(self, items, &arguments.keywords)?;
             }
             ("clear", []) => self.heap.items_mut(id).clear(),
             _ => return Err(unknown_method("list", name, LIST_METHODS)),
@@ -235,78 +224,13 @@ impl Evaluator<'_> {
         }
         Ok(Value::Int(count))
     }
-
-    fn string_method(
-        &mut self,
-        text: &Arc<str>,
-        name: &str,
-        arguments: Arguments,
-    ) -> Result<Value, Problem> {
-        if let ("join", [items]) = (name, &arguments.positional[..]) {
-            let items = self.iterate(&items.value, arguments.line)?;
-            return self.join(text, &items);
-        }
-        let words: Option<Vec<&str>> = arguments
-            .positional
-            .iter()
-            .map(|slot| match &slot.value {
-                Value::Str(word) => Some(&**word),
-                _ => None,
-            })
-            .collect();
-        let Some(words) = words else {
-            let message = format!("`.{name}()`: expected strings");
-            return Err(Problem::Value(message));
-        };
-        if let ("split", [] | [_]) = (name, &words[..]) {
-            return self.split(text, words.first().copied(), arguments.line);
-        }
-        if let ("replace", [old, new]) = (name, &words[..]) {
-            let most = (text.len() + 1).saturating_mul(new.len()).saturating_add(text.len());
-            self.limits.text(most)?;
-            return Ok(Value::Str(text.replace(old, new).into()));
-        }
-        self.limits.text(text.len())?;
-        text::plain_method(text, name, &words)
-            .ok_or_else(|| unknown_method("str", name, STRING_METHODS))
-    }
-
-    fn join(&mut self, separator: &str, items: &[Slot]) -> Result<Value, Problem> {
-        let mut joined = String::new();
-        for (i, item) in items.iter().enumerate() {
-            let Value::Str(word) = &item.value else {
-                let found = item.value.type_name();
-                return Err(Problem::Value(format!("`.join()`: expected strings, found {found}")));
-            };
-            self.limits.text(separator.len() + word.len())?;
-            joined.push_str(if i > 0 { separator } else { "" });
-            joined.push_str(word);
-        }
-        Ok(Value::Str(joined.into()))
-    }
-
-    fn split(&mut self, text: &str, separator: Option<&str>, line: u32) -> Result<Value, Problem> {
-        let at = self.at(line);
-        self.limits.elements(text.len() + 1)?;
-        let slot = |word: &str| Slot { at, value: Value::Str(word.into()) };
-        let items = match separator {
-            None => text.split_whitespace().map(slot).collect(),
-            Some("") => {
-                return Err(Problem::Value(
-                    "`.split()`: expected a separator that is not empty".into(),
-                ));
-            }
-            Some(separator) => text.split(separator).map(slot).collect(),
-        };
-        Ok(self.heap.list(items))
-    }
 }
 
 fn not_in_the_list(method: &str) -> Problem {
     Problem::Value(format!("`.{method}()`: expected an item of the list, found another value"))
 }
 
-fn unknown_method(type_name: &str, name: &str, known: &[&'static str]) -> Problem {
+pub(super) fn unknown_method(type_name: &str, name: &str, known: &[&'static str]) -> Problem {
     if known.contains(&name) {
         let message =
             format!("`.{name}()`: expected other arguments (see Python's `{type_name}.{name}`)");

@@ -17,6 +17,7 @@ mod methods;
 mod nesting;
 mod parse;
 mod slices;
+mod strings;
 mod syntax;
 mod targets;
 mod text;

@@ -12,10 +12,12 @@ const MAX_RIGHT_NESTED: usize = 1000;
 ///
 /// Errors: a limit, with the byte offset at which it was passed.
 pub(crate) fn check_nesting(text: &str) -> Result<(), (usize, Problem)> {
-    let mut scan = Scan { bytes: text.as_bytes(), at: 0, depth: 0, prefixes: 0, right_nested: 0 };
+    let bytes = text.as_bytes();
+    let blocks = Vec::new();
+    let mut scan = Scan { bytes, at: 0, depth: 0, prefixes: 0, right_nested: 0, blocks };
     while scan.at < scan.bytes.len() {
         scan.token();
-        if scan.depth > MAX_DEPTH || scan.prefixes > MAX_DEPTH {
+        if scan.depth.max(scan.prefixes).max(scan.blocks.len()) > MAX_DEPTH {
             return Err((scan.at, limit(MAX_DEPTH)));
         }
         if scan.right_nested > MAX_RIGHT_NESTED {
@@ -35,6 +37,8 @@ struct Scan<'a> {
     depth: usize,
     prefixes: usize,
     right_nested: usize,
+    /// The indentations of the blocks around the current line, outermost first.
+    blocks: Vec<usize>,
 }
 
 impl Scan<'_> {
@@ -53,11 +57,26 @@ impl Scan<'_> {
         match byte {
             b'(' | b'[' | b'{' => self.depth += 1,
             b')' | b']' | b'}' => self.depth = self.depth.saturating_sub(1),
-            b'\n' if self.depth == 0 => (self.prefixes, self.right_nested) = (0, 0),
+            b'\n' if self.depth == 0 => self.line_start(),
             b'-' | b'+' | b'~' => self.prefixes += 1,
             b'*' if self.bytes.get(self.at) == Some(&b'*') => self.right_nested += 1,
             b'0'..=b'9' => self.prefixes = 0,
             _ => {}
+        }
+    }
+
+    /// Counts blocks in blocks by their indentation; empty lines and comments do not count.
+    fn line_start(&mut self) {
+        (self.prefixes, self.right_nested) = (0, 0);
+        let rest = &self.bytes[self.at..];
+        let is_space = |b: &u8| matches!(b, b' ' | b'\t' | b'\x0c');
+        let indent = rest.iter().position(|b| !is_space(b)).unwrap_or(rest.len());
+        if matches!(rest.get(indent), None | Some(b'\n' | b'\r' | b'#')) {
+            return;
+        }
+        self.blocks.retain(|outer| *outer < indent);
+        if indent > 0 {
+            self.blocks.push(indent);
         }
     }
 

@@ -12,7 +12,7 @@ use ruff_text_size::{Ranged, TextRange};
 use super::nesting::check_nesting;
 use super::syntax::{
     BinaryOperator, Call, Comparison, Conditional, Conversion, DictItem, Expression,
-    ExpressionKind, Keyword, Loop, Piece, Slice, Statement, StatementKind, UnaryOperator,
+    ExpressionKind, For, Keyword, Loop, Piece, Slice, Statement, StatementKind, UnaryOperator,
 };
 use crate::error::Problem;
 use crate::limits::check_depth;
@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str) -> Lowered<Vec<Statement>> {
         return Err((line, Problem::Syntax { format: "Python", message }));
     }
     let ast::Mod::Module(module) = parsed.syntax() else { return Ok(Vec::new()) };
-    let mut lowering = Lowering { lines, depth: 0 };
+    let mut lowering = Lowering { lines, depth: 0, loops: 0 };
     let statements = lowering.statements(&module.body)?;
     drop(ManuallyDrop::into_inner(parsed));
     Ok(statements)
@@ -46,6 +46,8 @@ pub(crate) fn parse(text: &str) -> Lowered<Vec<Statement>> {
 struct Lowering {
     lines: Lines,
     depth: usize,
+    /// How many loops are around the current statement.
+    loops: usize,
 }
 
 impl Lowering {
@@ -59,12 +61,15 @@ impl Lowering {
 
     fn statements(&mut self, body: &[ast::Stmt]) -> Lowered<Vec<Statement>> {
         let mut statements = Vec::with_capacity(body.len());
+        self.depth += 1;
         for statement in body {
             let line = self.line(statement.range());
+            check_depth(self.depth).map_err(|problem| (line, problem))?;
             if let Some(kind) = self.statement(statement)? {
                 statements.push(Statement { line, kind });
             }
         }
+        self.depth -= 1;
         Ok(statements)
     }
 
@@ -87,23 +92,50 @@ impl Lowering {
             ast::Stmt::Delete(delete) => StatementKind::Delete(self.expressions(&delete.targets)?),
             ast::Stmt::Expr(expr) => StatementKind::Evaluate(self.expression(&expr.value)?),
             ast::Stmt::Pass(_) => return Ok(None),
+            ast::Stmt::For(round) if !round.is_async => {
+                let target = self.expression(&round.target)?;
+                let source = self.expression(&round.iter)?;
+                self.loops += 1;
+                let body = self.statements(&round.body)?;
+                self.loops -= 1;
+                let otherwise = self.statements(&round.orelse)?;
+                StatementKind::For(Box::new(For { target, source, body, otherwise }))
+            }
+            ast::Stmt::If(branch) => self.branches(branch)?,
+            ast::Stmt::Break(_) if self.loops > 0 => StatementKind::Break,
+            ast::Stmt::Continue(_) if self.loops > 0 => StatementKind::Continue,
             other => return self.refuse_statement(other),
         };
         Ok(Some(kind))
     }
 
+    fn branches(&mut self, branch: &ast::StmtIf) -> Lowered<StatementKind> {
+        let mut branches = vec![(self.expression(&branch.test)?, self.statements(&branch.body)?)];
+        let mut otherwise = Vec::new();
+        for clause in &branch.elif_else_clauses {
+            let body = self.statements(&clause.body)?;
+            match &clause.test {
+                Some(test) => branches.push((self.expression(test)?, body)),
+                None => otherwise = body,
+            }
+        }
+        Ok(StatementKind::If { branches, otherwise })
+    }
+
     fn refuse_statement<T>(&self, statement: &ast::Stmt) -> Lowered<T> {
         const LAZY: &str = "configs in the style of `with read_base()` are not read yet: \
                             use `_base_ = [...]` and write `type` as a string";
-        const BRANCH: &str = "use a conditional expression, `a if test else b`";
         let (what, hint) = match statement {
             ast::Stmt::FunctionDef(_) => ("function definitions", "write the values themselves"),
             ast::Stmt::ClassDef(_) => ("class definitions", "write a plugin for new components"),
-            ast::Stmt::For(_) => ("`for` statements", "use a list or dict comprehension"),
-            ast::Stmt::While(_) => ("`while` statements", "use a list or dict comprehension"),
-            ast::Stmt::If(_) => ("`if` statements", BRANCH),
+            ast::Stmt::While(_) => ("`while` statements", "use `for` over a range"),
+            ast::Stmt::For(_) => ("asynchronous loops", "use `for`"),
+            ast::Stmt::Break(_) | ast::Stmt::Continue(_) => {
+                ("`break` and `continue` outside a loop", "remove it")
+            }
+            ast::Stmt::Return(_) => ("`return` statements", "remove it"),
             ast::Stmt::With(_) => ("`with` statements", LAZY),
-            ast::Stmt::Match(_) => ("`match` statements", BRANCH),
+            ast::Stmt::Match(_) => ("`match` statements", "use `if` and `elif`"),
             ast::Stmt::Import(_) => ("imports", "write the values themselves"),
             ast::Stmt::ImportFrom(_) => ("imports", LAZY),
             ast::Stmt::Try(_) => ("`try` statements", "nothing here raises"),

@@ -13,10 +13,34 @@ pub(crate) struct Statement {
 
 #[derive(Debug)]
 pub(crate) enum StatementKind {
-    Assign { targets: Vec<Expression>, value: Expression },
-    AugmentedAssign { target: Expression, operator: BinaryOperator, value: Expression },
+    Assign {
+        targets: Vec<Expression>,
+        value: Expression,
+    },
+    AugmentedAssign {
+        target: Expression,
+        operator: BinaryOperator,
+        value: Expression,
+    },
     Delete(Vec<Expression>),
     Evaluate(Expression),
+    For(Box<For>),
+    /// The tests with their blocks, in order, and the block for when none holds.
+    If {
+        branches: Vec<(Expression, Vec<Statement>)>,
+        otherwise: Vec<Statement>,
+    },
+    Break,
+    Continue,
+}
+
+/// `for target in source: body`, and the `else` block that runs unless `break` did.
+#[derive(Debug)]
+pub(crate) struct For {
+    pub(crate) target: Expression,
+    pub(crate) source: Expression,
+    pub(crate) body: Vec<Statement>,
+    pub(crate) otherwise: Vec<Statement>,
 }
 
 /// An expression and the line it begins on.

@@ -1,6 +1,6 @@
 //! Where values go: assignment, augmented assignment, `del`, and the names of loops.
 
-use super::evaluate::{Evaluate, Evaluator};
+use super::evaluate::{BASE, Evaluate, Evaluator};
 use super::expressions::{plain_dict_has_no_attributes, unknown_key};
 use super::heap::{Slot, Value};
 use super::slices::position;
@@ -13,6 +13,10 @@ impl Evaluator<'_> {
         let fail = |problem| (target.line, problem);
         let at = self.at(target.line);
         match &target.kind {
+            ExpressionKind::Name(name) if &**name == BASE => {
+                let message = "`_base_`: expected one assignment, at the top level of the file";
+                Err(fail(Problem::Value(message.to_owned())))
+            }
             ExpressionKind::Name(name) => {
                 self.limits.elements(1).map_err(fail)?;
                 self.names.insert(name.clone(), Slot { at, value });

@@ -137,28 +137,6 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     text.replace('_', "").parse().ok()
 }
 
-/// Methods of strings that take strings and make no more text than they are given.
-pub(super) fn plain_method(text: &str, name: &str, words: &[&str]) -> Option<Value> {
-    let string = |text: &str| Some(Value::Str(text.into()));
-    let truth = |truth: bool| Some(Value::Bool(truth));
-    let is_one_of = |letters: &str, c: char| letters.contains(c);
-    match (name, words) {
-        ("strip", []) => string(text.trim()),
-        ("lstrip", []) => string(text.trim_start()),
-        ("rstrip", []) => string(text.trim_end()),
-        ("strip", [letters]) => string(text.trim_matches(|c| is_one_of(letters, c))),
-        ("lstrip", [letters]) => string(text.trim_start_matches(|c| is_one_of(letters, c))),
-        ("rstrip", [letters]) => string(text.trim_end_matches(|c| is_one_of(letters, c))),
-        ("lower", []) => string(&text.to_lowercase()),
-        ("upper", []) => string(&text.to_uppercase()),
-        ("startswith", [start]) => truth(text.starts_with(start)),
-        ("endswith", [end]) => truth(text.ends_with(end)),
-        ("removeprefix", [start]) => string(text.strip_prefix(start).unwrap_or(text)),
-        ("removesuffix", [end]) => string(text.strip_suffix(end).unwrap_or(text)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
