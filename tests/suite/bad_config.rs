@@ -82,7 +82,7 @@ fn a_component_that_is_not_there_is_refused_by_name() {
         ("custom_hooks = dict(type='EMAHook')", "custom_hooks"),
     ];
     for (line, name) in cases {
-        refused(&Workspace::with(line), &[name]);
+        refused(&Workspace::with(line), &["tiny.py", name]);
     }
 }
 

@@ -36,7 +36,7 @@ fn a_missing_annotation_file_is_named() {
         let workspace = Workspace::new();
         let name = format!("data/annotations/{split}.json");
         std::fs::remove_file(workspace.file(&name)).unwrap();
-        refused(&workspace, &name);
+        refused(&workspace, &name).expect_error(&["tiny.py", "No such file"]);
         assert!(!workspace.work().exists());
     }
 }
@@ -52,7 +52,7 @@ fn an_annotation_file_that_is_no_json_is_named() {
 }
 
 #[test]
-fn an_annotation_of_a_picture_that_is_not_listed_does_not_train_silently() {
+fn a_box_that_is_no_number_is_refused_with_its_file() {
     let workspace = Workspace::new();
     annotate(&workspace, "train", |coco| {
         coco["annotations"][0]["bbox"] = json!([1, 2, "three", 4])

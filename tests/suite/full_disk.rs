@@ -25,7 +25,8 @@ fn a_checkpoint_that_cannot_be_written_is_a_failed_run_and_the_older_one_stays()
     workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
     let outcome = train_on_full_disk(&workspace, &["--resume"]);
     outcome.expect_code(3);
-    assert!(outcome.error().contains("epoch_2"), "{outcome}");
+    let error = outcome.error();
+    assert!(error.contains("epoch_2") && error.contains("File too large"), "{outcome}");
 
     let found = checkpoints(&workspace.work());
     assert_eq!(found, [workspace.file("work/epoch_1")]);

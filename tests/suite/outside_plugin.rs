@@ -57,3 +57,14 @@ fn a_resumed_plugin_has_its_state_back() {
     workspace.train(&["--resume"]).expect_code(0);
     assert_eq!(workspace.read("mark.txt"), MARKED);
 }
+
+#[test]
+fn the_plugin_of_the_readme_builds_and_does_what_the_readme_says() {
+    let workspace =
+        Workspace::with("custom_hooks = [dict(type='LossGuardHook', limit=1000.0, interval=1)]");
+    workspace.add_plugin(&fixture("loss-guard"));
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    let outcome = workspace.train(&["custom_hooks.0.limit=0.001"]);
+    outcome.expect_code(3);
+    assert!(outcome.error().contains("above 0.001"), "{outcome}");
+}

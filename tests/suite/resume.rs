@@ -1,6 +1,6 @@
 //! A run that was interrupted and resumed ends as if nothing had been.
 
-use snaphook_tests::{Workspace, scalars, weights};
+use snaphook_tests::{Workspace, checkpoints, scalars, weights};
 
 #[test]
 fn resumed_run_equals_uninterrupted_run() {
@@ -56,4 +56,13 @@ fn a_resume_without_a_checkpoint_says_so_and_starts_from_the_beginning() {
     let outcome = workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=1"]);
     outcome.expect_code(0).expect_text(&["--resume: there is no checkpoint in"]);
     assert!(workspace.file("work/epoch_1").is_dir());
+}
+
+#[test]
+fn old_checkpoints_are_forgotten_across_a_resume() {
+    let workspace = Workspace::with("default_hooks['checkpoint']['max_keep_ckpts'] = 1");
+    workspace.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    assert_eq!(checkpoints(&workspace.work()), [workspace.file("work/epoch_2")]);
+    workspace.train(&["--resume"]).expect_code(0);
+    assert_eq!(checkpoints(&workspace.work()), [workspace.file("work/epoch_3")]);
 }
