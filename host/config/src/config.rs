@@ -173,17 +173,29 @@ mod tests {
     #[test]
     fn overrides_reach_dicts_lists_and_new_keys() {
         let options =
-            ["model.depth=101", "pipe.0.size=(1,2)", "work_dir='a b'", "pipe.1=None", "t.0=5"];
-        let error = folder().load_with("a.py", &options).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "--cfg-options t.0=5: `0` below t: expected a dict or list, found a tuple"
-        );
-        let config = folder().load_with("a.py", &options[..4]).unwrap();
+            ["model.depth=101", "pipe.0.size=(1,2)", "work_dir='a b'", "pipe.-1=None", "t.0=5"];
+        let config = folder().load_with("a.py", &options).unwrap();
+        assert_eq!(config.get("t"), Some(&json!([5, 2])));
         assert_eq!(config.get("model.depth"), Some(&json!(101)));
         assert_eq!(config.get("pipe"), Some(&json!([{"type": "A", "size": [1, 2]}, null])));
         assert_eq!(config.get("work_dir"), Some(&json!("a b")));
         assert!(config.warnings().is_empty());
+    }
+
+    #[test]
+    fn lists_are_appended_to_and_extended() {
+        let options = [
+            "pipe+=dict(type='C')",
+            "pipe+=[dict(type='D'),3]",
+            "t+=3",
+            "custom_hooks+=dict(type='E')",
+        ];
+        let config = folder().load_with("a.py", &options).unwrap();
+        let pipe = json!([{"type": "A"}, {"type": "B"}, {"type": "C"}, {"type": "D"}, 3]);
+        assert_eq!(config.get("pipe"), Some(&pipe));
+        assert_eq!(config.get("t"), Some(&json!([1, 2, 3])));
+        assert_eq!(config.get("custom_hooks"), Some(&json!([{"type": "E"}])));
+        assert_eq!(config.location("pipe.2.type").unwrap().line, 1);
     }
 
     #[test]
@@ -212,11 +224,11 @@ mod tests {
         for (option, words) in [
             ("model", "expected `key.path=VALUE`, found no `=`"),
             ("a..b=1", "found an empty key"),
-            ("pipe.2.type=A", "pipe: expected an index from 0 to 1, found `2`"),
-            ("pipe.-1.type=A", "found `-1`"),
+            ("pipe.2.type=A", "pipe: expected an index from 0 to 1 or -2 to -1, found `2`"),
+            ("pipe.-3.type=A", "found `-3`"),
             ("n.x=1", "`x` below n: expected a dict or list, found an int"),
             ("n=[1,2", "do not balance in `[1,2`"),
-            ("pipe+=1", "`+=` options are not part of the config language"),
+            ("n+=1", "`+=` on n: expected a list, found an int"),
             ("filename=x", "key `filename` is reserved"),
         ] {
             let message = folder().load_with("a.py", &[option]).unwrap_err().to_string();

@@ -42,7 +42,8 @@
 //!
 //! - `{{_base_.key}}` may be quoted, a part of a string, or a part of an expression.
 //! - `_base_` may be a tuple, and may be assigned once only. TOML is read.
-//! - In overrides quoted text stays a string, with its spaces and commas, and `(1,2),(3,4)` is a list.
+//! - In overrides quoted text stays a string, with its spaces and commas, `(1,2),(3,4)` is a list,
+//!   `dict(type='X')` is a dict, `key+=VALUE` appends or extends, negative indexes count from the end.
 //! - Integers have 64 bits. Ranges and views of dicts are lists at once.
 //! - Top-level keys must be Python names, whatever the format.
 //! - The dump keeps the order of keys and always loads again.

@@ -2,15 +2,16 @@
 //!
 //! Source: `DictAction` and `merge_from_dict` in MMEngine's `mmengine/config/config.py`. Where we
 //! differ: quoted text stays a string, spaces and commas in it included; `(1,2),(3,4)` is a list of
-//! two tuples; `a=1` with `a.b=2` is applied in turn; items of lists may be scalars; a path that is
-//! not there yet gives a warning.
+//! two tuples; `dict(…)` and `{…}` are dicts where Python would read one; `a=1` with `a.b=2` is applied
+//! in turn; `a+=VALUE` appends or extends; items of lists and tuples may be scalars, and count from the
+//! end where negative; a path that is not there yet gives a warning.
 
 use crate::error::{ConfigError, Problem};
-use crate::limits::check_depth;
+use crate::limits::{MAX_DEPTH, check_depth};
 use crate::location::At;
 use crate::merge::DELETE;
 use crate::nearest::nearest;
-use crate::python::{parse_float, parse_int};
+use crate::python::{literal, parse_float, parse_int};
 use crate::tree::{Data, Entries, Key, Node};
 
 /// Applies overrides in turn; returns warnings about keys that were not there before.
@@ -19,18 +20,18 @@ pub(crate) fn apply(root: &mut Node, options: &[String]) -> Result<Vec<String>, 
     let mut assignments = Vec::new();
     for (number, option) in options.iter().enumerate() {
         let at = At { file: 0, line: number as u32 + 1 };
-        let (path, value) = parse(option, at).map_err(|problem| wrong(option, problem))?;
+        let parsed = parse(option, at).map_err(|problem| wrong(option, problem))?;
         // Deleting comes first, whatever the order: it makes room for the other options.
-        if path.last() == Some(&DELETE) {
-            if value.data.is_truthy() {
-                delete(root, &path[..path.len() - 1]);
+        if let [above @ .., DELETE] = &parsed.path[..] {
+            if parsed.value.data.is_truthy() {
+                delete(root, above);
             }
         } else {
-            assignments.push((option, path, value));
+            assignments.push((option, parsed));
         }
     }
-    for (option, path, value) in assignments {
-        let warning = set(root, &path, value).map_err(|problem| wrong(option, problem))?;
+    for (option, parsed) in assignments {
+        let warning = set(root, parsed).map_err(|problem| wrong(option, problem))?;
         warnings.extend(warning.map(|warning| format!("--cfg-options {option}: {warning}")));
     }
     Ok(warnings)
@@ -40,20 +41,26 @@ fn wrong(option: &str, problem: Problem) -> ConfigError {
     ConfigError::Override { option: option.to_owned(), problem: Box::new(problem) }
 }
 
-fn parse(option: &str, at: At) -> Result<(Vec<&str>, Node), Problem> {
+/// An override, read.
+struct Assignment<'a> {
+    path: Vec<&'a str>,
+    /// `+=` in place of `=`.
+    is_added: bool,
+    value: Node,
+}
+
+fn parse(option: &str, at: At) -> Result<Assignment<'_>, Problem> {
     let expected = |found| Problem::Value(format!("expected `key.path=VALUE`, found {found}"));
     let (path, value) = option.split_once('=').ok_or_else(|| expected("no `=`"))?;
-    if path.ends_with('+') {
-        return Err(Problem::NotInLanguage {
-            what: "`+=` options".to_owned(),
-            hint: "give the whole list with `=`, or set one item as `key.0=VALUE`",
-        });
-    }
+    let (path, is_added) = path.strip_suffix('+').map_or((path, false), |path| (path, true));
     let path: Vec<&str> = path.trim().split('.').collect();
     if path.iter().any(|step| step.is_empty()) {
         return Err(expected("an empty key"));
     }
-    Ok((path, parse_value(value, at)?))
+    if path.len() > MAX_DEPTH {
+        return Err(Problem::Limit { what: "depth of nesting", limit: MAX_DEPTH as u64 });
+    }
+    Ok(Assignment { path, is_added, value: parse_value(value, at)? })
 }
 
 /// The value of an override.
@@ -68,6 +75,9 @@ fn value(text: &str, at: At, depth: usize) -> Result<Option<Node>, Problem> {
     let text = text.trim();
     if let Some(inner) = quoted(text) {
         return Ok(Some(Node::new(at, Data::Str(inner.into()))));
+    }
+    if let Some(data) = dict(text, at) {
+        return Ok(Some(Node::new(at, data)));
     }
     let Some(parts) = split_at_commas(text) else { return Ok(None) };
     if parts.len() > 1 {
@@ -93,6 +103,27 @@ fn items(mut parts: Vec<&str>, at: At, depth: usize) -> Result<Option<Vec<Node>>
     parts.into_iter().map(|part| value(part, at, depth + 1)).collect()
 }
 
+/// A dict as Python writes it; other text in braces stays text, as with MMEngine.
+fn dict(text: &str, at: At) -> Option<Data> {
+    if !(text.starts_with("dict(") && text.ends_with(')')
+        || text.starts_with('{') && text.ends_with('}'))
+    {
+        return None;
+    }
+    let mut node = literal(text).ok()?;
+    relocate(&mut node, at);
+    matches!(node.data, Data::Dict(_)).then_some(node.data)
+}
+
+fn relocate(node: &mut Node, at: At) {
+    node.at = at;
+    match &mut node.data {
+        Data::List(nodes) | Data::Tuple(nodes) => nodes.iter_mut().for_each(|n| relocate(n, at)),
+        Data::Dict(entries) => entries.values_mut().for_each(|n| relocate(n, at)),
+        _ => {}
+    }
+}
+
 /// The inside of text that is one quoted string and nothing else.
 fn quoted(text: &str) -> Option<&str> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
@@ -114,7 +145,8 @@ fn split_at_commas(text: &str) -> Option<Vec<&str>> {
             '\'' | '"' if begins => quote = Some(letter),
             '(' => closers.push(')'),
             '[' => closers.push(']'),
-            ')' | ']' => drop(closers.pop().filter(|closer| *closer == letter)?),
+            '{' => closers.push('}'),
+            ')' | ']' | '}' => drop(closers.pop().filter(|closer| *closer == letter)?),
             ',' if closers.is_empty() => {
                 parts.push(&text[start..at]);
                 start = at + 1;
@@ -159,7 +191,10 @@ fn child<'a>(node: &'a mut Node, step: &str) -> Option<&'a mut Node> {
             let key = existing_key(entries, step)?;
             entries.get_mut(&key)
         }
-        Data::List(items) => items.get_mut(step.parse::<usize>().ok()?),
+        Data::List(items) | Data::Tuple(items) => {
+            let index = index(step, items.len())?;
+            items.get_mut(index)
+        }
         _ => None,
     }
 }
@@ -169,8 +204,16 @@ fn existing_key(entries: &Entries, step: &str) -> Option<Key> {
     [Some(Key::from(step)), number].into_iter().flatten().find(|key| entries.contains_key(key))
 }
 
-/// Sets a value, making dicts on the way where there is nothing; returns a warning about that.
-fn set(root: &mut Node, path: &[&str], value: Node) -> Result<Option<String>, Problem> {
+/// The position that a step means in a list; negative ones count from the end.
+fn index(step: &str, length: usize) -> Option<usize> {
+    let index: i64 = step.parse().ok()?;
+    let from_start = if index < 0 { index.checked_add_unsigned(length as u64)? } else { index };
+    usize::try_from(from_start).ok().filter(|index| *index < length)
+}
+
+/// Sets or adds a value, making dicts on the way where there is nothing; returns a warning about that.
+fn set(root: &mut Node, assignment: Assignment) -> Result<Option<String>, Problem> {
+    let Assignment { path, is_added, value } = assignment;
     let mut warning = None;
     let mut node = root;
     for (depth, step) in path.iter().enumerate() {
@@ -183,14 +226,18 @@ fn set(root: &mut Node, path: &[&str], value: Node) -> Result<Option<String>, Pr
                 if key.is_none() && warning.is_none() {
                     warning = new_key(entries, step, &above, is_last);
                 }
-                let empty = || Node::new(value.at, Data::Dict(Entries::new()));
-                entries.entry(key.unwrap_or_else(|| Key::from(*step))).or_insert_with(empty)
+                let empty = if is_last && is_added {
+                    Data::List(Vec::new())
+                } else {
+                    Data::Dict(Entries::new())
+                };
+                let key = key.unwrap_or_else(|| Key::from(*step));
+                entries.entry(key).or_insert_with(|| Node::new(value.at, empty))
             }
-            Data::List(items) => {
+            Data::List(items) | Data::Tuple(items) => {
                 let length = items.len();
-                let index = step.parse::<usize>().ok().filter(|index| *index < length);
                 let missing = || no_such_item(&above, step, length);
-                items.get_mut(index.ok_or_else(missing)?).ok_or_else(missing)?
+                items.get_mut(index(step, length).ok_or_else(missing)?).ok_or_else(missing)?
             }
             other => {
                 let found = other.type_name();
@@ -200,14 +247,35 @@ fn set(root: &mut Node, path: &[&str], value: Node) -> Result<Option<String>, Pr
             }
         };
     }
-    *node = value;
+    if is_added {
+        add(node, value, &path.join("."))?;
+    } else {
+        *node = value;
+    }
     Ok(warning)
+}
+
+/// Extends a list by a list, or appends one value to it.
+fn add(node: &mut Node, value: Node, path: &str) -> Result<(), Problem> {
+    let (Data::List(items) | Data::Tuple(items)) = &mut node.data else {
+        let found = node.data.type_name();
+        return Err(Problem::Value(format!("`+=` on {path}: expected a list, found {found}")));
+    };
+    node.at = value.at;
+    match value.data {
+        Data::List(added) | Data::Tuple(added) => items.extend(added),
+        _ => items.push(value),
+    }
+    Ok(())
 }
 
 fn no_such_item(above: &str, step: &str, length: usize) -> Problem {
     Problem::Value(match length {
         0 => format!("{above}: expected a list with items, found an empty one"),
-        length => format!("{above}: expected an index from 0 to {}, found `{step}`", length - 1),
+        length => format!(
+            "{above}: expected an index from 0 to {} or -{length} to -1, found `{step}`",
+            length - 1
+        ),
     })
 }
 
@@ -283,6 +351,15 @@ mod tests {
         for text in ["[1,2", "1,2)", "(1]", "['a]", "[[1]"] {
             assert!(parse_value(text, AT).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn dicts_are_read_where_python_reads_one() {
+        let hook = json!({"type": "EMAHook", "momentum": 0.1, "n": [1, {"k": null}]});
+        assert_eq!(read("dict(type='EMAHook', momentum=0.1, n=[1, {'k': None}])"), hook);
+        assert_eq!(read("{'a': 1},{'a': 2}"), json!([{"a": 1}, {"a": 2}]));
+        assert_eq!(read("[dict(a=1), b]"), json!([{"a": 1}, "b"]));
+        assert_eq!(read("dict(a=b)"), json!("dict(a=b)"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::syntax::{Expression, ExpressionKind, For, Statement, StatementKind};
 use crate::error::Problem;
 use crate::limits::Limits;
 use crate::location::At;
-use crate::tree::{Data, Entries, Key};
+use crate::tree::{Data, Entries, Key, Node};
 
 /// The name under which a file sees its base.
 pub(crate) const BASE: &str = "_base_";
@@ -58,6 +58,19 @@ pub(crate) fn evaluate(
         evaluator.statement(statement)?;
     }
     evaluator.finish()
+}
+
+/// The value of an expression that stands by itself and sees no names.
+pub(crate) fn literal(text: &str) -> Evaluate<Node> {
+    let statements = super::parse(text)?;
+    let [Statement { kind: StatementKind::Evaluate(value), .. }] = &statements[..] else {
+        return Err((1, Problem::Value("expected one value".to_owned())));
+    };
+    let mut limits = Limits::new();
+    let mut evaluator = Evaluator::new(0, &mut limits);
+    let value = evaluator.expression(value)?;
+    let slot = Slot { at: evaluator.at(1), value };
+    evaluator.heap.freeze(&slot, evaluator.limits).map_err(|problem| (1, problem))
 }
 
 /// The bases that a file names in its assignment to `_base_`, with the line.
