@@ -27,6 +27,7 @@ struct Request<'a> {
     work_dir: Option<PathBuf>,
     start: Start,
     seed: Option<u64>,
+    predictions_out: Option<PathBuf>,
 }
 
 impl<'a> Request<'a> {
@@ -41,7 +42,15 @@ impl<'a> Request<'a> {
         let mut value = config.value().clone();
         remove_scopes(&mut value);
         let start = Start::from_config(&value);
-        Ok(Request { config, value, plugins, work_dir: None, start, seed: None })
+        Ok(Request {
+            config,
+            value,
+            plugins,
+            work_dir: None,
+            start,
+            seed: None,
+            predictions_out: None,
+        })
     }
 
     fn set_work_dir(&mut self, flag: Option<&PathBuf>) {
@@ -123,9 +132,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
         hook["draw"] = json!(true);
         hook["test_out_dir"] = json!(folder);
     }
-    if let Some(out) = &arguments.out {
-        request.value["test_predictions_out"] = json!(out);
-    }
+    request.predictions_out = arguments.out.clone();
     let mut run = build(&request, false)?;
     open_folders(&mut run, &request)?;
     run.test(&request.start).map_err(|error| request.run_error(error))?;
@@ -185,6 +192,7 @@ fn build_model_and_data(
         with_train: trains,
         with_val: trains,
         with_test: !trains,
+        predictions_out: request.predictions_out.clone(),
         ..TaskOptions::default()
     };
     build_task(&request.value, &options).map_err(|error| TrainerError::Build {

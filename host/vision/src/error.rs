@@ -72,6 +72,14 @@ pub enum ModelError {
     /// The predictions were made by another field.
     #[error("predictions: expected boxes of a detector, found something else")]
     ForeignPredictions,
+    /// The predictions could not be written.
+    #[error("{}: {source}", path.display())]
+    PredictionsFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A batch without a sample.
     #[error("batch: expected at least one picture, found none")]
     EmptyBatch,

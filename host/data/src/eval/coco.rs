@@ -131,6 +131,20 @@ impl CocoEvaluator {
         self.found.iter().map(|(id, detections)| (id, detections.as_slice()))
     }
 
+    /// All that was added in COCO's results format, which pycocotools reads: one object for each detection, with
+    /// `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`.
+    pub fn results(&self) -> Value {
+        let result = |id: &ImageId, detection: &Detection| {
+            let category = self.truth.category_ids.get(usize::try_from(detection.label).ok()?)?;
+            let FoundBox { bbox, score } = found_box(detection);
+            Some(json!({"image_id": id, "category_id": category, "bbox": bbox, "score": score}))
+        };
+        let each = |(id, found): (&ImageId, &[Detection])| {
+            found.iter().filter_map(|detection| result(id, detection)).collect::<Vec<_>>()
+        };
+        self.collected().flat_map(each).collect()
+    }
+
     /// Scores all that was added, and forgets it.
     ///
     /// Errors: detections for a picture that the annotation file does not have.

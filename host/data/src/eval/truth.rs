@@ -23,6 +23,8 @@ pub(super) struct TrueBox {
 pub(super) struct Truth {
     /// Name of each label.
     pub(super) names: Vec<String>,
+    /// Category id of each label, as the annotation file numbers them.
+    pub(super) category_ids: Vec<i64>,
     /// For each image, in the order of ids, its objects by label.
     pub(super) images: BTreeMap<ImageId, HashMap<usize, Vec<TrueBox>>>,
 }
@@ -51,6 +53,6 @@ impl Truth {
                 .or_default()
                 .push(truth);
         }
-        Ok(Self { names, images })
+        Ok(Self { names, category_ids: ids, images })
     }
 }

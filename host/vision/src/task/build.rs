@@ -1,15 +1,17 @@
 //! Everything that a run needs of detection, from a whole config.
 
+use std::path::PathBuf;
+
 use serde_json::Value as Json;
 use snaphook_data::{CocoEvaluator, Loader, LoaderConfig, OnBadImage};
-use snaphook_runner::{DataSource, Evaluator, Painter, Task};
+use snaphook_runner::{DataSource, EvaluationParts, Painter, Task};
 use tch::Device;
 
 use super::{CocoMetric, DetectionData, DetectionPainter};
 use crate::{BuildError, build_model};
 
 /// What a run wants of a task.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TaskOptions {
     /// Where the model lives.
     pub device: Device,
@@ -24,6 +26,8 @@ pub struct TaskOptions {
     /// What happens with a picture that cannot be read, where a data loader does not say it itself
     /// (`on_bad_image='stop'` or `'skip'`).
     pub on_bad_image: OnBadImage,
+    /// A file that the predictions of a test are written to, in COCO's results format.
+    pub predictions_out: Option<PathBuf>,
 }
 
 /// On the CPU, training and validation, stopping at a broken picture.
@@ -36,6 +40,7 @@ impl Default for TaskOptions {
             with_val: true,
             with_test: false,
             on_bad_image: OnBadImage::Stop,
+            predictions_out: None,
         }
     }
 }
@@ -59,7 +64,8 @@ pub fn build_task(config: &Json, options: &TaskOptions) -> Result<Task, BuildErr
         false => None,
     };
     let test = match options.with_test {
-        true => evaluated(config, "test_dataloader", "test_evaluator", options)?,
+        true => evaluated(config, "test_dataloader", "test_evaluator", options)?
+            .map(|(loader, metric)| (loader, metric.writing_to(options.predictions_out.clone()))),
         false => None,
     };
     let painted = [&validation, &test].into_iter().flatten().map(|(loader, _)| loader).next();
@@ -67,14 +73,18 @@ pub fn build_task(config: &Json, options: &TaskOptions) -> Result<Task, BuildErr
     Ok(Task {
         model,
         train_data: train.map(source),
-        validation: validation.map(|(loader, metric)| (source(loader), metric)),
-        test: test.map(|(loader, metric)| (source(loader), metric)),
+        validation: validation.map(parts),
+        test: test.map(parts),
         painter,
     })
 }
 
 fn source(loader: Loader) -> Box<dyn DataSource> {
     Box::new(DetectionData::new(loader))
+}
+
+fn parts((loader, metric): Evaluated) -> EvaluationParts {
+    (source(loader), Box::new(metric))
 }
 
 fn painter(loader: &Loader) -> Box<dyn Painter> {
@@ -93,7 +103,7 @@ fn loader(config: &Json, key: &'static str, options: &TaskOptions) -> Result<Loa
 }
 
 /// A data loader with its metric.
-type Evaluated = (Loader, Box<dyn Evaluator>);
+type Evaluated = (Loader, CocoMetric);
 
 /// `None` where the config has neither.
 fn evaluated(
@@ -116,7 +126,7 @@ fn evaluated(
         entries.iter().map(|entry| CocoEvaluator::from_config(entry, dataset.meta())).collect();
     let evaluators = evaluators
         .map_err(|source| BuildError::Data { path: metric_key.into(), source: source.into() })?;
-    Ok(Some((loader, Box::new(CocoMetric::new(evaluators)))))
+    Ok(Some((loader, CocoMetric::new(evaluators))))
 }
 
 fn present<'a>(config: &'a Json, key: &str) -> Option<&'a Json> {

@@ -1,5 +1,7 @@
 //! COCO's metric as the runner's evaluator.
 
+use std::path::PathBuf;
+
 use snaphook_data::CocoEvaluator;
 use snaphook_runner::{AnyBatch, AnyPredictions, BoxError, Evaluation, Evaluator};
 
@@ -8,12 +10,31 @@ use crate::{ModelError, Predictions};
 /// Box AP over everything that was predicted since the last evaluation.
 pub struct CocoMetric {
     evaluators: Vec<CocoEvaluator>,
+    out: Option<PathBuf>,
 }
 
 impl CocoMetric {
     /// Several evaluators see the same predictions; their metrics follow one another.
     pub fn new(evaluators: Vec<CocoEvaluator>) -> CocoMetric {
-        CocoMetric { evaluators }
+        CocoMetric { evaluators, out: None }
+    }
+
+    /// The same, writing the predictions to a file before they are scored: COCO's results format.
+    pub fn writing_to(self, out: Option<PathBuf>) -> CocoMetric {
+        CocoMetric { out, ..self }
+    }
+
+    fn write(&self) -> Result<(), ModelError> {
+        let (Some(out), Some(evaluator)) = (&self.out, self.evaluators.first()) else {
+            return Ok(());
+        };
+        let failed = |source| ModelError::PredictionsFile { path: out.clone(), source };
+        // Beside the file and renamed, so that nobody reads half of it.
+        let mut name = out.file_name().unwrap_or_default().to_owned();
+        name.push(".tmp");
+        let half = out.with_file_name(name);
+        std::fs::write(&half, evaluator.results().to_string()).map_err(failed)?;
+        std::fs::rename(&half, out).map_err(failed)
     }
 }
 
@@ -30,6 +51,7 @@ impl Evaluator for CocoMetric {
     }
 
     fn evaluate(&mut self, _samples: usize) -> Result<Evaluation, BoxError> {
+        self.write()?;
         let mut evaluation = Evaluation::default();
         let mut tables = Vec::new();
         for evaluator in &mut self.evaluators {

@@ -6,7 +6,7 @@ classes = ('circle', 'square', 'triangle')
 img_scale = (160, 160)  # width, height, as the pictures are drawn
 batch_size = 8
 num_workers = 2
-max_epochs = 20  # of 25 iterations
+max_epochs = 30  # of 25 iterations
 num_last_epochs = 5  # without mosaic, with the L1 loss
 base_lr = 0.002
 
