@@ -37,6 +37,11 @@ fn collect(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
 }
 
 impl Running {
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until `condition` holds or the program has ended; whether it held.
     pub fn wait_until(&mut self, mut condition: impl FnMut() -> bool) -> bool {
         let end = Instant::now() + DEADLINE;
