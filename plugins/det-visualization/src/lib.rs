@@ -65,7 +65,8 @@ mod tests {
             for batch_idx in 0..2 {
                 fake.run_point(&mut hook, HookPoint::AfterValIter, Some(batch_idx)).unwrap();
             }
-            let drawn = fake.calls().iter().filter(|call| call.method == "draw_predictions").count();
+            let drawn =
+                fake.calls().iter().filter(|call| call.method == "draw_predictions").count();
             assert_eq!(drawn, expected);
         }
     }

@@ -214,7 +214,7 @@ mod tests {
             most: 1,
         };
         let files = task.painter.unwrap().draw(&batch, &predictions, &request).unwrap();
-        assert_eq!(files, [request.folder.join("val_img_5.jpg")]);
+        assert_eq!(files, [request.folder.join("val_img_5_00000.jpg")]);
         assert!(files[0].exists());
     }
 

@@ -8,7 +8,7 @@ use snaphook_runner::{AnyBatch, AnyPredictions, BoxError, DrawRequest, Painter};
 
 use crate::{ModelError, Predictions};
 
-/// Writes one file per picture: `<name>_<number>.jpg`, counting up from the request's step.
+/// Writes one file per picture: `<name>_<step>_<picture>.jpg`, with the picture's own name without its ending.
 pub struct DetectionPainter {
     meta: DatasetMeta,
 }
@@ -66,8 +66,9 @@ impl Painter for DetectionPainter {
         })?;
         let mut files = Vec::new();
         let pairs = batch.samples.iter().zip(pictures).take(request.most);
-        for (number, (sample, picture)) in (request.step..).zip(pairs) {
-            let path = request.folder.join(format!("{}_{number}.jpg", request.name));
+        for (sample, picture) in pairs {
+            let own = sample.meta.img_path.file_stem().unwrap_or_default().to_string_lossy();
+            let path = request.folder.join(format!("{}_{}_{own}.jpg", request.name, request.step));
             let threshold = request.score_threshold;
             files.push(self.draw_one(sample, &picture.detections, threshold, path)?);
         }
