@@ -2,6 +2,7 @@
 //!
 //! Source: `_file2dict` in MMEngine's `mmengine/config/config.py`.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -12,6 +13,7 @@ use crate::limits::{Limits, MAX_BASE_DEPTH, MAX_FILE_BYTES, MAX_FILES};
 use crate::location::{At, Files, Lines};
 use crate::merge::merge;
 use crate::placeholders::{quote_base_references, substitute};
+use crate::propagate::Later;
 use crate::python;
 use crate::tree::{Data, Entries, Key, Node};
 use crate::{packages, scope};
@@ -22,12 +24,39 @@ const DEPRECATION: &str = "_deprecation_";
 
 /// The state of loading one configuration.
 pub(crate) struct Chain<'a> {
-    pub(crate) search_paths: &'a [PathBuf],
+    pub(crate) setup: Setup<'a>,
     pub(crate) files: Files,
     pub(crate) limits: Limits,
     pub(crate) warnings: Vec<String>,
+    /// What each file wrote itself, before it was merged; kept where someone will ask.
+    pub(crate) own: HashMap<u32, Entries>,
+    /// The values after each file, bases first; kept where someone will ask.
+    pub(crate) layers: Vec<Layer>,
     /// The files that are being loaded, outermost first, as the system knows them.
-    open: Vec<PathBuf>,
+    open: Vec<(u32, PathBuf)>,
+}
+
+/// What a chain is given.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) search_paths: &'a [PathBuf],
+    /// Folders that all files must be in; none for no such rule.
+    pub(crate) roots: &'a [PathBuf],
+    /// Overrides to come, for propagation.
+    pub(crate) options: &'a [String],
+    /// What each file wrote itself in an earlier pass: read by bases, so that changes propagate.
+    pub(crate) later: Option<&'a HashMap<u32, Entries>>,
+    /// The only name that propagates, or all do.
+    pub(crate) only: Option<&'a str>,
+    /// Keep `own` and `layers`.
+    pub(crate) keeps_history: bool,
+}
+
+/// The values after one file.
+pub(crate) struct Layer {
+    pub(crate) bases: Vec<usize>,
+    pub(crate) file: u32,
+    pub(crate) values: Entries,
 }
 
 /// A file's contents before it knows its base.
@@ -37,32 +66,64 @@ enum Body {
 }
 
 impl<'a> Chain<'a> {
-    pub(crate) fn new(search_paths: &'a [PathBuf]) -> Self {
+    pub(crate) fn new(setup: Setup<'a>) -> Self {
         let (files, limits) = (Files::new(), Limits::new());
-        Self { search_paths, files, limits, warnings: Vec::new(), open: Vec::new() }
+        let (warnings, own, layers) = (Vec::new(), HashMap::new(), Vec::new());
+        Self { setup, files, limits, warnings, own, layers, open: Vec::new() }
     }
 
     /// Loads a file with all its bases.
     pub(crate) fn load(&mut self, path: &Path) -> Result<Entries, ConfigError> {
         let format = format_of(path)?;
         let text = read_text(path)?;
+        self.load_text(path, format, &text)
+    }
+
+    /// Loads a file whose text is there already; its bases are read from their files.
+    pub(crate) fn load_text(
+        &mut self,
+        path: &Path,
+        format: Option<Format>,
+        text: &str,
+    ) -> Result<Entries, ConfigError> {
         let file = self.files.add(path);
         self.enter(path, file)?;
-        let text = self.substitute(&text, path, file)?;
+        let text = self.substitute(text, path, file)?;
         let (body, bases) = self.parse(&text, format, file)?;
-        let mut base = Entries::new();
+        let (mut base, mut below) = (Entries::new(), Vec::new());
         for (line, name) in bases {
             let added = self.load_base(&name, path, At { file, line })?;
+            below.extend(self.layers.len().checked_sub(1));
             self.unite(&mut base, added)?;
         }
         let (mut own, mut base) = self.evaluate(body, file, base)?;
         if let Some(notice) = own.shift_remove(&Key::from(DEPRECATION)) {
             self.warnings.push(deprecation(path, &notice));
         }
+        if self.setup.keeps_history {
+            self.own.insert(file, own.clone());
+        }
         merge(&mut base, own, &self.files).map_err(|(at, problem)| self.fail(at, problem))?;
         base.retain(|key, _| !key.as_str().is_some_and(|name| name.starts_with("__")));
         self.open.pop();
+        if self.setup.keeps_history {
+            self.keep_layer(file, below, &base)?;
+        }
         Ok(base)
+    }
+
+    /// Keeps a copy of the values after a file, and pays for it.
+    fn keep_layer(
+        &mut self,
+        file: u32,
+        bases: Vec<usize>,
+        values: &Entries,
+    ) -> Result<(), ConfigError> {
+        let count = values.values().map(Node::count).sum();
+        let paid = self.limits.elements(count);
+        paid.map_err(|problem| self.fail(At { file, line: 1 }, problem))?;
+        self.layers.push(Layer { bases, file, values: values.clone() });
+        Ok(())
     }
 
     pub(crate) fn fail(&self, at: At, problem: Problem) -> ConfigError {
@@ -73,12 +134,17 @@ impl<'a> Chain<'a> {
     fn enter(&mut self, path: &Path, file: u32) -> Result<(), ConfigError> {
         let at = At { file, line: 1 };
         let known = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        if let Some(first) = self.open.iter().position(|open| *open == known) {
-            let mut chain = self.open[first..].to_vec();
+        if let Some(first) = self.open.iter().position(|(_, open)| *open == known) {
+            let mut chain: Vec<PathBuf> =
+                self.open[first..].iter().map(|(_, open)| open.clone()).collect();
             chain.push(known);
             return Err(self.fail(at, Problem::Cycle { chain }));
         }
-        self.open.push(known);
+        if !self.setup.roots.is_empty() && !is_below(&known, self.setup.roots) {
+            let roots = self.setup.roots.to_vec();
+            return Err(self.fail(at, Problem::OutsideRoots { path: known, roots }));
+        }
+        self.open.push((file, known));
         let limit = |what, limit: usize| Problem::Limit { what, limit: limit as u64 };
         if self.open.len() > MAX_BASE_DEPTH {
             return Err(self.fail(at, limit("depth of bases", MAX_BASE_DEPTH)));
@@ -126,7 +192,7 @@ impl<'a> Chain<'a> {
 
     fn load_base(&mut self, name: &str, from: &Path, at: At) -> Result<Entries, ConfigError> {
         if let Some((package, relative)) = name.split_once("::") {
-            let path = packages::find(package, relative, self.search_paths)
+            let path = packages::find(package, relative, self.setup.search_paths)
                 .map_err(|problem| self.fail(at, problem))?;
             let mut entries = self.load(&path)?;
             scope::mark(&mut entries, package);
@@ -137,9 +203,16 @@ impl<'a> Chain<'a> {
             None => PathBuf::from(name),
         };
         let path = normal(&from.parent().unwrap_or(Path::new("")).join(relative));
-        if !path.exists() {
-            let nearest = packages::nearest_file(&path);
-            return Err(self.fail(at, Problem::BaseMissing { path, nearest }));
+        match path.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let nearest = packages::nearest_file(&path);
+                return Err(self.fail(at, Problem::BaseMissing { path, nearest }));
+            }
+            Err(error) => {
+                let message = format!("base {}: it cannot be read: {error}", path.display());
+                return Err(self.fail(at, Problem::Value(message)));
+            }
+            Ok(_) => {}
         }
         self.load(&path)
     }
@@ -157,6 +230,16 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
+    /// What the files that inherit from this one, and the overrides, will change.
+    fn later<'b>(&self, own: &'b HashMap<u32, Entries>, file: u32) -> Later<'b>
+    where
+        'a: 'b,
+    {
+        let heirs = self.open.iter().rev().map(|(heir, _)| *heir).filter(|heir| *heir != file);
+        let heirs = heirs.filter_map(|heir| Some((heir, own.get(&heir)?))).collect();
+        Later { heirs, options: self.setup.options, only: self.setup.only }
+    }
+
     /// The file's own values, and its base with what the file did to it.
     fn evaluate(
         &mut self,
@@ -164,26 +247,38 @@ impl<'a> Chain<'a> {
         file: u32,
         base: Entries,
     ) -> Result<(Entries, Entries), ConfigError> {
+        let later = self.setup.later.map(|own| self.later(own, file));
         let result = match body {
-            Body::Python(statements) => python::evaluate(&statements, file, base, &mut self.limits)
-                .map(|evaluated| (evaluated.own, evaluated.base)),
+            Body::Python(statements) => {
+                let input = python::Input { file, base, later: later.as_ref() };
+                python::evaluate(&statements, input, &mut self.limits)
+                    .map(|evaluated| (evaluated.own, evaluated.base))
+            }
             Body::Data(mut own) => {
-                let base = Node::new(At { file, line: 1 }, Data::Dict(base));
+                let mut seen = base.clone();
+                if let Some(later) = &later {
+                    let names =
+                        seen.iter_mut().filter_map(|(key, node)| Some((key.as_str()?, node)));
+                    names.for_each(|(name, node)| later.apply(name, node));
+                }
+                let seen = Node::new(At { file, line: 1 }, Data::Dict(seen));
                 let limits = &mut self.limits;
                 own.values_mut()
-                    .try_for_each(|node| formats::fill_placeholders(node, &base, limits))
-                    .map(|()| match base.data {
-                        Data::Dict(base) => (own, base),
-                        _ => (own, Entries::new()),
-                    })
+                    .try_for_each(|node| formats::fill_placeholders(node, &seen, limits))
+                    .map(|()| (own, base))
             }
         };
         result.map_err(|(line, problem)| self.fail(At { file, line }, problem))
     }
 }
 
+/// Tells whether a path, as the system knows it, is in one of some folders.
+fn is_below(known: &Path, roots: &[PathBuf]) -> bool {
+    roots.iter().any(|root| root.canonicalize().is_ok_and(|root| known.starts_with(root)))
+}
+
 /// Which reader a file needs; none for Python syntax.
-fn format_of(path: &Path) -> Result<Option<Format>, ConfigError> {
+pub(crate) fn format_of(path: &Path) -> Result<Option<Format>, ConfigError> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("py") => Ok(None),
         Some("json") => Ok(Some(Format::Json)),

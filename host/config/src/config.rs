@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::chain::Chain;
 use crate::error::{ConfigError, Problem};
 use crate::location::{At, Files, Location};
-use crate::overrides;
 use crate::python;
+use crate::resolver::Resolver;
 use crate::tree::{Data, Entries, Node};
 
 /// Top-level keys that MMEngine's `Config` keeps for itself.
@@ -44,22 +43,11 @@ pub struct Config {
 ///
 /// Source: `Config.fromfile` in MMEngine's `mmengine/config/config.py`, without running anything.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Config, ConfigError> {
-    let mut chain = Chain::new(&options.search_paths);
-    let entries = chain.load(path)?;
-    let at = At { file: 1, line: 1 };
-    let mut root = Node::new(at, Data::Dict(entries));
-    let warnings = overrides::apply(&mut root, &options.overrides)?;
-    chain.warnings.extend(warnings);
-    if let Data::Dict(entries) = &root.data {
-        check_names(entries).map_err(|(at, problem)| chain.fail(at, problem))?;
-    }
-    let json = root.data.to_json();
-    let Chain { files, warnings, .. } = chain;
-    Ok(Config { path: path.to_path_buf(), root, json, files, warnings })
+    Resolver::new(options.clone()).load(path)
 }
 
 /// Top-level keys are names that are free to use.
-fn check_names(entries: &Entries) -> Result<(), (At, Problem)> {
+pub(crate) fn check_names(entries: &Entries) -> Result<(), (At, Problem)> {
     for (key, node) in entries {
         let name = key.as_str().unwrap_or_default();
         if RESERVED.contains(&name) {
@@ -74,6 +62,11 @@ fn check_names(entries: &Entries) -> Result<(), (At, Problem)> {
 }
 
 impl Config {
+    pub(crate) fn new(path: &Path, root: Node, files: Files, warnings: Vec<String>) -> Self {
+        let json = root.data.to_json();
+        Self { path: path.to_path_buf(), root, json, files, warnings }
+    }
+
     /// The resolved values, a JSON object.
     pub fn value(&self) -> &Value {
         &self.json

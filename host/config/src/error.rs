@@ -147,6 +147,18 @@ pub enum Problem {
         /// The files, from the first to itself again.
         chain: Vec<PathBuf>,
     },
+    /// A file that is in none of the folders that files may be in.
+    #[error(
+        "{}: expected a file in {}, found it elsewhere (move it, or allow its folder)",
+        path.display(),
+        list(roots)
+    )]
+    OutsideRoots {
+        /// The file, with links followed.
+        path: PathBuf,
+        /// The folders that are allowed.
+        roots: Vec<PathBuf>,
+    },
     /// `{{$NAME:}}` with neither a value nor a default.
     #[error(
         "environment variable {0} is not set and has no default (set it, or write {{{{${0}:default}}}})"

@@ -35,8 +35,18 @@
 //! pow divmod`. Everything else is refused by name with its line. `_base_` names files to inherit from and holds their values while the file is evaluated;
 //! `pkg::path` names a file of a Python package, which is looked for but not imported.
 //!
+//! # Changed variables
+//!
+//! A child that changes `data_root` or `train_pipeline` leaves alone what its base has already built
+//! from it, as with MMEngine. [`Resolver::explain`] tells who wrote a value and which places a changed
+//! variable did not reach; [`Resolver::propagate`], or `_propagate_ = True` in the config, makes it
+//! reach them.
+//!
+//! # Hostile files
+//!
 //! Sizes, depths, steps and numbers of files are bounded, so a hostile file is an error within a
-//! moment. Nothing is executed, no other file is read than the named bases.
+//! moment. Nothing is executed, no other file is read than the named bases, and [`Resolver::roots`] says
+//! where these may be.
 //!
 //! # Where it differs from MMEngine 0.10.7
 //!
@@ -53,6 +63,7 @@
 mod chain;
 mod config;
 mod error;
+mod explain;
 mod formats;
 mod limits;
 mod location;
@@ -61,7 +72,9 @@ mod nearest;
 mod overrides;
 mod packages;
 mod placeholders;
+mod propagate;
 mod python;
+mod resolver;
 mod scope;
 #[cfg(test)]
 mod testing;
@@ -69,5 +82,7 @@ mod tree;
 
 pub use config::{Config, LoadOptions, load};
 pub use error::{ConfigError, Problem};
+pub use explain::{Explanation, Lost, Step};
 pub use location::Location;
 pub use nearest::nearest;
+pub use resolver::Resolver;

@@ -37,6 +37,13 @@ pub(crate) fn apply(root: &mut Node, options: &[String]) -> Result<Vec<String>, 
     Ok(warnings)
 }
 
+/// The top-level key that an override changes, or changes something below of.
+pub(crate) fn top_key(option: &str) -> Option<&str> {
+    let path = option.split_once('=')?.0;
+    let path = path.strip_suffix('+').unwrap_or(path);
+    path.trim().split('.').next()
+}
+
 fn wrong(option: &str, problem: Problem) -> ConfigError {
     ConfigError::Override { option: option.to_owned(), problem: Box::new(problem) }
 }

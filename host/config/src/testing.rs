@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Config, ConfigError, LoadOptions, load};
+use crate::{Config, ConfigError, LoadOptions, Resolver};
 
 pub(crate) struct Folder(TempDir);
 
@@ -33,7 +33,12 @@ impl Folder {
     pub(crate) fn load_with(&self, name: &str, overrides: &[&str]) -> Result<Config, ConfigError> {
         let search_paths: Vec<PathBuf> = vec![self.path().to_path_buf()];
         let overrides = overrides.iter().map(|option| (*option).to_owned()).collect();
-        load(&self.path().join(name), &LoadOptions { overrides, search_paths })
+        self.resolver(LoadOptions { overrides, search_paths }).load(&self.path().join(name))
+    }
+
+    /// A resolver that searches the folder itself for packages unless told otherwise.
+    pub(crate) fn resolver(&self, options: LoadOptions) -> Resolver {
+        Resolver::new(options)
     }
 
     /// The message of the error that loading gives, without the folder's name.

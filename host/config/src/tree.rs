@@ -129,6 +129,34 @@ impl Node {
         Self { at, data }
     }
 
+    /// How many values there are in all, this one included.
+    pub(crate) fn count(&self) -> usize {
+        1 + match &self.data {
+            Data::List(nodes) | Data::Tuple(nodes) => nodes.iter().map(Self::count).sum(),
+            Data::Dict(entries) => entries.values().map(Self::count).sum(),
+            _ => 0,
+        }
+    }
+
+    /// Equal values, wherever they were written; NaN equals itself.
+    pub(crate) fn is_same(&self, other: &Node) -> bool {
+        match (&self.data, &other.data) {
+            (Data::None, Data::None) => true,
+            (Data::Bool(a), Data::Bool(b)) => a == b,
+            (Data::Int(a), Data::Int(b)) => a == b,
+            (Data::Float(a), Data::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
+            (Data::Str(a), Data::Str(b)) => a == b,
+            (Data::List(a), Data::List(b)) | (Data::Tuple(a), Data::Tuple(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b))
+            }
+            (Data::Dict(a), Data::Dict(b)) => {
+                a.len() == b.len()
+                    && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| a.is_same(b)))
+            }
+            _ => false,
+        }
+    }
+
     /// The node that a dotted path leads to; digits index lists and tuples.
     pub(crate) fn find(&self, path: &str) -> Option<&Node> {
         path.split('.').try_fold(self, |node, step| match &node.data {

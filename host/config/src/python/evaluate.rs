@@ -11,6 +11,7 @@ use super::syntax::{Expression, ExpressionKind, For, Statement, StatementKind};
 use crate::error::Problem;
 use crate::limits::Limits;
 use crate::location::At;
+use crate::propagate::Later;
 use crate::tree::{Data, Entries, Key, Node};
 
 /// The name under which a file sees its base.
@@ -41,16 +42,29 @@ pub(super) struct Evaluator<'a> {
     pub(super) locals: Vec<(Arc<str>, Value)>,
     pub(super) limits: &'a mut Limits,
     pub(super) file: u32,
+    /// What files that inherit from this one will change, where that is to propagate.
+    pub(super) later: Option<&'a Later<'a>>,
+    /// Names are read as they are: what is read will be changed, not used.
+    pub(super) reads_raw: bool,
+    /// The name that the current statement assigns to, which is read as it is.
+    pub(super) assigned: Option<Arc<str>>,
+}
+
+/// What a file is evaluated over.
+pub(crate) struct Input<'a> {
+    pub(crate) file: u32,
+    pub(crate) base: Entries,
+    pub(crate) later: Option<&'a Later<'a>>,
 }
 
 /// Evaluates a file's statements.
 pub(crate) fn evaluate(
     statements: &[Statement],
-    file: u32,
-    base: Entries,
+    input: Input,
     limits: &mut Limits,
 ) -> Evaluate<Evaluated> {
-    let mut evaluator = Evaluator::new(file, limits);
+    let Input { file, base, later } = input;
+    let mut evaluator = Evaluator { later, ..Evaluator::new(file, limits) };
     let base = evaluator.heap.thaw_entries(base);
     let base = Slot { at: At { file, line: 1 }, value: base };
     evaluator.names.insert(BASE.into(), base);
@@ -119,7 +133,8 @@ fn base_assignment(statement: &Statement) -> Option<&Expression> {
 impl<'a> Evaluator<'a> {
     fn new(file: u32, limits: &'a mut Limits) -> Self {
         let (names, locals) = (IndexMap::new(), Vec::new());
-        Self { heap: Heap::default(), names, locals, limits, file }
+        let (later, reads_raw, assigned) = (None, false, None);
+        Self { heap: Heap::default(), names, locals, limits, file, later, reads_raw, assigned }
     }
 
     pub(super) fn at(&self, line: u32) -> At {
@@ -129,7 +144,12 @@ impl<'a> Evaluator<'a> {
     fn statement(&mut self, statement: &Statement) -> Evaluate<Flow> {
         match &statement.kind {
             StatementKind::Assign { targets, value } => {
+                self.assigned = match &targets[0].kind {
+                    ExpressionKind::Name(name) => Some(name.clone()),
+                    _ => None,
+                };
                 let value = self.expression(value)?;
+                self.assigned = None;
                 targets.iter().try_for_each(|target| self.assign(target, value.clone()))?;
             }
             StatementKind::AugmentedAssign { target, operator, value } => {
@@ -137,6 +157,10 @@ impl<'a> Evaluator<'a> {
             }
             StatementKind::Delete(targets) => {
                 targets.iter().try_for_each(|target| self.delete(target))?;
+            }
+            // A call that stands alone changes what it is called on.
+            StatementKind::Evaluate(Expression { line, kind: ExpressionKind::Call(call) }) => {
+                drop(self.call(call, *line, true)?);
             }
             StatementKind::Evaluate(value) => drop(self.expression(value)?),
             StatementKind::If { branches, otherwise } => return self.branch(branches, otherwise),

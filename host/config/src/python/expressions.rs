@@ -35,7 +35,10 @@ impl Evaluator<'_> {
                 Value::Str(self.template(pieces, expr.line)?.into())
             }
             ExpressionKind::Placeholder(path) => self.placeholder(path).map_err(fail)?,
-            ExpressionKind::Name(name) => self.name(name).map_err(fail)?,
+            ExpressionKind::Name(name) => {
+                let value = self.name(name).map_err(fail)?;
+                self.propagated(name, value).map_err(fail)?
+            }
             ExpressionKind::List(items) => {
                 let items = self.elements(items)?;
                 self.heap.list(items)
@@ -45,10 +48,11 @@ impl Evaluator<'_> {
                 self.heap.tuple(items)
             }
             ExpressionKind::Dict(items) => self.dict(items)?,
-            ExpressionKind::Call(call) => self.call(call, expr.line)?,
+            ExpressionKind::Call(call) => self.call(call, expr.line, false)?,
             ExpressionKind::Attribute { holder, name } => {
-                let holder = self.expression(holder)?;
-                self.attribute(&holder, name).map_err(fail)?
+                let value = self.expression(holder)?;
+                let value = self.attribute(&value, name).map_err(fail)?;
+                if is_base(holder) { self.propagated(name, value).map_err(fail)? } else { value }
             }
             ExpressionKind::Subscript { holder, index } => self.subscript(holder, index)?,
             ExpressionKind::Starred(_) | ExpressionKind::Slice(_) => {
@@ -125,6 +129,30 @@ impl Evaluator<'_> {
         Err(self.unknown_name(name))
     }
 
+    /// A value as files that inherit from this one will change it, where that is to propagate.
+    fn propagated(&mut self, name: &str, value: Value) -> Result<Value, Problem> {
+        let Some(later) = self.later.filter(|later| later.changes(name)) else {
+            return Ok(value);
+        };
+        let is_itself = self.assigned.as_deref() == Some(name);
+        if self.reads_raw || is_itself || self.locals.iter().any(|(local, _)| &**local == name) {
+            return Ok(value);
+        }
+        let slot = Slot { at: self.at(0), value };
+        let mut node = self.heap.freeze(&slot, self.limits)?;
+        later.apply(name, &mut node);
+        self.limits.elements(node.count())?;
+        Ok(self.heap.thaw(node).value)
+    }
+
+    /// The value of what is about to be changed.
+    pub(super) fn raw(&mut self, expr: &Expression) -> Evaluate<Value> {
+        let before = std::mem::replace(&mut self.reads_raw, true);
+        let value = self.expression(expr);
+        self.reads_raw = before;
+        value
+    }
+
     pub(super) fn unknown_name(&self, name: &str) -> Problem {
         let locals = self.locals.iter().map(|(local, _)| &**local);
         let known = locals.chain(self.names.keys().map(|known| &**known));
@@ -135,13 +163,16 @@ impl Evaluator<'_> {
     /// The base's value at a path, copied: the placeholder stands for the text of it.
     fn placeholder(&mut self, path: &[Arc<str>]) -> Result<Value, Problem> {
         let mut value = self.name(BASE)?;
-        for step in path {
+        for (depth, step) in path.iter().enumerate() {
             value = match (&value, step.parse::<i64>()) {
                 (Value::List(_) | Value::Tuple(_), Ok(index)) => {
                     self.item(&value, &Value::Int(index))?
                 }
                 _ => self.attribute(&value, step)?,
             };
+            if depth == 0 {
+                value = self.propagated(step, value)?;
+            }
         }
         let copy = Slot { at: self.at(0), value };
         let node = self.heap.freeze(&copy, self.limits)?;
@@ -198,11 +229,13 @@ impl Evaluator<'_> {
         Ok(entries.iter().map(|(key, slot)| (key.clone(), slot.clone())).collect())
     }
 
-    fn call(&mut self, call: &Call, line: u32) -> Evaluate<Value> {
+    /// Calls a function or method; where the call is a statement, for what it does to its holder.
+    pub(super) fn call(&mut self, call: &Call, line: u32, is_statement: bool) -> Evaluate<Value> {
         let fail = |problem| (line, problem);
         match &call.callee.kind {
             ExpressionKind::Attribute { holder, name } => {
-                let holder = self.expression(holder)?;
+                let holder =
+                    if is_statement { self.raw(holder)? } else { self.expression(holder)? };
                 let arguments = self.arguments(call, line)?;
                 self.method(&holder, name, arguments).map_err(fail)
             }
@@ -262,14 +295,18 @@ impl Evaluator<'_> {
         }
     }
 
-    fn subscript(&mut self, holder: &Expression, index: &Expression) -> Evaluate<Value> {
+    fn subscript(&mut self, held: &Expression, index: &Expression) -> Evaluate<Value> {
         let fail = |problem| (index.line, problem);
-        let holder = self.expression(holder)?;
+        let holder = self.expression(held)?;
         if let ExpressionKind::Slice(slice) = &index.kind {
             return self.slice(&holder, slice, index.line);
         }
         let index = self.expression(index)?;
-        self.item(&holder, &index).map_err(fail)
+        let value = self.item(&holder, &index).map_err(fail)?;
+        match &index {
+            Value::Str(name) if is_base(held) => self.propagated(name, value).map_err(fail),
+            _ => Ok(value),
+        }
     }
 
     pub(super) fn item(&mut self, holder: &Value, index: &Value) -> Result<Value, Problem> {
@@ -352,6 +389,10 @@ impl Evaluator<'_> {
         self.limits.elements(items.len())?;
         Ok(items)
     }
+}
+
+fn is_base(holder: &Expression) -> bool {
+    matches!(&holder.kind, ExpressionKind::Name(name) if &**name == BASE)
 }
 
 pub(super) fn plain_dict_has_no_attributes(name: &str) -> Problem {

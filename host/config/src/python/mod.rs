@@ -23,7 +23,7 @@ mod targets;
 mod text;
 
 pub(crate) use dump::{is_name, to_python};
-pub(crate) use evaluate::{base_names, evaluate, literal};
+pub(crate) use evaluate::{Input, base_names, evaluate, literal};
 pub(crate) use parse::parse;
 pub(crate) use syntax::Statement;
 pub(crate) use text::{parse_float, parse_int};

@@ -23,7 +23,7 @@ impl Evaluator<'_> {
                 Ok(())
             }
             ExpressionKind::Attribute { holder, name } => {
-                let holder = self.expression(holder)?;
+                let holder = self.raw(holder)?;
                 match holder {
                     Value::Dict(id) if self.heap.entries(id).is_config => {
                         self.set_entry(id, Key::Str(name.clone()), Slot { at, value }).map_err(fail)
@@ -33,7 +33,7 @@ impl Evaluator<'_> {
                 }
             }
             ExpressionKind::Subscript { holder, index } => {
-                let holder = self.expression(holder)?;
+                let holder = self.raw(holder)?;
                 let index = self.expression(index)?;
                 self.set_item(&holder, &index, Slot { at, value }).map_err(fail)
             }
@@ -104,7 +104,7 @@ impl Evaluator<'_> {
         value: &Expression,
     ) -> Evaluate<()> {
         let fail = |problem| (target.line, problem);
-        let left = self.expression(target)?;
+        let left = self.raw(target)?;
         let right = self.expression(value)?;
         // `+=` changes a list in place, so that other names of it see the change.
         if let (Value::List(id), BinaryOperator::Add) = (&left, operator) {
@@ -123,7 +123,7 @@ impl Evaluator<'_> {
                 Some(_) => Ok(()),
                 None => Err(fail(self.unknown_name(name))),
             },
-            ExpressionKind::Attribute { holder, name } => match self.expression(holder)? {
+            ExpressionKind::Attribute { holder, name } => match self.raw(holder)? {
                 Value::Dict(id) if self.heap.entries(id).is_config => {
                     self.remove_entry(id, &Key::Str(name.clone())).map_err(fail)
                 }
@@ -131,7 +131,7 @@ impl Evaluator<'_> {
                 other => Err(fail(no_items("attribute", &other))),
             },
             ExpressionKind::Subscript { holder, index } => {
-                let holder = self.expression(holder)?;
+                let holder = self.raw(holder)?;
                 let index = self.expression(index)?;
                 self.delete_item(&holder, &index).map_err(fail)
             }
