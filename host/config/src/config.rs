@@ -9,6 +9,7 @@ use crate::location::{At, Files, Location};
 use crate::python;
 use crate::resolver::Resolver;
 use crate::tree::{Data, Entries, Node};
+use crate::write;
 
 /// Top-level keys that MMEngine's `Config` keeps for itself.
 const RESERVED: &[&str] = &["filename", "text", "pretty_text", "env_variables"];
@@ -110,7 +111,34 @@ impl Config {
 
     /// The resolved values as indented JSON.
     pub fn to_json_pretty(&self) -> String {
-        format!("{:#}", self.json)
+        // Double braces stand in strings only; escaped, nothing is substituted where this is loaded.
+        format!("{:#}", self.json).replace("{{", "\\u007b{")
+    }
+
+    /// The resolved values as YAML that loads to the same values again; tuples become lists.
+    pub fn to_yaml(&self) -> String {
+        match &self.root.data {
+            Data::Dict(entries) => write::to_yaml(entries),
+            _ => String::new(),
+        }
+    }
+
+    /// The resolved values as TOML that loads to the same values again: tuples become lists, keys
+    /// become strings, and None, which TOML lacks, becomes the string `{{None}}`, which is read back
+    /// as None. Single values come before dicts at the top; below, the order of keys is kept.
+    pub fn to_toml(&self) -> String {
+        match &self.root.data {
+            Data::Dict(entries) => write::to_toml(entries),
+            _ => String::new(),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
+    }
+
+    pub(crate) fn locate(&self, node: &Node) -> Location {
+        self.files.locate(node.at)
     }
 
     /// The resolved values as a Python-syntax config that loads to the same values again.

@@ -13,6 +13,7 @@ use crate::limits::{Limits, check_depth};
 use crate::location::{At, Lines};
 use crate::placeholders::{BaseReference, base_references};
 use crate::tree::{Data, Entries, Key, Node};
+use crate::write::TOML_NONE;
 
 type Read<T> = Result<T, (u32, Problem)>;
 
@@ -31,22 +32,28 @@ pub(crate) fn read(format: Format, text: &str, file: u32, limits: &mut Limits) -
             let raw: JsonNode = serde_json::from_str(text)
                 .map_err(|error| (error.line() as u32, syntax("JSON", &error)))?;
             let mut lines = json_lines(text).into_iter();
-            Convert { file, limits, lines: &Lines::new("") }.json(raw, &mut lines, 0)?
+            Convert { file, limits, source: &Source::new("") }.json(raw, &mut lines, 0)?
         }
         Format::Yaml => {
-            let raw: YamlNode = serde_saphyr::from_str(text).map_err(|error| {
+            let options = serde_saphyr::options! {
+                non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
+            };
+            let read = serde_saphyr::from_str_with_options(text, options);
+            let raw: YamlNode = read.map_err(|error: serde_saphyr::Error| {
                 let line = error.location().map_or(1, |location| location.line() as u32);
                 (line, syntax("YAML", &error))
             })?;
-            Convert { file, limits, lines: &Lines::new("") }.spanned(raw, 0)?
+            Convert { file, limits, source: &Source::new(text) }.spanned(raw, 0)?
         }
         Format::Toml => {
-            let lines = Lines::new(text);
+            let source = Source::new(text);
             let raw: TomlNode = toml::from_str(text).map_err(|error| {
-                let line = error.span().map_or(1, |span| lines.line(span.start));
+                let line = error.span().map_or(1, |span| source.lines.line(span.start));
                 (line, toml_problem(error.message()))
             })?;
-            Convert { file, limits, lines: &lines }.spanned(raw, 0)?
+            let mut node = Convert { file, limits, source: &source }.spanned(raw, 0)?;
+            restore_none(&mut node);
+            node
         }
     };
     match node.data {
@@ -56,6 +63,16 @@ pub(crate) fn read(format: Format, text: &str, file: u32, limits: &mut Limits) -
             let message = format!("expected a dict at the top, found {}", other.type_name());
             Err((1, Problem::Value(message)))
         }
+    }
+}
+
+/// TOML has no None: a string stands for it.
+fn restore_none(node: &mut Node) {
+    match &mut node.data {
+        Data::Str(text) if &**text == TOML_NONE => node.data = Data::None,
+        Data::List(nodes) | Data::Tuple(nodes) => nodes.iter_mut().for_each(restore_none),
+        Data::Dict(entries) => entries.values_mut().for_each(restore_none),
+        _ => {}
     }
 }
 
@@ -100,18 +117,51 @@ struct TomlNode(toml::Spanned<Raw<TomlNode>>);
 
 /// A node that knows its line.
 trait Spanned: Sized {
-    fn open(self, lines: &Lines) -> (u32, Raw<Self>);
+    fn open(self, source: &Source) -> (u32, Raw<Self>);
 }
 
 impl Spanned for YamlNode {
-    fn open(self, _: &Lines) -> (u32, Raw<Self>) {
-        (self.0.referenced.line() as u32, self.0.value)
+    fn open(self, source: &Source) -> (u32, Raw<Self>) {
+        let place = self.0.referenced;
+        let value = match self.0.value {
+            // The reader takes the bare letters y and n for truth values; PyYAML does not, and they
+            // are good names.
+            Raw::Bool(truth) => match source.letter(place.line() as usize, place.column() as usize)
+            {
+                Some(letter) => Raw::Str(letter),
+                None => Raw::Bool(truth),
+            },
+            value => value,
+        };
+        (place.line() as u32, value)
     }
 }
 
 impl Spanned for TomlNode {
-    fn open(self, lines: &Lines) -> (u32, Raw<Self>) {
-        (lines.line(self.0.span().start), self.0.into_inner())
+    fn open(self, source: &Source) -> (u32, Raw<Self>) {
+        (source.lines.line(self.0.span().start), self.0.into_inner())
+    }
+}
+
+/// The text that values came from.
+struct Source<'a> {
+    text: &'a str,
+    lines: Lines,
+}
+
+impl<'a> Source<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, lines: Lines::new(text) }
+    }
+
+    /// The letter y or n where it stands alone at a line and column, both from 1.
+    fn letter(&self, line: usize, column: usize) -> Option<String> {
+        let start = self.lines.start(line)?;
+        let line = self.text[start..].lines().next()?;
+        let mut letters = line.chars().skip(column.checked_sub(1)?);
+        let letter = letters.next().filter(|c| matches!(c, 'y' | 'Y' | 'n' | 'N'))?;
+        let ends = letters.next().is_none_or(|c| !c.is_alphanumeric());
+        ends.then(|| letter.to_string())
     }
 }
 
@@ -214,7 +264,7 @@ fn json_lines(text: &str) -> Vec<u32> {
 struct Convert<'a> {
     file: u32,
     limits: &'a mut Limits,
-    lines: &'a Lines,
+    source: &'a Source<'a>,
 }
 
 impl Convert<'_> {
@@ -252,7 +302,7 @@ impl Convert<'_> {
     }
 
     fn spanned<N: Spanned>(&mut self, node: N, depth: usize) -> Read<Node> {
-        let (line, raw) = node.open(self.lines);
+        let (line, raw) = node.open(self.source);
         let at = self.pay(line, depth)?;
         let data = match raw {
             Raw::List(nodes) => {
@@ -262,7 +312,7 @@ impl Convert<'_> {
             Raw::Map(pairs) => {
                 let mut entries = Entries::with_capacity(pairs.len());
                 for (key, value) in pairs {
-                    let (line, key) = key.open(self.lines);
+                    let (line, key) = key.open(self.source);
                     let mut value = self.spanned(value, depth + 1)?;
                     value.at.line = line;
                     insert(&mut entries, key, value)?;
@@ -429,6 +479,14 @@ mod tests {
                 "{name} {path}"
             );
         }
+    }
+
+    #[test]
+    fn yaml_reads_words_as_pyyaml_does() {
+        let text = "y: [y, n, yes, 'no', on, {n: N}]\nn: false\na: [.inf, 1.5e+3]";
+        let found = Folder::new(&[("a.yaml", text)]).load("a.yaml").unwrap().value().clone();
+        let y = json!(["y", "n", true, "no", true, {"n": "N"}]);
+        assert_eq!(found, json!({"y": y, "n": false, "a": ["inf", 1500.0]}));
     }
 
     #[test]

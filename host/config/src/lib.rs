@@ -51,7 +51,7 @@
 //! # Where it differs from MMEngine 0.10.7
 //!
 //! - `{{_base_.key}}` may be quoted, a part of a string, or a part of an expression.
-//! - `_base_` may be a tuple, and may be assigned once only. TOML is read.
+//! - `_base_` may be a tuple, and may be assigned once only. TOML is read, and has `"{{None}}"` for None.
 //! - In overrides quoted text stays a string, with its spaces and commas, `(1,2),(3,4)` is a list,
 //!   `dict(type='X')` is a dict, `key+=VALUE` appends or extends, negative indexes count from the end.
 //! - Integers have 64 bits. Ranges and views of dicts are lists at once.
@@ -62,6 +62,7 @@
 
 mod chain;
 mod config;
+mod diff;
 mod error;
 mod explain;
 mod formats;
@@ -79,8 +80,10 @@ mod scope;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod write;
 
 pub use config::{Config, LoadOptions, load};
+pub use diff::{Change, Written, diff};
 pub use error::{ConfigError, Problem};
 pub use explain::{Explanation, Lost, Step};
 pub use location::Location;

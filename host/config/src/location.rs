@@ -71,6 +71,11 @@ impl Lines {
         Self { starts: std::iter::once(0).chain(after_breaks).collect() }
     }
 
+    /// The byte offset at which a line begins.
+    pub(crate) fn start(&self, line: usize) -> Option<usize> {
+        self.starts.get(line.checked_sub(1)?).copied()
+    }
+
     pub(crate) fn line(&self, offset: usize) -> u32 {
         self.starts.partition_point(|start| *start <= offset) as u32
     }
