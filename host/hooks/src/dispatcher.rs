@@ -10,7 +10,7 @@ use crate::{OnError, Priority};
 
 /// A hook that failed, and where.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("hook {hook} at {} (epoch {epoch}, iter {iter}): {error}", point.name())]
+#[error("hook {hook} at {} (epoch {epoch}, iter {iter}): {error}{}", point.name(), place_of_panic(error))]
 pub struct HookFault {
     /// The hook's type with its plugin, if it has one.
     pub hook: String,
@@ -22,6 +22,16 @@ pub struct HookFault {
     pub iter: u64,
     /// What it said.
     pub error: HookError,
+}
+
+/// Where a hook panicked, in brackets; empty for an error, which says itself what is wrong.
+fn place_of_panic(error: &HookError) -> String {
+    match &error.location {
+        Some(place) if error.kind == HookErrorKind::Panic => {
+            format!(" ({}:{})", place.file, place.line)
+        }
+        _ => String::new(),
+    }
 }
 
 /// What hooks work on: the services, and the carrying out of what hooks asked for.

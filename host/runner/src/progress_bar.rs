@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::log::{Console, RunLogger};
 use crate::machine::Machine;
@@ -22,9 +22,9 @@ impl TrainingBar {
             return None;
         }
         let bar = ProgressBar::new(machine.progress.max_iters);
-        let template = "{bar:30.cyan/blue} {pos}/{len} {per_sec:>9} eta {eta:>4}  {msg}";
+        let template = "{bar:30.cyan/blue} {pos}/{len}  {rate}  eta {eta}  {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("rate", write_rate));
         }
         bar.set_position(machine.progress.iter);
         bar.reset_eta();
@@ -52,6 +52,17 @@ impl TrainingBar {
             }
         });
     }
+}
+
+/// Iterations a second, or seconds an iteration when they are long.
+fn write_rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    let rate = state.per_sec();
+    // What cannot be written cannot be told either.
+    let _ = if rate >= 1.0 || rate <= 0.0 {
+        write!(out, "{rate:.1} it/s")
+    } else {
+        write!(out, "{:.1} s/it", 1.0 / rate)
+    };
 }
 
 impl Drop for TrainingBar {

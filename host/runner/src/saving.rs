@@ -183,6 +183,11 @@ fn load(run: &mut Run, path: &Path) -> Result<Checkpoint, RunError> {
 fn load_weights(run: &mut Run, path: &Path) -> Result<(), RunError> {
     let checkpoint = load(run, path)?;
     let report = checkpoint::load_into(&checkpoint.model, run.machine.task.model.state(), path)?;
+    // A test measures this model and no other; a training may start from whatever fits.
+    let lacks_weights = !report.missing.is_empty() || !report.mismatched.is_empty();
+    if run.machine.task.train_data.is_none() && lacks_weights {
+        report.require_whole(path)?;
+    }
     for line in report.lines() {
         run.machine.log.warn(line);
     }

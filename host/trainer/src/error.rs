@@ -19,10 +19,15 @@ pub(crate) enum TrainerError {
     Build {
         /// `config.py, line 12: `, where it is known.
         place: String,
+        #[source]
         error: Box<BuildError>,
     },
     #[error("{place}{error}")]
-    Run { place: String, error: Box<RunError> },
+    Run {
+        place: String,
+        #[source]
+        error: Box<RunError>,
+    },
     #[error("{place}{message}")]
     Hook { place: String, message: String },
     #[error(transparent)]

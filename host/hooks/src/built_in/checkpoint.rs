@@ -39,6 +39,8 @@ pub struct CheckpointHook {
     #[kwarg(default = 0)]
     save_begin: u64,
     kept: Vec<PathBuf>,
+    /// The checkpoint that is being saved: its own state must count it.
+    pending: Option<PathBuf>,
     best: Vec<Best>,
 }
 
@@ -49,6 +51,8 @@ struct Best {
     greater: bool,
     score: Option<f64>,
     path: Option<PathBuf>,
+    /// The checkpoint that is being saved for this metric: its own state must name it.
+    pending: Option<PathBuf>,
 }
 
 const GREATER: [&str; 9] =
@@ -60,15 +64,25 @@ impl CheckpointHook {
         let at_interval = self.interval > 0
             && finished >= self.save_begin
             && (finished - self.save_begin).is_multiple_of(self.interval as u64);
-        at_interval || (self.save_last && self.interval > 0 && is_last)
+        at_interval || (self.save_last && is_last)
     }
 
-    fn save(&self, runner: &mut Runner, name: String, reason: Json) -> HookResult {
+    fn save(&mut self, runner: &mut Runner, name: String, reason: Json) -> HookResult {
         let mut options = json!({
             "name": name,
             "optimizer": self.save_optimizer,
             "schedules": self.save_param_scheduler,
         });
+        let path = runner.run().info()?.work_dir.join(name);
+        match reason["best"].as_str() {
+            None => self.pending = Some(path),
+            Some(metric) => {
+                self.best
+                    .iter_mut()
+                    .filter(|best| best.metric == metric)
+                    .for_each(|best| best.pending = Some(path.clone()));
+            }
+        }
         if let (Some(options), Some(reason)) = (options.as_object_mut(), reason.as_object()) {
             options.extend(reason.clone());
         }
@@ -203,6 +217,7 @@ impl Hook for CheckpointHook {
     ) -> HookResult {
         match saved.details["best"].as_str() {
             None => {
+                self.pending = None;
                 self.kept.retain(|path| *path != saved.path);
                 self.kept.push(saved.path.clone());
                 self.forget_old(runner)
@@ -211,6 +226,7 @@ impl Hook for CheckpointHook {
                 let Some(best) = self.best.iter_mut().find(|best| best.metric == metric) else {
                     return Ok(());
                 };
+                best.pending = None;
                 let old = best.path.replace(saved.path.clone());
                 match old {
                     Some(old) if old != saved.path => Ok(runner.checkpoints().remove(&old)?),
@@ -221,9 +237,11 @@ impl Hook for CheckpointHook {
     }
 
     fn save_state(&self) -> Option<HookState> {
-        let best = |best: &Best| json!({ "metric": best.metric, "greater": best.greater, "score": best.score, "path": best.path });
+        let best = |best: &Best| json!({ "metric": best.metric, "greater": best.greater, "score": best.score, "path": best.pending.as_ref().or(best.path.as_ref()) });
         let best: Vec<_> = self.best.iter().map(best).collect();
-        Some(HookState { version: 1, data: json!({ "kept": self.kept, "best": best }) })
+        let pending = self.pending.iter().filter(|path| !self.kept.contains(path));
+        let kept: Vec<_> = self.kept.iter().chain(pending).collect();
+        Some(HookState { version: 1, data: json!({ "kept": kept, "best": best }) })
     }
 
     fn load_state(&mut self, state: HookState) -> HookResult {
@@ -237,6 +255,7 @@ impl Hook for CheckpointHook {
                 greater: entry["greater"].as_bool()?,
                 score: entry["score"].as_f64(),
                 path: text(&entry["path"]).map(PathBuf::from),
+                pending: None,
             })
         };
         self.best = state.data["best"]
