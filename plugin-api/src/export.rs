@@ -2,6 +2,10 @@
 
 /// Exports hooks from a `.so`: once per crate, with all its hook types. The crate must be a `cdylib`.
 ///
+/// After a semicolon a plugin may say what it cannot live without; a host that lacks it refuses the plugin
+/// before any of its code runs: `needs_api = "1.0"` (the oldest contract), `needs_extensions = &["id/1"]` (ids of
+/// [`host::EXTENSIONS`](crate::host::EXTENSIONS)), `needs_libtorch = "2.11"` (for a plugin that links libtorch itself).
+///
 /// ```
 /// use snaphook_plugin_api::prelude::*;
 ///
@@ -22,7 +26,7 @@
 /// ```
 #[macro_export]
 macro_rules! export_plugin {
-    ($first:ty $(, $more:ty)* $(,)?) => {
+    ($first:ty $(, $more:ty)* $(,)? $(; $($need:ident = $value:expr),+ $(,)?)?) => {
         const _: () = {
             use $crate::__private::{manifest, plugin};
 
@@ -43,6 +47,7 @@ macro_rules! export_plugin {
                 authors: ::core::env!("CARGO_PKG_AUTHORS"),
                 aborts_on_panic: ::core::cfg!(panic = "abort"),
                 has_debug_assertions: ::core::cfg!(debug_assertions),
+                needs: manifest::Needs::NOTHING $($(.$need($value))+)?,
             };
             const MANIFEST: manifest::Text = manifest::Text::manifest(&PACKAGE)
                 .hook::<$first>(true)
@@ -58,6 +63,9 @@ macro_rules! export_plugin {
             extern "C" fn module() -> $crate::__private::RootModuleResult {
                 $crate::__private::root_module(plugin::module::<Exported>)
             }
+
+            #[export_name = "snaphook_plugin_1"]
+            pub static SNAPHOOK_ENTRY: $crate::abi::PluginEntry = plugin::entry::<Exported>();
 
             // The name by which abi_stable finds the entry points.
             #[export_name = "_1as_0lib_1header_0root_bmodule_bloader"]

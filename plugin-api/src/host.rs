@@ -7,12 +7,34 @@ mod log_sink;
 
 pub use context::{extension, HostContext, HOST_TABLE};
 pub use instance::{HookInstance, HookSource, NativeHook};
-pub use log_sink::{set_log_sink, LogSink};
+pub use log_sink::{log_level_number, set_log_level, set_log_sink, LogSink};
 
 pub use crate::dispatch::HookType;
+use crate::services::ids;
 use crate::HookPoint;
 use serde_json::Value as Json;
 use std::fmt;
+
+/// Ids of everything that this version of the contract lets a host offer: the tables of [`crate::abi`] and the
+/// services that speak JSON. A plugin that needs another id is for a newer host.
+pub const EXTENSIONS: [&str; 16] = [
+    crate::abi::PROGRESS,
+    crate::abi::LOG,
+    crate::abi::SCALARS,
+    crate::abi::TENSORS,
+    crate::abi::SERVICES,
+    ids::RUN,
+    ids::MESSAGES,
+    ids::MODEL,
+    ids::OPTIMIZER,
+    ids::SCHEDULE,
+    ids::DATA,
+    ids::CHECKPOINT,
+    ids::CONTROL,
+    ids::DISTRIBUTED,
+    ids::VISUAL,
+    ids::AVERAGING,
+];
 
 /// Counters and limits of the run, as MMEngine's `runner.epoch`, `runner.iter` and so on.
 ///

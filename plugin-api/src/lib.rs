@@ -69,8 +69,7 @@
 //! - A panic is caught in the plugin and reported with its place; the hook is not called again. Do not
 //!   build plugins with `panic = "abort"`: hosts refuse them.
 //! - A [`Runner`] is for the thread and the call that it was given to. From a thread of your own log with
-//!   the `log` crate: its records reach the run's log under the plugin's name. (`tracing` does too, with
-//!   its feature `log`.)
+//!   `log` or `tracing`: their records reach the run's log under the plugin's name.
 //! - Code is never unloaded; a rebuilt plugin takes effect in the next run.
 //!
 //! # What is promised

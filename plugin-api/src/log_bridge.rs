@@ -1,5 +1,9 @@
-//! Records of the `log` crate that a plugin writes, brought to the host's log. (`tracing` gets there too
-//! when the plugin turns on its feature `log`.) Knows nothing of hooks.
+//! Records of `log` and of `tracing` that a plugin writes, on any thread, brought to the host's log. Knows
+//! nothing of hooks.
+
+// `tracing` hands its events to `log` where nobody subscribed, if its feature `log` is on. That this crate turns
+// it on is all it takes: Cargo builds one `tracing` 0.1 for the whole plugin.
+use tracing as _;
 
 use crate::abi::{LogTable, Text};
 use crate::runner::HostTables;
@@ -59,7 +63,8 @@ impl Log for Bridge {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
+        // Spans come as records too; only events are meant for people.
+        if !self.enabled(record.metadata()) || record.target().starts_with("tracing::span") {
             return;
         }
         self.write(record.level(), &record.args().to_string());

@@ -59,6 +59,54 @@ pub struct Package {
     pub aborts_on_panic: bool,
     /// Whether debug assertions are in.
     pub has_debug_assertions: bool,
+    /// What it cannot live without.
+    pub needs: Needs,
+}
+
+/// What a plugin cannot live without.
+#[derive(Clone, Copy)]
+pub struct Needs {
+    api: &'static str,
+    extensions: &'static [&'static str],
+    libtorch: Option<&'static str>,
+}
+
+impl Needs {
+    /// Any host of this major number.
+    pub const NOTHING: Needs = Needs { api: "1.0", extensions: &[], libtorch: None };
+
+    /// The oldest contract that the plugin works with, `1.N`, at most the one that it is built with.
+    pub const fn needs_api(mut self, version: &'static str) -> Needs {
+        let minor = minor_of_major_1(version.as_bytes());
+        assert!(minor <= crate::abi::API_VERSION.1, "needs_api: newer than this plugin-api");
+        self.api = version;
+        self
+    }
+
+    /// Ids of extensions that the host must have.
+    pub const fn needs_extensions(mut self, ids: &'static [&'static str]) -> Needs {
+        self.extensions = ids;
+        self
+    }
+
+    /// The libtorch, as `2.11`, that the plugin links.
+    pub const fn needs_libtorch(mut self, version: &'static str) -> Needs {
+        self.libtorch = Some(version);
+        self
+    }
+}
+
+/// The number behind `1.`.
+const fn minor_of_major_1(version: &[u8]) -> u32 {
+    let mut minor = 0;
+    let mut index = 2;
+    assert!(version.len() > 2 && version[0] == b'1' && version[1] == b'.', "expected 1.N");
+    while index < version.len() {
+        assert!(version[index].is_ascii_digit(), "expected 1.N");
+        minor = minor * 10 + (version[index] - b'0') as u32;
+        index += 1;
+    }
+    minor
 }
 
 /// Text that grows in a constant.
@@ -73,7 +121,9 @@ impl Text {
         Text { bytes: [0; MAX_LENGTH], length: 0 }
             .raw("{\"manifest_version\":1,\"api\":{\"built\":\"")
             .raw(concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR")))
-            .raw("\",\"min\":\"1.0\"},\"plugin\":{\"name\":")
+            .raw("\",\"min\":")
+            .string(package.needs.api)
+            .raw("},\"plugin\":{\"name\":")
             .string(package.name)
             .raw(",\"version\":")
             .string(package.version)
@@ -97,8 +147,11 @@ impl Text {
             .string(if package.aborts_on_panic { "abort" } else { "unwind" })
             .raw(",\"debug_assertions\":")
             .raw(if package.has_debug_assertions { "true" } else { "false" })
-            .raw(",\"abi_stable\":\"0.11\"},\"needs\":{\"libtorch\":null,\"host_extensions\":[]}")
-            .raw(",\"types\":[")
+            .raw(",\"abi_stable\":\"0.11\"},\"needs\":{\"libtorch\":")
+            .string_or_null(package.needs.libtorch)
+            .raw(",\"host_extensions\":[")
+            .strings(package.needs.extensions)
+            .raw("]},\"types\":[")
     }
 
     /// One more type in the list.
@@ -176,6 +229,25 @@ impl Text {
         self.byte(b'"')
     }
 
+    const fn string_or_null(self, text: Option<&str>) -> Text {
+        match text {
+            Some(text) => self.string(text),
+            None => self.raw("null"),
+        }
+    }
+
+    const fn strings(mut self, texts: &[&str]) -> Text {
+        let mut index = 0;
+        while index < texts.len() {
+            if index > 0 {
+                self = self.byte(b',');
+            }
+            self = self.string(texts[index]);
+            index += 1;
+        }
+        self
+    }
+
     const fn points(mut self, points: &[HookPoint]) -> Text {
         let mut index = 0;
         while index < points.len() {
@@ -192,5 +264,33 @@ impl Text {
     const fn number(self, number: i64) -> Text {
         let text = if number >= 10 { self.number(number / 10) } else { self };
         text.byte(b'0' + (number % 10) as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Needs, Package, Text};
+
+    #[test]
+    fn what_a_plugin_needs_stands_in_its_manifest() {
+        let needs = Needs::NOTHING.needs_api("1.0").needs_libtorch("2.11");
+        let package = Package {
+            name: "crop \"hooks\"",
+            version: "0.1.0",
+            description: "",
+            license: "",
+            repository: "",
+            authors: "",
+            aborts_on_panic: false,
+            has_debug_assertions: true,
+            needs: needs.needs_extensions(&["snaphook.model/1", "org.crop/2"]),
+        };
+        let text = Text::manifest(&package).end();
+        let json: serde_json::Value = serde_json::from_str(text.as_str()).unwrap();
+        assert_eq!(json["plugin"]["name"], "crop \"hooks\"");
+        assert_eq!(json["api"]["min"], "1.0");
+        assert_eq!(json["needs"]["libtorch"], "2.11");
+        assert_eq!(json["needs"]["host_extensions"][1], "org.crop/2");
+        assert_eq!(json["types"], serde_json::json!([]));
     }
 }

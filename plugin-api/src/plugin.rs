@@ -2,7 +2,7 @@
 //! `.so`; no panic leaves these functions. Knows nothing of any host.
 
 use crate::abi::{
-    put_error, status, CallContext, HookObject, HookVTable, HostTable, PluginModule,
+    put_error, status, CallContext, HookObject, HookVTable, HostTable, PluginEntry, PluginModule,
     PluginModuleRef, Sink, Text, API_VERSION,
 };
 use crate::dispatch::HookType;
@@ -51,12 +51,27 @@ pub fn module<P: Plugin>() -> PluginModuleRef {
     .leak_into_prefix()
 }
 
-unsafe extern "C" fn start<P: Plugin>(host: *const HostTable) -> u32 {
-    let started = catch_unwind(|| {
+/// The entry points of `P` as a plain C struct.
+pub const fn entry<P: Plugin>() -> PluginEntry {
+    PluginEntry {
+        api_major: API_VERSION.0,
+        api_minor: API_VERSION.1,
+        start: start::<P>,
+        set_log_level,
+        construct_hook: construct_hook::<P>,
+        extension: no_extension,
+    }
+}
+
+unsafe extern "C" fn start<P: Plugin>(host: *const HostTable, why: Sink) -> u32 {
+    let started = panics::guarded(|| {
         // SAFETY: the host gives a table that stays.
         let host = unsafe { &*host };
         if host.api_major != API_VERSION.0 {
-            return status::UNSUPPORTED;
+            let (ours, theirs) = (API_VERSION.0, host.api_major);
+            let message =
+                format!("{}: expected a host of plugin-api {ours}, found {theirs}", P::NAME);
+            return Err(HookError::with_kind(HookErrorKind::Unsupported, message));
         }
         // SAFETY: the table came from a host with this major number.
         let tables = unsafe { HostTables::of(host) };
@@ -64,9 +79,13 @@ unsafe extern "C" fn start<P: Plugin>(host: *const HostTable) -> u32 {
             panics::install_hook();
             crate::log_bridge::install(P::NAME, tables);
         }
-        status::OK
+        Ok(())
     });
-    started.unwrap_or(status::PANICKED)
+    match started {
+        Ok(()) => status::OK,
+        // SAFETY: the host's sink is alive during this call.
+        Err(error) => unsafe { put_error(&error, why) },
+    }
 }
 
 unsafe extern "C" fn set_log_level(level: u32) {

@@ -1,12 +1,17 @@
 //! All plugins in the folders that are searched, read without running any of their code. Knows nothing of
 //! configs.
 
-use crate::elf::{ElfError, FileIdentity, read_manifest};
+use crate::dynamic::Dynamic;
+use crate::elf::{ElfError, read_facts};
+use crate::error::LoadError;
+use crate::identity::{self, FileIdentity};
 use crate::manifest::Manifest;
+use crate::obstacle::obstacle;
 use crate::search::{Origin, SearchFolder, SearchPath};
+use serde_json::{Value as Json, json};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A plugin that could be loaded.
 #[derive(Clone, Debug)]
@@ -17,7 +22,11 @@ pub struct Plugin {
     pub origin: Origin,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// The linker's id of this build, in hexadecimal digits.
+    pub build_id: Option<String>,
     pub(crate) identity: FileIdentity,
+    pub(crate) dynamic: Dynamic,
+    sha256: OnceLock<String>,
 }
 
 /// A file that is no plugin for this host, or a named folder that is not there.
@@ -47,6 +56,7 @@ pub struct Shadowed {
 /// What was found in the folders.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
+    is_strict: bool,
     pub(crate) folders: Vec<SearchFolder>,
     pub(crate) plugins: Vec<Arc<Plugin>>,
     pub(crate) refused: Vec<Refused>,
@@ -57,7 +67,11 @@ impl Catalog {
     /// Reads the manifest of every `*.so` in the folders, not in folders below them. The same file under two
     /// names counts once; of two plugins with one name the one of the earlier folder counts.
     pub fn discover(search_path: &SearchPath) -> Catalog {
-        let mut catalog = Catalog { folders: search_path.folders().to_vec(), ..Catalog::default() };
+        let mut catalog = Catalog {
+            is_strict: search_path.is_strict(),
+            folders: search_path.folders().to_vec(),
+            ..Catalog::default()
+        };
         let mut seen = HashSet::new();
         for folder in search_path.folders() {
             for path in catalog.files(folder) {
@@ -110,7 +124,7 @@ impl Catalog {
     }
 
     fn add(&mut self, folder: &SearchFolder, path: PathBuf, seen: &mut HashSet<(u64, u64)>) {
-        let (manifest, identity) = match read_manifest(&path) {
+        let (facts, identity) = match read_facts(&path) {
             Ok(read) => read,
             // Cargo puts libraries of other kinds into the same folder.
             Err(ElfError::NoManifest) if folder.origin == Origin::DevelopmentBuild => return,
@@ -119,11 +133,14 @@ impl Catalog {
         if !seen.insert((identity.device, identity.inode)) {
             return;
         }
-        let manifest = match Manifest::parse(&manifest) {
+        if let Some(reason) = self.is_strict.then(|| identity::untrusted(&path)).flatten() {
+            return self.refuse(folder, path, reason);
+        }
+        let manifest = match Manifest::parse(&facts.manifest) {
             Ok(manifest) => manifest,
             Err(reason) => return self.refuse(folder, path, reason),
         };
-        if let Some(reason) = manifest.obstacle() {
+        if let Some(reason) = obstacle(&manifest, &facts.dynamic) {
             self.refuse(folder, path, reason);
             if let Some(refused) = self.refused.last_mut() {
                 refused.types = manifest.types.into_iter().map(|exported| exported.name).collect();
@@ -139,7 +156,9 @@ impl Catalog {
             }
             None => {
                 let origin = folder.origin.clone();
-                self.plugins.push(Arc::new(Plugin { path, origin, manifest, identity }));
+                let plugin = Plugin::new(path, origin, manifest, identity);
+                let (build_id, dynamic) = (facts.build_id, facts.dynamic);
+                self.plugins.push(Arc::new(Plugin { build_id, dynamic, ..plugin }));
             }
         }
     }
@@ -155,9 +174,54 @@ impl Plugin {
     ///
     /// Errors: why it is none, with the way out.
     pub fn read(path: &Path) -> Result<Plugin, String> {
-        let (manifest, identity) = read_manifest(path).map_err(|error| error.to_string())?;
-        let manifest = Manifest::parse(&manifest)?;
-        Ok(Plugin { path: path.to_owned(), origin: Origin::CommandLine, manifest, identity })
+        let (facts, identity) = read_facts(path).map_err(|error| error.to_string())?;
+        let manifest = Manifest::parse(&facts.manifest)?;
+        let plugin = Plugin::new(path.to_owned(), Origin::CommandLine, manifest, identity);
+        Ok(Plugin { build_id: facts.build_id, dynamic: facts.dynamic, ..plugin })
+    }
+
+    fn new(path: PathBuf, origin: Origin, manifest: Manifest, identity: FileIdentity) -> Plugin {
+        let (build_id, dynamic, sha256) = (None, Dynamic::default(), OnceLock::new());
+        Plugin { path, origin, manifest, build_id, identity, dynamic, sha256 }
+    }
+
+    /// Why this host cannot load it, with the way out, if it cannot; known without running it.
+    pub fn obstacle(&self) -> Option<String> {
+        obstacle(&self.manifest, &self.dynamic)
+    }
+
+    /// The SHA-256 of the file whose manifest was read, in hexadecimal digits; read once. The file that is loaded
+    /// is this one or none.
+    ///
+    /// Errors: the file changed since, or cannot be read.
+    pub fn sha256(&self) -> Result<&str, LoadError> {
+        if let Some(hash) = self.sha256.get() {
+            return Ok(hash);
+        }
+        let hash = identity::sha256(&self.path, &self.identity).ok().flatten();
+        let hash = hash.ok_or_else(|| LoadError::Changed { path: self.path.clone() })?;
+        Ok(self.sha256.get_or_init(|| hash))
+    }
+
+    /// What a run should write down of a plugin that it uses: name, version, path, hash, build id, contract,
+    /// compiler, types.
+    ///
+    /// Errors: as [`Plugin::sha256`].
+    pub fn record(&self) -> Result<Json, LoadError> {
+        let manifest = &self.manifest;
+        let types: Vec<&str> =
+            manifest.types.iter().map(|exported| exported.name.as_str()).collect();
+        Ok(json!({
+            "name": manifest.plugin.name,
+            "version": manifest.plugin.version,
+            "path": self.path,
+            "sha256": self.sha256()?,
+            "build_id": self.build_id,
+            "api": { "built": manifest.api_built.to_string(), "min": manifest.api_min.to_string() },
+            "rustc": manifest.build.rustc,
+            "target": manifest.build.target,
+            "types": types,
+        }))
     }
 }
 

@@ -1,22 +1,24 @@
-//! The manifest's bytes out of a `.so`, by a bounded reader that trusts no number in the file. Runs nothing.
-//! Knows nothing of what a manifest says.
+//! What a `.so` says of itself, by a bounded reader that trusts no number in the file: the manifest's bytes, the
+//! build id, the libraries and the glibc that it needs. Runs nothing. Knows nothing of what a manifest says.
 
+use crate::dynamic::{self, Dynamic};
+use crate::identity::{FileIdentity, open_file};
 use snaphook_plugin_api::manifest::{MAX_LENGTH, NOTE_TYPE};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Why a file has no manifest to read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ElfError {
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {0} (look at its owner and its mode)")]
     Unreadable(#[source] io::Error),
-    #[error("expected a regular file, found something else")]
+    #[error("expected a regular file, found something else (remove it from this folder)")]
     NotAFile,
     #[error("expected a shared object, found an empty file (build or copy it again)")]
     Empty,
-    #[error("expected a shared object, found another kind of file")]
+    #[error("expected a shared object, found another kind of file (remove it from this folder)")]
     NotElf,
     #[error("expected a 64-bit little-endian object, found another class (rebuild it for {HOST})")]
     WrongClass,
@@ -26,7 +28,7 @@ pub(crate) enum ElfError {
     NotShared,
     #[error("expected {expected} bytes, found {found}: it is cut off (build or copy it again)")]
     CutOff { expected: u64, found: u64 },
-    #[error("expected a sound ELF header, found {0}")]
+    #[error("expected a sound ELF file, found {0} (build or copy it again)")]
     Malformed(&'static str),
     #[error(
         "has no manifest: it is no plugin, or its linker dropped it (use export_plugin!, and \
@@ -36,60 +38,57 @@ pub(crate) enum ElfError {
 }
 
 const HOST: &str = std::env::consts::ARCH;
-const O_NONBLOCK: i32 = 0o4000;
 const HEADER_LENGTH: usize = 64;
 const PROGRAM_HEADER_LENGTH: usize = 56;
 const MAX_PROGRAM_HEADERS: usize = 4096;
 const MAX_NOTES_LENGTH: u64 = 1 << 20;
 const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
 const PT_NOTE: u32 = 4;
+const NT_GNU_BUILD_ID: u32 = 3;
+const MAX_BUILD_ID: usize = 64;
+/// No plugin asks for more memory than this for its code and its statics.
+const MAX_MEMORY: u64 = 1 << 36;
 const ET_DYN: u16 = 3;
 const OWNER: &[u8] = b"Snaphook\0";
 
-/// Which file it was, to see later whether it is still the same one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileIdentity {
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
-    size: u64,
-    modified: (i64, i64),
+/// What was read from a file.
+#[derive(Clone, Debug)]
+pub(crate) struct ElfFacts {
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) build_id: Option<String>,
+    pub(crate) dynamic: Dynamic,
 }
 
-impl FileIdentity {
-    pub(crate) fn of(metadata: &std::fs::Metadata) -> FileIdentity {
-        FileIdentity {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
-}
-
-/// The text of the manifest in the file, and which file it was.
-pub(crate) fn read_manifest(path: &Path) -> Result<(Vec<u8>, FileIdentity), ElfError> {
-    // Without O_NONBLOCK a named pipe would make us wait for its writer.
-    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
-    let file = file.map_err(ElfError::Unreadable)?;
+/// What the file says, and which file it was.
+pub(crate) fn read_facts(path: &Path) -> Result<(ElfFacts, FileIdentity), ElfError> {
+    let file = open_file(path).map_err(ElfError::Unreadable)?;
     let metadata = file.metadata().map_err(ElfError::Unreadable)?;
     if !metadata.is_file() {
         return Err(ElfError::NotAFile);
     }
     let reader = Reader { file, size: metadata.len() };
-    Ok((manifest(&reader)?, FileIdentity::of(&metadata)))
+    Ok((facts(&reader)?, FileIdentity::of(&metadata)))
 }
 
-struct Reader {
+/// Reads parts of a file, none beyond its end.
+pub(crate) struct Reader {
     file: File,
     size: u64,
 }
 
 impl Reader {
-    fn bytes(&self, offset: u64, length: usize) -> Result<Vec<u8>, ElfError> {
+    pub(crate) fn bytes(&self, offset: u64, length: usize) -> Result<Vec<u8>, ElfError> {
         self.contains(offset, length as u64)?;
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, offset).map_err(ElfError::Unreadable)?;
         Ok(bytes)
+    }
+
+    /// As [`Reader::bytes`], fewer where the file ends.
+    pub(crate) fn at_most(&self, offset: u64, length: usize) -> Result<Vec<u8>, ElfError> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        self.bytes(offset, length.min(left))
     }
 
     fn contains(&self, offset: u64, length: u64) -> Result<(), ElfError> {
@@ -101,37 +100,63 @@ impl Reader {
     }
 }
 
-fn manifest(reader: &Reader) -> Result<Vec<u8>, ElfError> {
-    let program_headers = program_headers(reader)?;
-    for header in program_headers.iter().filter(|header| header.kind == PT_LOAD) {
-        // The dynamic loader does not check this, and dies of SIGBUS.
-        reader.contains(header.offset, header.length)?;
-    }
-    let mut found = None;
-    for header in program_headers.iter().filter(|header| header.kind == PT_NOTE) {
+fn facts(reader: &Reader) -> Result<ElfFacts, ElfError> {
+    let headers = program_headers(reader)?;
+    check_segments(reader, &headers)?;
+    let (mut manifest, mut build_id) = (None, None);
+    for header in headers.iter().filter(|header| header.kind == PT_NOTE) {
         if header.length > MAX_NOTES_LENGTH {
             return Err(ElfError::Malformed("notes of more than 1 MiB"));
         }
         let notes = reader.bytes(header.offset, header.length as usize)?;
-        for manifest in own_notes(&notes, if header.align == 8 { 8 } else { 4 }) {
-            if found.replace(manifest.to_vec()).is_some() {
+        for note in all_notes(&notes, if header.align == 8 { 8 } else { 4 }) {
+            if note.is_ours() && manifest.replace(note.description.to_vec()).is_some() {
                 return Err(ElfError::Malformed("two manifests"));
             }
+            build_id = build_id.or_else(|| note.build_id());
         }
     }
-    match found {
-        Some(manifest) if manifest.len() > MAX_LENGTH => {
-            Err(ElfError::Malformed("a manifest of more than 64 KiB"))
-        }
-        Some(manifest) => Ok(manifest),
-        None => Err(ElfError::NoManifest),
+    let manifest = manifest.ok_or(ElfError::NoManifest)?;
+    if manifest.len() > MAX_LENGTH {
+        return Err(ElfError::Malformed("a manifest of more than 64 KiB"));
     }
+    Ok(ElfFacts { manifest, build_id, dynamic: dynamic(reader, &headers)? })
+}
+
+/// What the dynamic loader does not check, and dies of.
+fn check_segments(reader: &Reader, headers: &[ProgramHeader]) -> Result<(), ElfError> {
+    for header in headers.iter().filter(|header| header.kind == PT_LOAD) {
+        reader.contains(header.offset, header.length)?;
+        let end = header.address.checked_add(header.memory);
+        if header.length > header.memory || end.is_none_or(|end| end > MAX_MEMORY) {
+            return Err(ElfError::Malformed("a segment that does not fit in memory"));
+        }
+    }
+    Ok(())
+}
+
+fn dynamic(reader: &Reader, headers: &[ProgramHeader]) -> Result<Dynamic, ElfError> {
+    let Some(header) = headers.iter().find(|header| header.kind == PT_DYNAMIC) else {
+        return Ok(Dynamic::default());
+    };
+    let loaded: Vec<_> = headers
+        .iter()
+        .filter(|header| header.kind == PT_LOAD)
+        .map(|header| (header.address, header.length, header.offset))
+        .collect();
+    let segments = dynamic::Segments(loaded);
+    if segments.offset_of(header.address) != Some(header.offset) {
+        return Err(ElfError::Malformed("a dynamic section outside of the loaded segments"));
+    }
+    dynamic::read(reader, &segments, header.offset, header.length)
 }
 
 struct ProgramHeader {
     kind: u32,
     offset: u64,
+    address: u64,
     length: u64,
+    memory: u64,
     align: u64,
 }
 
@@ -168,7 +193,9 @@ fn program_headers(reader: &Reader) -> Result<Vec<ProgramHeader>, ElfError> {
     let read = |entry: &[u8]| ProgramHeader {
         kind: u32_at(entry, 0),
         offset: u64_at(entry, 8),
+        address: u64_at(entry, 16),
         length: u64_at(entry, 32),
+        memory: u64_at(entry, 40),
         align: u64_at(entry, 48),
     };
     Ok(table.chunks_exact(PROGRAM_HEADER_LENGTH).map(read).collect())
@@ -182,13 +209,11 @@ fn is_our_machine(machine: u16) -> bool {
     }
 }
 
-/// The descriptions of our notes; stops at the first one that does not fit.
-fn own_notes(mut notes: &[u8], align: usize) -> Vec<&[u8]> {
+/// The notes up to the first one that does not fit.
+fn all_notes(mut notes: &[u8], align: usize) -> Vec<Note<'_>> {
     let mut found = Vec::new();
     while let Some((note, rest)) = split_note(notes, align) {
-        if note.owner == OWNER && note.kind == NOTE_TYPE {
-            found.push(note.description);
-        }
+        found.push(note);
         notes = rest;
     }
     found
@@ -198,6 +223,23 @@ struct Note<'a> {
     owner: &'a [u8],
     kind: u32,
     description: &'a [u8],
+}
+
+impl Note<'_> {
+    fn is_ours(&self) -> bool {
+        self.owner == OWNER && self.kind == NOTE_TYPE
+    }
+
+    fn build_id(&self) -> Option<String> {
+        let is_id = self.owner == b"GNU\0" && self.kind == NT_GNU_BUILD_ID;
+        let is_short = self.description.len() <= MAX_BUILD_ID;
+        (is_id && is_short).then(|| hexadecimal(self.description))
+    }
+}
+
+/// Bytes as people write hashes.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn split_note(notes: &[u8], align: usize) -> Option<(Note<'_>, &[u8])> {
@@ -220,15 +262,15 @@ fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     array
 }
 
-fn u16_at(bytes: &[u8], offset: usize) -> u16 {
+pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> u16 {
     u16::from_le_bytes(array_at(bytes, offset))
 }
 
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     u32::from_le_bytes(array_at(bytes, offset))
 }
 
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     u64::from_le_bytes(array_at(bytes, offset))
 }
 
@@ -264,6 +306,7 @@ pub(crate) mod fixtures {
             file[at..at + 4].copy_from_slice(&kind.to_le_bytes());
             file[at + 8..at + 16].copy_from_slice(&offset.to_le_bytes());
             file[at + 32..at + 40].copy_from_slice(&length.to_le_bytes());
+            file[at + 40..at + 48].copy_from_slice(&length.to_le_bytes());
             file[at + 48..at + 56].copy_from_slice(&4u64.to_le_bytes());
         }
         file.extend(note);
@@ -274,7 +317,7 @@ pub(crate) mod fixtures {
 #[cfg(test)]
 mod tests {
     use super::fixtures::shared_object;
-    use super::{ElfError, read_manifest};
+    use super::{ElfError, read_facts};
     use std::path::PathBuf;
 
     struct Folder(tempfile::TempDir);
@@ -287,7 +330,7 @@ mod tests {
         fn read(&self, bytes: &[u8]) -> Result<Vec<u8>, ElfError> {
             let path = self.path("libx.so");
             std::fs::write(&path, bytes).unwrap();
-            read_manifest(&path).map(|(manifest, _)| manifest)
+            read_facts(&path).map(|(facts, _)| facts.manifest)
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -335,8 +378,8 @@ mod tests {
         let mut changed = shared_object(b"{}");
         changed[16] = 2;
         assert!(matches!(folder.read(&changed), Err(ElfError::NotShared)));
-        assert!(matches!(read_manifest(folder.0.path()), Err(ElfError::NotAFile)));
-        assert!(matches!(read_manifest(&folder.path("none.so")), Err(ElfError::Unreadable(_))));
+        assert!(matches!(read_facts(folder.0.path()), Err(ElfError::NotAFile)));
+        assert!(matches!(read_facts(&folder.path("none.so")), Err(ElfError::Unreadable(_))));
     }
 
     #[test]
@@ -345,7 +388,7 @@ mod tests {
         let path = folder.path("libpipe.so");
         let made = std::process::Command::new("mkfifo").arg(&path).status();
         if made.is_ok_and(|status| status.success()) {
-            assert!(matches!(read_manifest(&path), Err(ElfError::NotAFile)));
+            assert!(matches!(read_facts(&path), Err(ElfError::NotAFile)));
         }
     }
 }

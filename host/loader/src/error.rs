@@ -86,10 +86,12 @@ pub enum LoadError {
         path: PathBuf,
     },
     /// The dynamic loader refused it.
-    #[error("plugin {}: cannot be opened (rebuild it on this system)", path.display())]
+    #[error("plugin {}: cannot be opened: {source} ({way_out})", path.display())]
     Open {
         /// The file.
         path: PathBuf,
+        /// What the author or the user can do.
+        way_out: &'static str,
         /// The dynamic loader's words.
         #[source]
         source: libloading::Error,
@@ -104,4 +106,21 @@ pub enum LoadError {
         /// The plugin-api of this host.
         host: crate::ApiVersion,
     },
+}
+
+impl LoadError {
+    /// What to do about the dynamic loader's words.
+    pub(crate) fn way_out(problem: &str) -> &'static str {
+        match problem {
+            _ if problem.contains("undefined symbol") => {
+                "rebuild the plugin with the library that has this symbol"
+            }
+            _ if problem.contains("static TLS") => {
+                "build the plugin's allocator without initial-exec TLS, as jemalloc's disable_initial_exec_tls, or set \
+                 GLIBC_TUNABLES=glibc.rtld.optional_static_tls=4096"
+            }
+            _ if problem.contains("No such file") => "install the library that it names",
+            _ => "rebuild it on this system",
+        }
+    }
 }

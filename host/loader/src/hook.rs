@@ -1,5 +1,7 @@
 //! The host's view of a hook that lives in a `.so`. Knows nothing of files.
 
+use crate::breadcrumb::{self, Crumb, Entered, Place};
+use crate::entry::no_null;
 use crate::resolve::PluginType;
 use snaphook_plugin_api::abi::{
     CallContext, HookObject, HookVTable, Sink, Text, read_error, status,
@@ -16,6 +18,8 @@ pub struct PluginHook {
     points: Vec<HookPoint>,
     priority: Option<i64>,
     source: HookSource,
+    crumb: &'static Crumb,
+    iteration: u64,
 }
 
 impl PluginHook {
@@ -24,11 +28,18 @@ impl PluginHook {
     pub(crate) unsafe fn new(
         object: HookObject,
         plugin_type: &PluginType,
+        crumb: &'static Crumb,
     ) -> Result<PluginHook, HookError> {
-        // SAFETY: a vtable of a plugin stays for the rest of the process.
-        let vtable = unsafe { object.vtable.as_ref() };
-        let vtable =
-            *vtable.ok_or_else(|| HookError::new("expected a hook, found a null vtable"))?;
+        let table = object.vtable;
+        // SAFETY: a vtable of a plugin stays for the rest of the process; it has four functions.
+        let is_whole = !table.is_null()
+            && table.is_aligned()
+            && unsafe { no_null(table.cast::<[usize; 4]>(), 0) };
+        if !is_whole {
+            return Err(HookError::new("expected a hook, found a vtable that lacks a function"));
+        }
+        // SAFETY: as above, and its functions are not null.
+        let vtable = unsafe { *table };
         let (plugin, info) = (plugin_type.plugin(), plugin_type.info());
         Ok(PluginHook {
             instance: object.instance,
@@ -41,7 +52,14 @@ impl PluginHook {
                 version: plugin.manifest.plugin.version.clone(),
                 path: plugin.path.clone(),
             },
+            crumb,
+            iteration: 0,
         })
+    }
+
+    /// Leaves word that this thread is in the plugin, until the answer is dropped.
+    fn enter(&self, place: Place) -> Entered {
+        breadcrumb::enter(self.crumb, place, None, self.iteration)
     }
 }
 
@@ -68,6 +86,7 @@ impl HookInstance for PluginHook {
         batch_idx: Option<u64>,
         host: &mut dyn Services,
     ) -> HookResult {
+        self.iteration = host.progress().iter;
         let mut context = HostContext::new(host);
         let call = CallContext {
             point: point.number(),
@@ -76,6 +95,8 @@ impl HookInstance for PluginHook {
             host: context.as_pointer(),
         };
         let mut why = String::new();
+        let place = Place::point(point);
+        let _inside = breadcrumb::enter(self.crumb, place, batch_idx, self.iteration);
         // SAFETY: the instance is open; the context and the sink outlive the call, and nothing else
         // uses the services meanwhile.
         let code = unsafe { (self.vtable.call)(self.instance, &call, Sink::to(&mut why)) };
@@ -87,6 +108,7 @@ impl HookInstance for PluginHook {
 
     fn save_state(&mut self) -> Result<Option<HookState>, HookError> {
         let (mut version, mut text) = (0, String::new());
+        let _inside = self.enter(Place::SAVE_STATE);
         // SAFETY: as in `call`.
         let code =
             unsafe { (self.vtable.save_state)(self.instance, &mut version, Sink::to(&mut text)) };
@@ -102,6 +124,7 @@ impl HookInstance for PluginHook {
 
     fn load_state(&mut self, state: HookState) -> HookResult {
         let (data, mut why) = (state.data.to_string(), String::new());
+        let _inside = self.enter(Place::LOAD_STATE);
         // SAFETY: as in `call`; the text outlives the call.
         let code = unsafe {
             (self.vtable.load_state)(
@@ -120,6 +143,7 @@ impl HookInstance for PluginHook {
 
 impl Drop for PluginHook {
     fn drop(&mut self) {
+        let _inside = self.enter(Place::CLOSE);
         // SAFETY: the instance is open, and nobody uses it again.
         unsafe { (self.vtable.close)(self.instance) }
     }

@@ -14,21 +14,31 @@
 //! assert!(error.to_string().contains("did you mean 'EMAHook'?"));
 //! ```
 
+mod breadcrumb;
 mod catalog;
+mod dynamic;
 mod elf;
+mod entry;
 mod error;
 mod hook;
+mod identity;
+mod last_words;
 mod load;
 mod manifest;
+mod obstacle;
 mod resolve;
 mod search;
+mod strict_json;
 mod system;
+mod watchdog;
 
 pub use catalog::{Catalog, Plugin, Refused, Shadowed};
 pub use error::{LoadError, ResolveError};
 pub use hook::PluginHook;
-pub use load::{LoadedPlugin, load};
-pub use manifest::{ApiVersion, BuildInfo, Manifest, PluginInfo, TypeInfo};
+pub use last_words::{install_last_words, take_crash_note};
+pub use load::{LoadedPlugin, load, set_log_level};
+pub use manifest::{ApiVersion, BuildInfo, Manifest, Needs, PluginInfo, TypeInfo};
 pub use resolve::{BUILT_IN_PREFIX, PluginType, Resolved, check_kwargs};
 pub use search::{Origin, SearchFolder, SearchPath, SearchPathBuilder};
 pub use system::open_system_library;
+pub use watchdog::{Overrun, Watchdog};

@@ -1,8 +1,10 @@
 //! What a plugin says of itself: its manifest, read with suspicion. Knows nothing of files.
 
+use crate::strict_json;
 use serde_json::Value as Json;
 use snaphook_plugin_api::HookPoint;
 use snaphook_plugin_api::abi::API_VERSION;
+use snaphook_plugin_api::host::EXTENSIONS;
 use std::fmt;
 
 const MAX_TYPES: usize = 64;
@@ -58,6 +60,15 @@ pub struct BuildInfo {
     pub has_debug_assertions: bool,
 }
 
+/// What a plugin cannot live without.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The libtorch that it links.
+    pub libtorch: Option<String>,
+    /// Ids of extensions that the host must have.
+    pub host_extensions: Vec<String>,
+}
+
 /// A type that a plugin exports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TypeInfo {
@@ -88,6 +99,8 @@ pub struct Manifest {
     pub plugin: PluginInfo,
     /// How it was built.
     pub build: BuildInfo,
+    /// What it cannot live without.
+    pub needs: Needs,
     /// What it exports.
     pub types: Vec<TypeInfo>,
     /// The whole manifest, without control characters.
@@ -99,8 +112,10 @@ impl Manifest {
     ///
     /// Errors: what is wrong with it, as a sentence.
     pub fn parse(bytes: &[u8]) -> Result<Manifest, String> {
-        let mut json: Json = serde_json::from_slice(bytes)
-            .map_err(|error| format!("manifest: expected JSON, found otherwise ({error})"))?;
+        let mut json = strict_json::parse(bytes).map_err(|error| {
+            let error = error.to_string().replace(char::is_control, " ");
+            format!("manifest: expected JSON, found otherwise ({error}; rebuild it)")
+        })?;
         strip_controls(&mut json);
         if json["manifest_version"] != 1 {
             let found = &json["manifest_version"];
@@ -119,6 +134,7 @@ impl Manifest {
             api_min: version(&json["api"]["min"])?,
             plugin: read_plugin(&json["plugin"])?,
             build: read_build(&json["build"]),
+            needs: read_needs(&json["needs"]),
             types: types?,
             json,
         })
@@ -133,6 +149,12 @@ impl Manifest {
             return Some(format!(
                 "built for plugin-api {needed}, this host offers {host} \
                  (update snaphook, or rebuild {name} with plugin-api {host})"
+            ));
+        }
+        let offered = |id: &String| EXTENSIONS.contains(&id.as_str());
+        if let Some(id) = self.needs.host_extensions.iter().find(|id| !offered(id)) {
+            return Some(format!(
+                "needs the extension {id}, this host offers plugin-api {host} without it (update snaphook)"
             ));
         }
         if self.build.panic == "abort" {
@@ -173,6 +195,14 @@ fn read_build(build: &Json) -> BuildInfo {
         opt_level: text(build, "opt_level"),
         panic: text(build, "panic"),
         has_debug_assertions: build["debug_assertions"].as_bool().unwrap_or(false),
+    }
+}
+
+fn read_needs(needs: &Json) -> Needs {
+    let ids = needs["host_extensions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Needs {
+        libtorch: needs["libtorch"].as_str().map(str::to_owned),
+        host_extensions: ids.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
     }
 }
 
@@ -258,6 +288,16 @@ mod tests {
              plugin-api 1.0)"
         );
         assert!(manifest(|json| json["api"]["built"] = json!("2.0")).unwrap().obstacle().is_some());
+    }
+
+    #[test]
+    fn plugin_that_needs_an_unknown_extension_is_refused() {
+        let needing = |id: &str| manifest(|json| json["needs"] = json!({"host_extensions": [id]}));
+        assert_eq!(needing("snaphook.model/1").unwrap().obstacle(), None);
+        assert_eq!(
+            needing("snaphook.pictures/2").unwrap().obstacle().unwrap(),
+            "needs the extension snaphook.pictures/2, this host offers plugin-api 1.0 without it (update snaphook)"
+        );
     }
 
     #[test]

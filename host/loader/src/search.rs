@@ -58,6 +58,7 @@ pub struct SearchFolder {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchPath {
     folders: Vec<SearchFolder>,
+    is_strict: bool,
 }
 
 impl SearchPath {
@@ -68,7 +69,13 @@ impl SearchPath {
             config: None,
             variables: Box::new(|name| std::env::var_os(name)),
             program: std::env::current_exe().ok(),
+            is_strict: false,
         }
+    }
+
+    /// Whether files that somebody else could have changed are refused.
+    pub fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     /// The folders in order.
@@ -85,6 +92,7 @@ pub struct SearchPathBuilder {
     config: Option<(PathBuf, Vec<PathBuf>)>,
     variables: ReadVariable,
     program: Option<PathBuf>,
+    is_strict: bool,
 }
 
 impl SearchPathBuilder {
@@ -110,6 +118,13 @@ impl SearchPathBuilder {
         self
     }
 
+    /// Refuses files that others may write or that belong to neither this user nor root, also without
+    /// `SNAPHOOK_STRICT_PLUGINS=1`.
+    pub fn strict(mut self) -> Self {
+        self.is_strict = true;
+        self
+    }
+
     /// The program that runs.
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
@@ -125,7 +140,10 @@ impl SearchPathBuilder {
 
     /// The folders; one that comes twice keeps its first place.
     pub fn build(self) -> SearchPath {
-        let mut search_path = SearchPath::default();
+        let wanted = (self.variables)("SNAPHOOK_STRICT_PLUGINS");
+        let is_strict =
+            self.is_strict || wanted.is_some_and(|value| !value.is_empty() && value != "0");
+        let mut search_path = SearchPath { is_strict, ..SearchPath::default() };
         let mut add = |path: PathBuf, origin: Origin| {
             if !search_path.folders.iter().any(|folder| folder.path == path) {
                 search_path.folders.push(SearchFolder { path, origin });

@@ -2,8 +2,8 @@
 //! test red. Knows nothing of what the members mean.
 
 use super::{
-    CallContext, HookObject, HookVTable, HostTable, LogTable, PluginModule, ProgressTable,
-    ScalarsTable, ServicesTable, Sink, TensorsTable, Text,
+    CallContext, HookObject, HookVTable, HostTable, LogTable, PluginEntry, PluginModule,
+    ProgressTable, ScalarsTable, ServicesTable, Sink, TensorsTable, Text,
 };
 use crate::host::Progress;
 use std::any::type_name;
@@ -38,6 +38,7 @@ fn layout_of_every_crossing_type_is_as_released() {
         CallContext { point, has_batch_idx, batch_idx, host }
         HookObject { instance, vtable }
         HookVTable { call, save_state, load_state, close }
+        PluginEntry { api_major, api_minor, start, set_log_level, construct_hook, extension }
         PluginModule { start, set_log_level, construct_hook, extension }
         Progress { epoch, iter, max_epochs, max_iters, epoch_length, stage, by_epoch }
         ProgressTable { read }

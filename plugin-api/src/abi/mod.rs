@@ -6,7 +6,13 @@
 //!   number, a new extension id, or a new method of a JSON service;
 //! - text going in is [`Text`], borrowed for the call; text coming out goes through a [`Sink`] of
 //!   the caller, so each side frees what it allocated;
-//! - no function of either side lets a panic out.
+//! - no function of either side lets a panic out;
+//! - a hook is constructed, called and closed on one thread, one call at a time; of the host's functions
+//!   only those of [`LogTable`] with a null host may be called from another thread;
+//! - a further kind of thing that plugins export (a metric, a transform) is a `kind` in the manifest and a
+//!   table behind [`PluginEntry::extension`]; hosts leave out kinds that they do not know.
+//!
+//! The same in C: `include/snaphook_plugin.h`.
 
 mod errors;
 #[cfg(test)]
@@ -17,7 +23,10 @@ mod text;
 
 pub(crate) use errors::put as put_error;
 pub use errors::read_error;
-pub use module::{CallContext, HookObject, HookVTable, HostTable, PluginModule, PluginModuleRef};
+pub use module::{
+    CallContext, HookObject, HookVTable, HostTable, PluginEntry, PluginModule, PluginModuleRef,
+    ENTRY_SYMBOL,
+};
 pub use tables::{
     LogTable, ProgressTable, ScalarsTable, ServicesTable, TensorsTable, LOG, PROGRESS, SCALARS,
     SERVICES, TENSORS,

@@ -71,10 +71,11 @@ pub struct HookObject {
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = PluginModuleRef, prefix_fields = PluginModulePrefix)))]
 pub struct PluginModule {
-    /// Called once, first of all; status OK, or UNSUPPORTED for a host with another major number.
-    pub start: unsafe extern "C" fn(host: *const HostTable) -> u32,
+    /// Called once, first of all; status OK, or UNSUPPORTED for a host with another major number, or
+    /// FAILED or PANICKED with the error in the sink.
+    pub start: unsafe extern "C" fn(host: *const HostTable, why: Sink) -> u32,
     /// The most verbose level that the host writes, as [`crate::host::LogLevel`], 0 for none; called
-    /// after `start` and when it changes.
+    /// after `start` and when it changes, on any thread.
     pub set_log_level: unsafe extern "C" fn(level: u32),
     /// Builds a hook of a type that the manifest lists, from a JSON object of arguments; status OK with
     /// `out` written, or UNSUPPORTED, FAILED or PANICKED with the error in the sink.
@@ -84,6 +85,29 @@ pub struct PluginModule {
     #[sabi(last_prefix_field)]
     pub extension: unsafe extern "C" fn(id: Text) -> *const c_void,
 }
+
+/// The same entry points as a plain C struct, in the symbol [`ENTRY_SYMBOL`]. Every plugin has it, whatever its
+/// language; a plugin in Rust has [`PluginModule`] beside it, for the check of layouts.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PluginEntry {
+    /// Major number of the contract that the plugin was built with.
+    pub api_major: u32,
+    /// Minor number of it.
+    pub api_minor: u32,
+    /// As [`PluginModule::start`].
+    pub start: unsafe extern "C" fn(host: *const HostTable, why: Sink) -> u32,
+    /// As [`PluginModule::set_log_level`].
+    pub set_log_level: unsafe extern "C" fn(level: u32),
+    /// As [`PluginModule::construct_hook`].
+    pub construct_hook:
+        unsafe extern "C" fn(type_name: Text, kwargs: Text, out: *mut HookObject, why: Sink) -> u32,
+    /// As [`PluginModule::extension`].
+    pub extension: unsafe extern "C" fn(id: Text) -> *const c_void,
+}
+
+/// Name of the static [`PluginEntry`] in a plugin's file; its number is the major number of the contract.
+pub const ENTRY_SYMBOL: &str = "snaphook_plugin_1";
 
 impl RootModule for PluginModuleRef {
     abi_stable::declare_root_module_statics! {PluginModuleRef}

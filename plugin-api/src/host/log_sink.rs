@@ -18,6 +18,16 @@ pub fn set_log_sink(sink: LogSink, level: LogLevel) {
     }
 }
 
+/// Changes the most verbose level that is written; `None` writes nothing.
+pub fn set_log_level(level: Option<LogLevel>) {
+    LEVEL.store(level.map_or(0, |level| level as u32), Ordering::Relaxed);
+}
+
+/// The most verbose level that is written, 0 for none.
+pub fn log_level_number() -> u32 {
+    level()
+}
+
 pub(crate) fn level() -> u32 {
     LEVEL.load(Ordering::Relaxed)
 }

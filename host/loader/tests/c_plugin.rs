@@ -1,0 +1,221 @@
+//! A plugin in plain C, compiled with the system's C compiler, through the same loader and the same manifest. Knows
+//! nothing of Rust plugins.
+
+#![allow(clippy::unwrap_used)] // the lint's exception covers #[test] functions only, not what they share
+
+use serde_json::{Value as Json, json};
+use snaphook_loader::{
+    Catalog, PluginHook, PluginType, Resolved, SearchPath, Watchdog, check_kwargs,
+    install_last_words, load, take_crash_note,
+};
+use snaphook_plugin_api::host::HookInstance;
+use snaphook_plugin_api::testing::FakeRunner;
+use snaphook_plugin_api::{HookErrorKind, HookPoint, HookState};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+const ITERATION: HookPoint = HookPoint::AfterTrainIter;
+
+fn manifest_folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn compile(source: &Path, library: &Path) {
+    let compiled = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
+        .args([
+            "-std=c11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-D_DEFAULT_SOURCE",
+            "-O1",
+            "-shared",
+            "-fPIC",
+        ])
+        .arg("-I")
+        .arg(manifest_folder().join("../../plugin-api/include"))
+        .args([source, "-o".as_ref(), library])
+        .output()
+        .expect("a C compiler: install one, or name it in CC");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+}
+
+/// The folder with the plugin, and the plugin's type.
+fn counter() -> (&'static Path, PluginType) {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let source = manifest_folder().join("tests/fixtures/counter.c");
+        compile(&source, &folder.join("libcounter.so"));
+        folder
+    });
+    let search_path = SearchPath::builder().without_environment().command_line([folder]).build();
+    match Catalog::discover(&search_path).resolve("CounterHook", &[]) {
+        Ok(Resolved::Plugin(found)) => (folder, found),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn hook(kwargs: Json) -> PluginHook {
+    load(&counter().1).unwrap().construct(&kwargs).unwrap()
+}
+
+#[test]
+fn manifest_of_a_plugin_in_c_is_read_and_its_arguments_are_checked() {
+    let (_, found) = counter();
+    assert_eq!(found.info().points, [HookPoint::BeforeTrainIter, ITERATION]);
+    assert_eq!(found.info().priority, Some(60));
+    assert_eq!(found.plugin().manifest.plugin.version, "0.3.0");
+    let wrong = check_kwargs(&found, &json!({ "mode": "cuont" })).unwrap_err();
+    assert!(wrong[0].starts_with("CounterHook.mode: expected"), "{wrong:?}");
+}
+
+#[test]
+fn hook_in_c_reads_the_run_and_writes_to_its_log() {
+    let mut hook = hook(json!({}));
+    let mut run = FakeRunner::new();
+    run.set_progress(|progress| progress.iter = 41);
+    for point in [HookPoint::BeforeTrainIter, ITERATION, ITERATION] {
+        hook.call(point, Some(0), &mut run).unwrap();
+    }
+    assert!(run.logged().iter().any(|text| text.contains("call 2 at iteration 41")));
+}
+
+#[test]
+fn state_of_a_hook_in_c_survives_a_resume() {
+    let mut run = FakeRunner::new();
+    let (mut first, mut second) = (hook(json!({})), hook(json!({})));
+    (0..3).for_each(|_| first.call(ITERATION, None, &mut run).unwrap());
+    let saved = first.save_state().unwrap().unwrap();
+    assert_eq!(saved, HookState { version: 1, data: json!(3) });
+    second.load_state(saved).unwrap();
+    assert_eq!(second.save_state().unwrap().unwrap().data, json!(3));
+    let refused = second.load_state(HookState { version: 2, data: json!(3) }).unwrap_err();
+    assert_eq!(refused.message, "expected a count of version 1");
+}
+
+#[test]
+fn error_of_a_hook_in_c_comes_back_with_its_kind() {
+    let error =
+        hook(json!({ "mode": "fail" })).call(ITERATION, None, &mut FakeRunner::new()).unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (HookErrorKind::Fatal, "C has had enough"));
+}
+
+#[test]
+fn hook_that_hangs_is_reported_while_it_hangs() {
+    let (folder, _) = counter();
+    let release = folder.join("release");
+    // SAFETY: the hook below reads the variable; the other tests of this file do not.
+    unsafe { std::env::set_var("COUNTER_RELEASE", &release) };
+    let mut hook = hook(json!({ "mode": "hang" }));
+    let mut run = FakeRunner::new();
+    run.set_progress(|progress| progress.iter = 7);
+    let (send, receive) = std::sync::mpsc::channel();
+    let watchdog = Watchdog::start(Duration::from_millis(20), move |overrun| {
+        // The hook ends only after this report.
+        std::fs::write(&release, "").unwrap();
+        let _ = send.send(overrun.clone());
+    });
+    hook.call(ITERATION, Some(3), &mut run).unwrap();
+    let overrun = receive.recv().unwrap();
+    drop(watchdog.unwrap());
+    assert_eq!(
+        (overrun.plugin.as_str(), overrun.type_name.as_str()),
+        ("counter-in-c", "CounterHook")
+    );
+    assert_eq!(
+        (overrun.point, overrun.iteration, overrun.batch_idx),
+        ("after_train_iter", 7, Some(3))
+    );
+    assert!(
+        overrun
+            .to_string()
+            .starts_with("plugin counter-in-c 0.3.0: CounterHook has been in after_train_iter for")
+    );
+}
+
+#[test]
+fn process_that_a_hook_ends_names_the_hook_in_its_last_words() {
+    const NOTE: &str = "SNAPHOOK_TEST_CRASH_NOTE";
+    if let Some(note) = std::env::var_os(NOTE) {
+        install_last_words(Path::new(&note)).unwrap();
+        let mut run = FakeRunner::new();
+        run.set_progress(|progress| progress.iter = 12);
+        let _ = hook(json!({ "mode": "crash" })).call(ITERATION, Some(5), &mut run);
+        unreachable!("the hook ends the process");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let note = folder.path().join("crash-note");
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--nocapture",
+            "process_that_a_hook_ends_names_the_hook_in_its_last_words",
+        ])
+        .env(NOTE, &note)
+        .output()
+        .unwrap();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&child.status);
+    assert_eq!(signal, Some(6), "{}", String::from_utf8_lossy(&child.stderr));
+    let expected = "CounterHook at after_train_iter, iteration 12, batch 5";
+    let words = String::from_utf8_lossy(&child.stderr).into_owned();
+    assert!(words.contains("snaphook: SIGABRT in plugin counter-in-c 0.3.0 ("), "{words}");
+    assert!(words.contains(expected), "{words}");
+    assert!(take_crash_note(&note).unwrap().ends_with(expected));
+}
+
+#[test]
+fn c_header_has_the_layout_of_the_released_abi() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, library) = (folder.path().join("layout.c"), folder.path().join("layout.so"));
+    let released = manifest_folder().join("../../plugin-api/src/abi/released-1.0.txt");
+    let released = std::fs::read_to_string(released).unwrap();
+    std::fs::write(&source, layout_asserts(&released)).unwrap();
+    compile(&source, &library);
+}
+
+/// C that does not compile unless each struct of the header has these sizes and offsets.
+fn layout_asserts(released: &str) -> String {
+    let mut asserts = "#include \"snaphook_plugin.h\"\n".to_owned();
+    let mut current = String::new();
+    // The prefix type of abi_stable is for plugins in Rust; C has `PluginEntry`.
+    let (before, after) = released.split_once("PluginModule").unwrap();
+    let after = after.lines().skip_while(|line| !line.starts_with("Progress"));
+    for line in before.lines().chain(after) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        asserts += &match line.strip_prefix("  ") {
+            None => {
+                current = c_name(words[0]);
+                format!("_Static_assert(sizeof({current}) == {}, \"{line}\");\n", words[1])
+            }
+            Some(member) => {
+                let member = member.replace('"', "'");
+                let offset = format!("offsetof({current}, {}) == {}", words[1], words[0]);
+                format!("_Static_assert({offset}, \"{member}\");\n")
+            }
+        };
+    }
+    asserts
+}
+
+fn c_name(rust: &str) -> String {
+    match rust {
+        "HostTable" => "snaphook_host".to_owned(),
+        "CallContext" => "snaphook_call".to_owned(),
+        "HookObject" => "snaphook_hook".to_owned(),
+        "HookVTable" => "snaphook_hook_vtable".to_owned(),
+        "PluginEntry" => "snaphook_plugin".to_owned(),
+        other => {
+            let words = other.chars().fold(String::new(), |mut words, letter| {
+                if letter.is_uppercase() {
+                    words.push('_');
+                }
+                words.extend(letter.to_lowercase());
+                words
+            });
+            format!("snaphook{words}")
+        }
+    }
+}
