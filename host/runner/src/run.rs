@@ -1,7 +1,8 @@
 //! A run from its start to its end: what is built when, what is loaded, which loop goes.
 //! Knows nothing of pictures or `.so` files.
 
-use serde_json::Value as Json;
+use std::time::{Duration, Instant};
+
 use snaphook_hooks::{Dispatcher, hook_table};
 use snaphook_plugin_api::HookPoint;
 
@@ -57,10 +58,12 @@ impl Run {
         self.init_weights()?;
         saving::start(self, start)?;
         self.bar = TrainingBar::new(&self.machine);
+        let began = Instant::now();
         loops::train(self, &settings)?;
+        let in_loop = began.elapsed();
         self.bar = None;
         self.call(HookPoint::AfterRun)?;
-        self.log_costs();
+        self.log_costs(in_loop);
         Ok(())
     }
 
@@ -151,23 +154,25 @@ impl Run {
         }
     }
 
-    fn log_costs(&self) {
-        let train_time = self.machine.messages.info("train_seconds").and_then(Json::as_f64);
-        let rows = self.dispatcher.costs();
-        let total: f64 = rows.iter().map(|(_, _, spent)| spent.as_secs_f64()).sum();
-        let dear: Vec<_> = rows
+    /// Tells what hooks cost, the dearest first, as a share of the time spent in the loop.
+    fn log_costs(&self, in_loop: Duration) {
+        let costs = self.dispatcher.costs();
+        let total: Duration = costs.iter().map(|cost| cost.2).sum();
+        let share = |spent: Duration| 100.0 * spent.as_secs_f64() / in_loop.as_secs_f64().max(1e-9);
+        let dear: Vec<_> = costs
             .iter()
             .filter(|(_, calls, _)| *calls > 0)
             .take(5)
             .map(|(name, calls, spent)| {
-                format!(
-                    "{name} {:.3} s ({:.1} us a call)",
-                    spent.as_secs_f64(),
-                    1e6 * spent.as_secs_f64() / *calls as f64
-                )
+                let each = 1e6 * spent.as_secs_f64() / *calls as f64;
+                format!("{name} {:.2} % ({each:.1} us a call)", share(*spent))
             })
             .collect();
-        let share = train_time.map_or(String::new(), |time| format!(" of {time:.1} s"));
-        self.machine.log.info(format!("Time in hooks: {total:.3} s{share}: {}", dear.join(", ")));
+        self.machine.log.info(format!(
+            "Hooks took {:.2} % of {:.1} s of training: {}",
+            share(total),
+            in_loop.as_secs_f64(),
+            dear.join(", ")
+        ));
     }
 }
