@@ -2,10 +2,11 @@
 //!
 //! Source: `_file2dict` in MMEngine's `mmengine/config/config.py`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{ConfigError, Problem};
 use crate::formats::{self, Format};
@@ -14,7 +15,7 @@ use crate::location::{At, Files, Lines};
 use crate::merge::merge;
 use crate::placeholders::{quote_base_references, substitute};
 use crate::propagate::Later;
-use crate::python;
+use crate::python::{self, Base, Module};
 use crate::tree::{Data, Entries, Key, Node};
 use crate::{packages, scope};
 
@@ -32,6 +33,8 @@ pub(crate) struct Chain<'a> {
     pub(crate) own: HashMap<u32, Entries>,
     /// The values after each file, bases first; kept where someone will ask.
     pub(crate) layers: Vec<Layer>,
+    /// Names of imported objects in the file that was loaded last.
+    imports: Vec<(Arc<str>, Arc<str>)>,
     /// The files that are being loaded, outermost first, as the system knows them.
     open: Vec<(u32, PathBuf)>,
 }
@@ -69,7 +72,7 @@ impl<'a> Chain<'a> {
     pub(crate) fn new(setup: Setup<'a>) -> Self {
         let (files, limits) = (Files::new(), Limits::new());
         let (warnings, own, layers) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { setup, files, limits, warnings, own, layers, open: Vec::new() }
+        Self { setup, files, limits, warnings, own, layers, imports: Vec::new(), open: Vec::new() }
     }
 
     /// Loads a file with all its bases.
@@ -91,12 +94,22 @@ impl<'a> Chain<'a> {
         let text = self.substitute(text, path, file)?;
         let (body, bases) = self.parse(&text, format, file)?;
         let (mut base, mut below) = (Entries::new(), Vec::new());
-        for (line, name) in bases {
-            let added = self.load_base(&name, path, At { file, line })?;
+        let mut modules = VecDeque::new();
+        for Base { line, name, is_module } in bases {
+            let at = At { file, line };
+            self.imports.clear();
+            let values = match is_module {
+                true => self.load_module(&name, path, at)?,
+                false => self.load_base(&name, path, at)?,
+            };
             below.extend(self.layers.len().checked_sub(1));
-            self.unite(&mut base, added)?;
+            if is_module {
+                modules.push_back(Module { values, imports: std::mem::take(&mut self.imports) });
+            } else {
+                self.unite(&mut base, values)?;
+            }
         }
-        let (mut own, mut base) = self.evaluate(body, file, base)?;
+        let (mut own, mut base) = self.evaluate(body, file, (base, modules))?;
         if let Some(notice) = own.shift_remove(&Key::from(DEPRECATION)) {
             self.warnings.push(deprecation(path, &notice));
         }
@@ -170,7 +183,7 @@ impl<'a> Chain<'a> {
         text: &str,
         format: Option<Format>,
         file: u32,
-    ) -> Result<(Body, Vec<(u32, String)>), ConfigError> {
+    ) -> Result<(Body, Vec<Base>), ConfigError> {
         let parsed = match format {
             None => python::parse(text).and_then(|statements| {
                 let bases = python::base_names(&statements, &mut self.limits)?;
@@ -180,7 +193,10 @@ impl<'a> Chain<'a> {
                 let text = quote_base_references(text);
                 formats::read(format, &text, file, &mut self.limits).and_then(|mut entries| {
                     let bases = match entries.shift_remove(&Key::from(BASE)) {
-                        Some(node) => base_names(&node)?,
+                        Some(node) => base_names(&node)?
+                            .into_iter()
+                            .map(|(line, name)| Base { line, name, is_module: false })
+                            .collect(),
                         None => Vec::new(),
                     };
                     Ok((Body::Data(entries), bases))
@@ -217,6 +233,19 @@ impl<'a> Chain<'a> {
         self.load(&path)
     }
 
+    /// Loads a base of the lazy style: `.a.b` is `a/b.py` beside the file, `pkg.a.b` is in a package.
+    fn load_module(&mut self, module: &str, from: &Path, at: At) -> Result<Entries, ConfigError> {
+        let name = module.trim_start_matches('.');
+        let level = module.len() - name.len();
+        if level == 0 {
+            let path = packages::find_module(name, self.setup.search_paths)
+                .map_err(|problem| self.fail(at, problem))?;
+            return self.load(&path);
+        }
+        let path = format!("{}{}.py", "../".repeat(level - 1), name.replace('.', "/"));
+        self.load_base(&path, from, at)
+    }
+
     /// Adds a sibling base; no key may come from two of them.
     fn unite(&self, base: &mut Entries, added: Entries) -> Result<(), ConfigError> {
         for (key, node) in added {
@@ -245,14 +274,21 @@ impl<'a> Chain<'a> {
         &mut self,
         body: Body,
         file: u32,
-        base: Entries,
+        (base, modules): (Entries, VecDeque<Module>),
     ) -> Result<(Entries, Entries), ConfigError> {
         let later = self.setup.later.map(|own| self.later(own, file));
         let result = match body {
             Body::Python(statements) => {
-                let input = python::Input { file, base, later: later.as_ref() };
-                python::evaluate(&statements, input, &mut self.limits)
-                    .map(|evaluated| (evaluated.own, evaluated.base))
+                let input = python::Input { file, base, modules, later: later.as_ref() };
+                python::evaluate(&statements, input, &mut self.limits).map(|evaluated| {
+                    let warnings = evaluated.warnings.into_iter();
+                    let files = &self.files;
+                    self.warnings.extend(warnings.map(|(line, warning)| {
+                        format!("{}: {warning}", files.locate(At { file, line }))
+                    }));
+                    self.imports = evaluated.imports;
+                    (evaluated.own, evaluated.base)
+                })
             }
             Body::Data(mut own) => {
                 let mut seen = base.clone();
@@ -345,7 +381,7 @@ fn deprecation(path: &Path, notice: &Node) -> String {
 }
 
 /// A path without `.` and `..`, by its text alone.
-fn normal(path: &Path) -> PathBuf {
+pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut result = PathBuf::new();
     for part in path.components() {
         match part {

@@ -58,7 +58,9 @@
 //! - Top-level keys must be Python names, whatever the format.
 //! - The dump keeps the order of keys and always loads again.
 //! - `custom_imports` imports nothing: it stays in the values.
-//! - The lazy style, `with read_base()`, is not read yet.
+//! - In the lazy style every `with read_base()` block counts, styles mix in one chain, `.update` honours
+//!   `_delete_`, one name with two values warns. Imported classes are dotted names, and nothing is
+//!   imported; `os.path.join`, `copy.deepcopy` and the like, which only compute, work everywhere.
 
 mod chain;
 mod config;

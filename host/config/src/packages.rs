@@ -45,6 +45,37 @@ pub(crate) fn find(package: &str, relative: &str, folders: &[PathBuf]) -> Result
     })
 }
 
+/// Finds the file that the module `pkg.configs.x` of the lazy style means.
+pub(crate) fn find_module(module: &str, folders: &[PathBuf]) -> Result<PathBuf, Problem> {
+    let Some((package, rest)) = module.split_once('.').filter(|(package, _)| !package.is_empty())
+    else {
+        let message = format!("base module `{module}`: expected `package.folder.file`");
+        return Err(Problem::Value(message));
+    };
+    let relative = format!("{}.py", rest.replace('.', "/"));
+    let searched = search_path(folders);
+    let mut missing = None;
+    for folder in &searched {
+        let mut homes = vec![folder.join(package)];
+        if folder.file_name() == Some(OsStr::new(package)) {
+            homes.push(folder.clone());
+        }
+        for path in homes.iter().filter(|home| home.is_dir()).map(|home| home.join(&relative)) {
+            if path.is_file() {
+                return Ok(path);
+            }
+            missing.get_or_insert(path);
+        }
+    }
+    Err(match missing {
+        Some(path) => Problem::BaseMissing { nearest: nearest_file(&path), path },
+        None => {
+            let (base, package) = (module.to_owned(), package.to_owned());
+            Problem::PackageMissing { base, package, searched }
+        }
+    })
+}
+
 /// A file beside the missing one that has a similar name.
 pub(crate) fn nearest_file(missing: &Path) -> Option<String> {
     const MOST: usize = 2000;

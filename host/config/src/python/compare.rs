@@ -49,7 +49,7 @@ impl Evaluator<'_> {
         }
         match (left, right) {
             (Value::None, Value::None) => Ok(true),
-            (Value::Str(a), Value::Str(b)) => Ok(a == b),
+            (Value::Str(a), Value::Str(b)) | (Value::Lazy(a), Value::Lazy(b)) => Ok(a == b),
             (Value::List(a), Value::List(b)) | (Value::Tuple(a), Value::Tuple(b)) => {
                 if self.heap.items(*a).len() != self.heap.items(*b).len() {
                     return Ok(false);

@@ -2,11 +2,13 @@
 //!
 //! Knows nothing of files: it is given the syntax tree and the base's values.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use super::heap::{Heap, Slot, Value};
+use super::imports::Module;
 use super::syntax::{Expression, ExpressionKind, For, Statement, StatementKind};
 use crate::error::Problem;
 use crate::limits::Limits;
@@ -24,6 +26,10 @@ pub(super) type Evaluate<T> = Result<T, (u32, Problem)>;
 pub(crate) struct Evaluated {
     pub(crate) own: Entries,
     pub(crate) base: Entries,
+    /// Names that stand for imported objects, with their dotted paths.
+    pub(crate) imports: Vec<(Arc<str>, Arc<str>)>,
+    /// What looks wrong, with the line.
+    pub(crate) warnings: Vec<(u32, String)>,
 }
 
 /// Where a statement hands on to.
@@ -48,13 +54,26 @@ pub(super) struct Evaluator<'a> {
     pub(super) reads_raw: bool,
     /// The name that the current statement assigns to, which is read as it is.
     pub(super) assigned: Option<Arc<str>>,
+    /// Bases of the lazy style that are to be imported, in order.
+    pub(super) modules: VecDeque<Module>,
+    /// Names that stand for imported objects.
+    pub(super) imports: IndexMap<Arc<str>, Arc<str>>,
+    pub(super) warnings: Vec<(u32, String)>,
 }
 
 /// What a file is evaluated over.
 pub(crate) struct Input<'a> {
     pub(crate) file: u32,
     pub(crate) base: Entries,
+    pub(crate) modules: VecDeque<Module>,
     pub(crate) later: Option<&'a Later<'a>>,
+}
+
+/// A base that a file names: a path, or a module of the lazy style.
+pub(crate) struct Base {
+    pub(crate) line: u32,
+    pub(crate) name: String,
+    pub(crate) is_module: bool,
 }
 
 /// Evaluates a file's statements.
@@ -63,8 +82,8 @@ pub(crate) fn evaluate(
     input: Input,
     limits: &mut Limits,
 ) -> Evaluate<Evaluated> {
-    let Input { file, base, later } = input;
-    let mut evaluator = Evaluator { later, ..Evaluator::new(file, limits) };
+    let Input { file, base, modules, later } = input;
+    let mut evaluator = Evaluator { later, modules, ..Evaluator::new(file, limits) };
     let base = evaluator.heap.thaw_entries(base);
     let base = Slot { at: At { file, line: 1 }, value: base };
     evaluator.names.insert(BASE.into(), base);
@@ -87,13 +106,27 @@ pub(crate) fn literal(text: &str) -> Evaluate<Node> {
     evaluator.heap.freeze(&slot, evaluator.limits).map_err(|problem| (1, problem))
 }
 
+/// The bases that a file names, in `_base_` and in `with read_base()`.
+pub(crate) fn base_names(statements: &[Statement], limits: &mut Limits) -> Evaluate<Vec<Base>> {
+    let paths = base_paths(statements, limits)?.into_iter();
+    let mut bases: Vec<Base> =
+        paths.map(|(line, name)| Base { line, name, is_module: false }).collect();
+    for statement in statements {
+        if let StatementKind::ReadBase(imports) = &statement.kind {
+            bases.extend(imports.iter().map(|import| Base {
+                line: import.line,
+                name: import.module.clone(),
+                is_module: true,
+            }));
+        }
+    }
+    Ok(bases)
+}
+
 /// The bases that a file names in its assignment to `_base_`, with the line.
 ///
 /// The expression is evaluated by itself: it sees no other name. A string, or a list or tuple of them.
-pub(crate) fn base_names(
-    statements: &[Statement],
-    limits: &mut Limits,
-) -> Evaluate<Vec<(u32, String)>> {
+fn base_paths(statements: &[Statement], limits: &mut Limits) -> Evaluate<Vec<(u32, String)>> {
     let mut assignments = statements.iter().filter_map(|s| Some((s.line, base_assignment(s)?)));
     let Some((line, value)) = assignments.next() else { return Ok(Vec::new()) };
     if let Some((line, _)) = assignments.next() {
@@ -134,7 +167,20 @@ impl<'a> Evaluator<'a> {
     fn new(file: u32, limits: &'a mut Limits) -> Self {
         let (names, locals) = (IndexMap::new(), Vec::new());
         let (later, reads_raw, assigned) = (None, false, None);
-        Self { heap: Heap::default(), names, locals, limits, file, later, reads_raw, assigned }
+        let (modules, imports, warnings) = (VecDeque::new(), IndexMap::new(), Vec::new());
+        Self {
+            heap: Heap::default(),
+            names,
+            locals,
+            limits,
+            file,
+            later,
+            reads_raw,
+            assigned,
+            modules,
+            imports,
+            warnings,
+        }
     }
 
     pub(super) fn at(&self, line: u32) -> At {
@@ -165,6 +211,12 @@ impl<'a> Evaluator<'a> {
             StatementKind::Evaluate(value) => drop(self.expression(value)?),
             StatementKind::If { branches, otherwise } => return self.branch(branches, otherwise),
             StatementKind::For(round) => return self.for_each(round),
+            StatementKind::Import(bindings) => {
+                bindings.iter().for_each(|(name, path)| self.import(name, path, statement.line));
+            }
+            StatementKind::ReadBase(imports) => {
+                imports.iter().try_for_each(|import| self.import_base(import))?;
+            }
             StatementKind::Break => return Ok(Flow::Break),
             StatementKind::Continue => return Ok(Flow::Continue),
         }
@@ -221,13 +273,18 @@ impl<'a> Evaluator<'a> {
             }
         }
         let mut own = Entries::new();
+        let is_import = |name: &Arc<str>, slot: &Slot| match &slot.value {
+            Value::Lazy(path) => self.imports.get(name) == Some(path),
+            _ => false,
+        };
         for (name, slot) in &self.names {
-            if !name.starts_with("__") {
+            if !name.starts_with("__") && !is_import(name, slot) {
                 let node = self.heap.freeze(slot, self.limits).map_err(|p| (slot.at.line, p))?;
                 own.insert(Key::Str(name.clone()), node);
             }
         }
-        Ok(Evaluated { own, base })
+        let imports = self.imports.into_iter().collect();
+        Ok(Evaluated { own, base, imports, warnings: self.warnings })
     }
 }
 
@@ -353,8 +410,6 @@ mod tests {
                 "a = 1\n\ndef f():\n    pass",
                 "line 3: function definitions are not part of the config language",
             ),
-            ("import os", "line 1: imports are not part"),
-            ("with read_base():\n    from .a import *", "`_base_ = [...]`"),
             (
                 "while 1:\n    a = 1",
                 "line 1: `while` statements are not part of the config language",

@@ -237,7 +237,15 @@ impl Evaluator<'_> {
                 let holder =
                     if is_statement { self.raw(holder)? } else { self.expression(holder)? };
                 let arguments = self.arguments(call, line)?;
+                if let Value::Lazy(path) = &holder {
+                    let path = format!("{path}.{name}");
+                    return self.call_imported(&path, arguments).map_err(fail);
+                }
                 self.method(&holder, name, arguments).map_err(fail)
+            }
+            ExpressionKind::Name(name) if let Ok(Value::Lazy(path)) = self.name(name) => {
+                let arguments = self.arguments(call, line)?;
+                self.call_imported(&path, arguments).map_err(fail)
             }
             ExpressionKind::Name(name) if BUILTINS.contains(&&**name) => {
                 let arguments = self.arguments(call, line)?;
@@ -281,6 +289,10 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn attribute(&mut self, holder: &Value, name: &str) -> Result<Value, Problem> {
+        if let Value::Lazy(path) = holder {
+            self.limits.text(path.len() + name.len())?;
+            return Ok(self.imported(&format!("{path}.{name}")));
+        }
         let Value::Dict(id) = holder else {
             let message = format!("attribute `{name}`: {} has none", holder.type_name());
             return Err(Problem::Value(message));

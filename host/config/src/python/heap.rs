@@ -23,6 +23,8 @@ pub(crate) enum Value {
     List(usize),
     Tuple(usize),
     Dict(usize),
+    /// An imported object, by its dotted path.
+    Lazy(Arc<str>),
 }
 
 /// A value in a container, and the place that put it there.
@@ -132,7 +134,7 @@ impl Heap {
             Value::Bool(truth) => Data::Bool(*truth),
             Value::Int(int) => Data::Int(*int),
             Value::Float(float) => Data::Float(*float),
-            Value::Str(text) => Data::Str(text.clone()),
+            Value::Str(text) | Value::Lazy(text) => Data::Str(text.clone()),
             Value::List(id) => Data::List(self.freeze_items(*id, limits, depth)?),
             Value::Tuple(id) => Data::Tuple(self.freeze_items(*id, limits, depth)?),
             Value::Dict(id) => {
@@ -153,6 +155,35 @@ impl Heap {
         depth: usize,
     ) -> Result<Vec<Node>, Problem> {
         self.sequences[id].iter().map(|slot| self.freeze_below(slot, limits, depth + 1)).collect()
+    }
+
+    /// Tells whether a value is a dict of a base, or a list or tuple that holds one.
+    pub(crate) fn is_config(&self, value: &Value) -> bool {
+        match value {
+            Value::Dict(id) => self.dicts[*id].is_config,
+            Value::List(id) | Value::Tuple(id) => self.sequences[*id]
+                .iter()
+                .any(|slot| matches!(slot.value, Value::Dict(id) if self.dicts[id].is_config)),
+            _ => false,
+        }
+    }
+
+    /// Makes dicts plain that were thawed a moment ago, and so are not shared or deep.
+    pub(crate) fn make_plain(&mut self, value: &Value) {
+        match value {
+            Value::Dict(id) => {
+                self.dicts[*id].is_config = false;
+                let below: Vec<Value> =
+                    self.dicts[*id].entries.values().map(|slot| slot.value.clone()).collect();
+                below.iter().for_each(|value| self.make_plain(value));
+            }
+            Value::List(id) | Value::Tuple(id) => {
+                let below: Vec<Value> =
+                    self.sequences[*id].iter().map(|slot| slot.value.clone()).collect();
+                below.iter().for_each(|value| self.make_plain(value));
+            }
+            _ => {}
+        }
     }
 
     /// What MMEngine's `ConfigDict` does to a value stored in it: plain dicts and all lists and
@@ -203,6 +234,7 @@ impl Heap {
     pub(crate) fn is_truthy(&self, value: &Value) -> bool {
         match value {
             Value::None => false,
+            Value::Lazy(_) => true,
             Value::Bool(truth) => *truth,
             Value::Int(int) => *int != 0,
             Value::Float(float) => *float != 0.0,
@@ -225,6 +257,7 @@ impl Value {
             Self::List(_) => "list",
             Self::Tuple(_) => "tuple",
             Self::Dict(_) => "dict",
+            Self::Lazy(_) => "an imported object",
         }
     }
 

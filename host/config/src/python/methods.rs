@@ -9,11 +9,12 @@ use super::heap::{Slot, Value};
 use super::slices::position;
 use crate::error::Problem;
 use crate::limits::check_depth;
+use crate::merge::DELETE;
 use crate::nearest::nearest;
 use crate::tree::Key;
 
 const DICT_METHODS: &[&str] =
-    &["update", "pop", "get", "setdefault", "keys", "values", "items", "copy", "clear"];
+    &["update", "merge", "pop", "get", "setdefault", "keys", "values", "items", "copy", "clear"];
 const LIST_METHODS: &[&str] = &[
     "append", "extend", "insert", "pop", "remove", "index", "count", "copy", "reverse", "sort",
     "clear",
@@ -53,6 +54,17 @@ impl Evaluator<'_> {
         let line = arguments.line;
         match (name, &arguments.positional[..]) {
             ("update", [] | [_]) => self.update(id, arguments),
+            ("merge", [Slot { value: Value::Dict(other), .. }]) => {
+                let other = *other;
+                let mut entries = self.heap.entries(other).entries.clone();
+                let deletes = entries.shift_remove(&Key::from(DELETE));
+                if deletes.is_some_and(|slot| self.heap.is_truthy(&slot.value)) {
+                    self.heap.entries_mut(id).entries.clear();
+                }
+                self.heap.entries_mut(id).is_config = true;
+                self.update_with(id, entries.into_iter().collect(), 0)?;
+                Ok(Value::None)
+            }
             ("pop", [key]) => self.pop(id, &key.value.to_key()?, None),
             ("pop", [key, default]) => {
                 self.pop(id, &key.value.to_key()?, Some(default.value.clone()))
@@ -117,7 +129,7 @@ impl Evaluator<'_> {
         Ok(Value::None)
     }
 
-    /// Deep for dicts of the base, shallow for plain ones.
+    /// Deep for dicts of the base, where `_delete_` replaces; shallow for plain ones.
     fn update_with(
         &mut self,
         id: usize,
@@ -130,7 +142,11 @@ impl Evaluator<'_> {
             let is_config = self.heap.entries(id).is_config;
             match (self.get(id, &key), &slot.value) {
                 (Some(Value::Dict(old)), Value::Dict(new)) if is_config && old != *new => {
-                    let entries = self.heap.entries(*new).entries.clone();
+                    let mut entries = self.heap.entries(*new).entries.clone();
+                    let deletes = entries.shift_remove(&Key::from(DELETE));
+                    if deletes.is_some_and(|slot| self.heap.is_truthy(&slot.value)) {
+                        self.heap.entries_mut(old).entries.clear();
+                    }
                     self.update_with(old, entries.into_iter().collect(), depth + 1)?;
                 }
                 _ => self.set_entry(id, key, slot)?,

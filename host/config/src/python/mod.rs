@@ -1,7 +1,7 @@
 //! The Python-syntax config language: reading, evaluating, writing. Runs no code and needs no Python.
 //!
 //! ```text
-//! text ─► nesting (bounds) ─► parse (the only file that names ruff) ─► syntax ─► evaluate ─► nodes
+//! text ─► nesting (bounds) ─► parse (only here is ruff named) ─► syntax ─► evaluate ─► nodes
 //! ```
 
 mod arithmetic;
@@ -13,9 +13,11 @@ mod evaluate;
 mod expressions;
 mod format_spec;
 mod heap;
+mod imports;
 mod methods;
 mod nesting;
 mod parse;
+mod parse_imports;
 mod slices;
 mod strings;
 mod syntax;
@@ -23,7 +25,8 @@ mod targets;
 mod text;
 
 pub(crate) use dump::{is_name, to_python};
-pub(crate) use evaluate::{Input, base_names, evaluate, literal};
+pub(crate) use evaluate::{Base, Input, base_names, evaluate, literal};
+pub(crate) use imports::Module;
 pub(crate) use parse::parse;
 pub(crate) use syntax::Statement;
 pub(crate) use text::{parse_float, parse_int};

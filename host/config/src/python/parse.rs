@@ -1,6 +1,6 @@
 //! Python text to the config language's own syntax tree; refuses by name what is not part of it.
 //!
-//! The only file that names the ruff crates: they promise no stable interface and are pinned.
+//! With `parse_imports`, the only file that names the ruff crates: they promise no stable interface and are pinned.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextRange};
 
 use super::nesting::check_nesting;
+use super::parse_imports as imports;
 use super::syntax::{
     BinaryOperator, Call, Comparison, Conditional, Conversion, DictItem, Expression,
     ExpressionKind, For, Keyword, Loop, Piece, Slice, Statement, StatementKind, UnaryOperator,
@@ -19,7 +20,7 @@ use crate::limits::check_depth;
 use crate::location::Lines;
 use crate::placeholders::{BaseReference, base_references};
 
-type Lowered<T> = Result<T, (u32, Problem)>;
+pub(super) type Lowered<T> = Result<T, (u32, Problem)>;
 
 /// Reads a Python-syntax config.
 ///
@@ -43,7 +44,7 @@ pub(crate) fn parse(text: &str) -> Lowered<Vec<Statement>> {
     Ok(statements)
 }
 
-struct Lowering {
+pub(super) struct Lowering {
     lines: Lines,
     depth: usize,
     /// How many loops are around the current statement.
@@ -51,11 +52,11 @@ struct Lowering {
 }
 
 impl Lowering {
-    fn line(&self, range: TextRange) -> u32 {
+    pub(super) fn line(&self, range: TextRange) -> u32 {
         self.lines.line(range.start().to_usize())
     }
 
-    fn refuse<T>(&self, range: TextRange, what: &str, hint: &'static str) -> Lowered<T> {
+    pub(super) fn refuse<T>(&self, range: TextRange, what: &str, hint: &'static str) -> Lowered<T> {
         Err((self.line(range), Problem::NotInLanguage { what: what.to_owned(), hint }))
     }
 
@@ -102,6 +103,9 @@ impl Lowering {
                 StatementKind::For(Box::new(For { target, source, body, otherwise }))
             }
             ast::Stmt::If(branch) => self.branches(branch)?,
+            ast::Stmt::Import(import) => imports::import(import),
+            ast::Stmt::ImportFrom(import) => self.import_from(import)?,
+            ast::Stmt::With(with) if imports::is_read_base(with) => self.read_base(with)?,
             ast::Stmt::Break(_) if self.loops > 0 => StatementKind::Break,
             ast::Stmt::Continue(_) if self.loops > 0 => StatementKind::Continue,
             other => return self.refuse_statement(other),
@@ -123,8 +127,6 @@ impl Lowering {
     }
 
     fn refuse_statement<T>(&self, statement: &ast::Stmt) -> Lowered<T> {
-        const LAZY: &str = "configs in the style of `with read_base()` are not read yet: \
-                            use `_base_ = [...]` and write `type` as a string";
         let (what, hint) = match statement {
             ast::Stmt::FunctionDef(_) => ("function definitions", "write the values themselves"),
             ast::Stmt::ClassDef(_) => ("class definitions", "write a plugin for new components"),
@@ -134,10 +136,8 @@ impl Lowering {
                 ("`break` and `continue` outside a loop", "remove it")
             }
             ast::Stmt::Return(_) => ("`return` statements", "remove it"),
-            ast::Stmt::With(_) => ("`with` statements", LAZY),
+            ast::Stmt::With(_) => ("`with` statements", "only `with read_base():` is"),
             ast::Stmt::Match(_) => ("`match` statements", "use `if` and `elif`"),
-            ast::Stmt::Import(_) => ("imports", "write the values themselves"),
-            ast::Stmt::ImportFrom(_) => ("imports", LAZY),
             ast::Stmt::Try(_) => ("`try` statements", "nothing here raises"),
             ast::Stmt::Assert(_) => ("`assert` statements", "remove it"),
             ast::Stmt::Raise(_) => ("`raise` statements", "remove it"),

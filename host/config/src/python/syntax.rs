@@ -32,6 +32,20 @@ pub(crate) enum StatementKind {
     },
     Break,
     Continue,
+    /// Names, each with the dotted path that it stands for.
+    Import(Vec<(Arc<str>, Arc<str>)>),
+    /// `with read_base()`.
+    ReadBase(Vec<BaseImport>),
+}
+
+/// `from module import names` of a base; without names, all of them.
+#[derive(Debug)]
+pub(crate) struct BaseImport {
+    pub(crate) line: u32,
+    /// As written, with dots in front where it is relative.
+    pub(crate) module: String,
+    /// Each with the name that it gets here.
+    pub(crate) names: Option<Vec<(Arc<str>, Arc<str>)>>,
 }
 
 /// `for target in source: body`, and the `else` block that runs unless `break` did.

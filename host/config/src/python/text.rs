@@ -7,7 +7,7 @@ use crate::limits::{Limits, check_depth};
 /// Python's `str(value)`.
 pub(super) fn to_str(heap: &Heap, value: &Value, limits: &mut Limits) -> Result<String, Problem> {
     match value {
-        Value::Str(text) => {
+        Value::Str(text) | Value::Lazy(text) => {
             limits.text(text.len())?;
             Ok(text.to_string())
         }
@@ -36,7 +36,7 @@ fn write_repr(
         Value::Bool(truth) => out.push_str(if *truth { "True" } else { "False" }),
         Value::Int(int) => out.push_str(&int.to_string()),
         Value::Float(float) => out.push_str(&float_repr(*float)),
-        Value::Str(text) => {
+        Value::Str(text) | Value::Lazy(text) => {
             limits.text(text.len())?;
             out.push_str(&string_repr(text));
         }
