@@ -86,15 +86,14 @@ pub enum LoadError {
         path: PathBuf,
     },
     /// The dynamic loader refused it.
-    #[error("plugin {}: cannot be opened: {source} ({way_out})", path.display())]
+    #[error("plugin {}: cannot be opened: {problem} ({way_out})", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// What the author or the user can do.
         way_out: &'static str,
         /// The dynamic loader's words.
-        #[source]
-        source: libloading::Error,
+        problem: String,
     },
     /// It opened, and is not what its manifest says.
     #[error("plugin {}: {problem} (rebuild it with plugin-api {host})", path.display())]

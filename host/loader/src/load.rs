@@ -95,9 +95,11 @@ fn open(plugin: &Plugin, file: &Path) -> Result<std::mem::ManuallyDrop<Library>,
     // SAFETY: opening runs the file's initializers. The user put the plugin into a plugins folder or named that
     // folder; that is the trust this design asks for.
     let library = unsafe { Library::open(Some(file), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
-    let library = library.map_err(|source| {
-        let (symbol, source) = (LoadError::way_out(&source.to_string()), source);
-        LoadError::Open { path: path(), way_out: symbol, source }
+    let library = library.map_err(|error| {
+        // libloading keeps the dynamic loader's words in the cause.
+        let problem =
+            std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
+        LoadError::Open { path: path(), way_out: LoadError::way_out(&problem), problem }
     })?;
     let library = std::mem::ManuallyDrop::new(library);
     match plugin.identity.is_at(file) {

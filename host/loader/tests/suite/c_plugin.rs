@@ -1,8 +1,7 @@
 //! A plugin in plain C, compiled with the system's C compiler, through the same loader and the same manifest. Knows
 //! nothing of Rust plugins.
 
-#![allow(clippy::unwrap_used)] // the lint's exception covers #[test] functions only, not what they share
-
+use crate::c_compiler::{compile, manifest_folder};
 use serde_json::{Value as Json, json};
 use snaphook_loader::{
     Catalog, PluginHook, PluginType, Resolved, SearchPath, Watchdog, check_kwargs,
@@ -18,37 +17,13 @@ use std::time::Duration;
 
 const ITERATION: HookPoint = HookPoint::AfterTrainIter;
 
-fn manifest_folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn compile(source: &Path, library: &Path) {
-    let compiled = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
-        .args([
-            "-std=c11",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-D_DEFAULT_SOURCE",
-            "-O1",
-            "-shared",
-            "-fPIC",
-        ])
-        .arg("-I")
-        .arg(manifest_folder().join("../../plugin-api/include"))
-        .args([source, "-o".as_ref(), library])
-        .output()
-        .expect("a C compiler: install one, or name it in CC");
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-}
-
 /// The folder with the plugin, and the plugin's type.
 fn counter() -> (&'static Path, PluginType) {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap().keep();
         let source = manifest_folder().join("tests/fixtures/counter.c");
-        compile(&source, &folder.join("libcounter.so"));
+        compile(&source, &folder.join("libcounter.so"), &[]);
         folder
     });
     let search_path = SearchPath::builder().without_environment().command_line([folder]).build();
@@ -152,7 +127,7 @@ fn process_that_a_hook_ends_names_the_hook_in_its_last_words() {
         .args([
             "--exact",
             "--nocapture",
-            "process_that_a_hook_ends_names_the_hook_in_its_last_words",
+            "c_plugin::process_that_a_hook_ends_names_the_hook_in_its_last_words",
         ])
         .env(NOTE, &note)
         .output()
@@ -173,7 +148,7 @@ fn c_header_has_the_layout_of_the_released_abi() {
     let released = manifest_folder().join("../../plugin-api/src/abi/released-1.0.txt");
     let released = std::fs::read_to_string(released).unwrap();
     std::fs::write(&source, layout_asserts(&released)).unwrap();
-    compile(&source, &library);
+    compile(&source, &library, &[]);
 }
 
 /// C that does not compile unless each struct of the header has these sizes and offsets.

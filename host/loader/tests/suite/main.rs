@@ -1,0 +1,8 @@
+//! The plugin host as its users meet it: real files, good and hostile. One program, so that it is linked once.
+
+#![allow(clippy::unwrap_used)] // the lint's exception covers #[test] functions only, not what they share
+
+mod c_compiler;
+mod c_plugin;
+mod hostile;
+mod trust;
