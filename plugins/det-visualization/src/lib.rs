@@ -26,7 +26,7 @@ pub struct DetVisualizationHook {
 #[hook]
 impl Hook for DetVisualizationHook {
     fn after_val_iter(&mut self, runner: &mut Runner, step: &EvalStep) -> HookResult {
-        if !self.draw || (runner.iter() + step.batch_idx) % self.interval != 0 {
+        if !self.draw || !(runner.iter() + step.batch_idx).is_multiple_of(self.interval) {
             return Ok(());
         }
         let options = json!({ "name": "val_img", "score_thr": self.score_thr, "most": 1 });
