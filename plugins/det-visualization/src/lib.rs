@@ -59,8 +59,9 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_unless_asked_for() {
-        for (kwargs, expected) in [(r#"{}"#, 0), (r#"{"draw": true, "interval": 2}"#, 1)] {
-            let mut hook = DetVisualizationHook::construct(kwargs).unwrap();
+        for (kwargs, expected) in [(json!({}), 0), (json!({ "draw": true, "interval": 2 }), 1)] {
+            let mut hook =
+                DetVisualizationHook::from_kwargs("DetVisualizationHook", &kwargs).unwrap();
             let mut fake = FakeRunner::new();
             for batch_idx in 0..2 {
                 fake.run_point(&mut hook, HookPoint::AfterValIter, Some(batch_idx)).unwrap();
