@@ -4,5 +4,7 @@
 
 mod c_compiler;
 mod c_plugin;
+mod faults;
+mod golden;
 mod hostile;
 mod trust;
