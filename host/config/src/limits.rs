@@ -14,7 +14,10 @@ pub(crate) const MAX_BASE_DEPTH: usize = 32;
 pub(crate) const MAX_FILES: usize = 256;
 
 const MAX_STEPS: u64 = 2_000_000;
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 40 << 20;
+
+/// How many bytes or elements one step may look at or move.
+const WORK_PER_STEP: usize = 64;
 
 /// What one element of a list or dict is taken to weigh, in bytes.
 const ELEMENT_BYTES: u64 = 64;
@@ -36,6 +39,16 @@ impl Limits {
         self.steps = self
             .steps
             .checked_sub(1)
+            .ok_or(Problem::Limit { what: "number of evaluation steps", limit: MAX_STEPS })?;
+        Ok(())
+    }
+
+    /// Pays for looking at, or moving, so many bytes or elements.
+    pub(crate) fn work(&mut self, count: usize) -> Result<(), Problem> {
+        let steps = (count / WORK_PER_STEP) as u64;
+        self.steps = self
+            .steps
+            .checked_sub(steps)
             .ok_or(Problem::Limit { what: "number of evaluation steps", limit: MAX_STEPS })?;
         Ok(())
     }

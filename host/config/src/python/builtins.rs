@@ -231,9 +231,12 @@ fn zip(evaluator: &mut Evaluator, arguments: &Arguments) -> Result<Value, Proble
     Ok(evaluator.heap.list(items))
 }
 
-fn len(evaluator: &Evaluator, value: &Value) -> Result<Value, Problem> {
+fn len(evaluator: &mut Evaluator, value: &Value) -> Result<Value, Problem> {
     let length = match value {
-        Value::Str(text) => text.chars().count(),
+        Value::Str(text) => {
+            evaluator.limits.work(text.len())?;
+            text.chars().count()
+        }
         Value::List(id) | Value::Tuple(id) => evaluator.heap.items(*id).len(),
         Value::Dict(id) => evaluator.heap.entries(*id).entries.len(),
         other => {

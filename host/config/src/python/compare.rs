@@ -15,6 +15,9 @@ impl Evaluator<'_> {
         left: &Value,
         right: &Value,
     ) -> Result<bool, Problem> {
+        if let (Value::Str(a), Value::Str(b)) = (left, right) {
+            self.limits.work(a.len().saturating_add(b.len()))?;
+        }
         match comparison {
             Comparison::Equal => self.equal(left, right, 0),
             Comparison::NotEqual => self.equal(left, right, 0).map(|equal| !equal),
@@ -49,7 +52,10 @@ impl Evaluator<'_> {
         }
         match (left, right) {
             (Value::None, Value::None) => Ok(true),
-            (Value::Str(a), Value::Str(b)) | (Value::Lazy(a), Value::Lazy(b)) => Ok(a == b),
+            (Value::Str(a), Value::Str(b)) | (Value::Lazy(a), Value::Lazy(b)) => {
+                self.limits.work(a.len().min(b.len()))?;
+                Ok(a == b)
+            }
             (Value::List(a), Value::List(b)) | (Value::Tuple(a), Value::Tuple(b)) => {
                 if self.heap.items(*a).len() != self.heap.items(*b).len() {
                     return Ok(false);
@@ -86,6 +92,9 @@ impl Evaluator<'_> {
         match (holder, wanted) {
             (Value::Str(text), Value::Str(part)) => Ok(text.contains(&**part)),
             (Value::Dict(id), key) => {
+                if let Value::Str(text) = key {
+                    self.limits.work(text.len())?;
+                }
                 Ok(key.to_key().is_ok_and(|key| self.heap.entries(*id).entries.contains_key(&key)))
             }
             (Value::List(id) | Value::Tuple(id), wanted) => Ok(self.find(*id, wanted)?.is_some()),

@@ -7,6 +7,11 @@ use crate::error::Problem;
 
 impl Evaluator<'_> {
     pub(super) fn comprehension(&mut self, expr: &Expression) -> Evaluate<Value> {
+        let line_of = |line| if line == 0 { expr.line } else { line };
+        self.rounds(expr).map_err(|(line, problem)| (line_of(line), problem))
+    }
+
+    fn rounds(&mut self, expr: &Expression) -> Evaluate<Value> {
         let mut items = Vec::new();
         let mut dict = Dict::default();
         let depth = self.locals.len();

@@ -325,6 +325,7 @@ impl Evaluator<'_> {
         match holder {
             Value::Dict(id) => {
                 let key = index.to_key()?;
+                self.limits.work(key.as_str().map_or(0, str::len))?;
                 let dict = self.heap.entries(*id);
                 let slot = dict.entries.get(&key);
                 slot.map(|slot| slot.value.clone())
@@ -335,8 +336,10 @@ impl Evaluator<'_> {
                 Ok(items[position(index, items.len())?].value.clone())
             }
             Value::Str(text) => {
-                let letters: Vec<char> = text.chars().collect();
-                Ok(Value::Str(letters[position(index, letters.len())?].to_string().into()))
+                self.limits.work(text.len().saturating_mul(2))?;
+                let position = position(index, text.chars().count())?;
+                let letter = text.chars().nth(position).map(String::from).unwrap_or_default();
+                Ok(Value::Str(letter.into()))
             }
             other => Err(Problem::Value(format!("item of {}: it has none", other.type_name()))),
         }
@@ -382,6 +385,13 @@ impl Evaluator<'_> {
     /// The items that a loop over the value sees, copied so that the loop may change the value.
     pub(super) fn iterate(&mut self, value: &Value, line: u32) -> Result<Vec<Slot>, Problem> {
         let at = self.at(line);
+        let count = match value {
+            Value::List(id) | Value::Tuple(id) => self.heap.items(*id).len(),
+            Value::Dict(id) => self.heap.entries(*id).entries.len(),
+            Value::Str(text) => text.len(),
+            _ => 0,
+        };
+        self.limits.elements(count)?;
         let items: Vec<Slot> = match value {
             Value::List(id) | Value::Tuple(id) => self.heap.items(*id).to_vec(),
             Value::Dict(id) => {
@@ -398,7 +408,6 @@ impl Evaluator<'_> {
                 return Err(Problem::Value(message));
             }
         };
-        self.limits.elements(items.len())?;
         Ok(items)
     }
 }

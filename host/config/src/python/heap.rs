@@ -134,7 +134,11 @@ impl Heap {
             Value::Bool(truth) => Data::Bool(*truth),
             Value::Int(int) => Data::Int(*int),
             Value::Float(float) => Data::Float(*float),
-            Value::Str(text) | Value::Lazy(text) => Data::Str(text.clone()),
+            Value::Str(text) | Value::Lazy(text) => {
+                // Shared here, but written out once for each place in the end.
+                limits.text(text.len())?;
+                Data::Str(text.clone())
+            }
             Value::List(id) => Data::List(self.freeze_items(*id, limits, depth)?),
             Value::Tuple(id) => Data::Tuple(self.freeze_items(*id, limits, depth)?),
             Value::Dict(id) => {

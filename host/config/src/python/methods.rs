@@ -108,6 +108,7 @@ impl Evaluator<'_> {
 
     /// Dicts of the base give None for a missing key, plain ones fail.
     fn pop(&mut self, id: usize, key: &Key, default: Option<Value>) -> Result<Value, Problem> {
+        self.limits.work(self.heap.entries(id).entries.len().saturating_mul(4))?;
         if let Some(slot) = self.heap.entries_mut(id).entries.shift_remove(key) {
             return Ok(slot.value);
         }
@@ -191,6 +192,7 @@ impl Evaluator<'_> {
             }
             ("insert", [index, item]) if index.value.as_int().is_some() => {
                 self.limits.elements(1)?;
+                self.limits.work(self.heap.items(id).len())?;
                 let length = self.heap.items(id).len() as i64;
                 let index = index.value.as_int().unwrap_or(0);
                 let from_start = if index < 0 { index.saturating_add(length) } else { index };
@@ -202,6 +204,7 @@ impl Evaluator<'_> {
                 let Some(index) = self.find(id, &item.value)? else {
                     return Err(not_in_the_list("remove"));
                 };
+                self.limits.work(self.heap.items(id).len())?;
                 self.heap.items_mut(id).remove(index);
             }
             ("index", [item]) => return self.index_of(id, &item.value),
@@ -211,7 +214,10 @@ impl Evaluator<'_> {
                 self.limits.elements(items.len())?;
                 return Ok(self.heap.list(items));
             }
-            ("reverse", []) => self.heap.items_mut(id).reverse(),
+            ("reverse", []) => {
+                self.limits.work(self.heap.items(id).len())?;
+                self.heap.items_mut(id).reverse();
+            }
             ("sort", []) => {
                 let items = self.heap.items(id).to_vec();
                 *self.heap.items_mut(id) = sorted(self, items, &arguments.keywords)?;
@@ -224,6 +230,7 @@ impl Evaluator<'_> {
 
     fn pop_item(&mut self, id: usize, index: &Value) -> Result<Value, Problem> {
         let position = position(index, self.heap.items(id).len())?;
+        self.limits.work(self.heap.items(id).len() - position)?;
         Ok(self.heap.items_mut(id).remove(position).value)
     }
 

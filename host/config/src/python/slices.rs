@@ -33,7 +33,7 @@ impl Evaluator<'_> {
                 Ok(if is_list { self.heap.list(items) } else { self.heap.tuple(items) })
             }
             Value::Str(text) => {
-                self.limits.text(text.len())?;
+                self.limits.text(text.len().saturating_mul(4))?;
                 let letters: Vec<char> = text.chars().collect();
                 let picked = slice_positions(bounds, letters.len())?;
                 Ok(Value::Str(picked.into_iter().map(|i| letters[i]).collect::<String>().into()))

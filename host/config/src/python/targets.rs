@@ -78,6 +78,7 @@ impl Evaluator<'_> {
     /// Stores an entry; dicts of the base rebuild what they are given, as MMEngine's do.
     pub(super) fn set_entry(&mut self, id: usize, key: Key, mut slot: Slot) -> Result<(), Problem> {
         self.limits.elements(1)?;
+        self.limits.work(key.as_str().map_or(0, str::len))?;
         if self.heap.entries(id).is_config {
             slot.value = self.heap.hook(slot.value, self.limits, 0)?;
         }
@@ -119,10 +120,13 @@ impl Evaluator<'_> {
     pub(super) fn delete(&mut self, target: &Expression) -> Evaluate<()> {
         let fail = |problem| (target.line, problem);
         match &target.kind {
-            ExpressionKind::Name(name) => match self.names.shift_remove(name) {
-                Some(_) => Ok(()),
-                None => Err(fail(self.unknown_name(name))),
-            },
+            ExpressionKind::Name(name) => {
+                self.limits.work(self.names.len().saturating_mul(4)).map_err(fail)?;
+                match self.names.shift_remove(name) {
+                    Some(_) => Ok(()),
+                    None => Err(fail(self.unknown_name(name))),
+                }
+            }
             ExpressionKind::Attribute { holder, name } => match self.raw(holder)? {
                 Value::Dict(id) if self.heap.entries(id).is_config => {
                     self.remove_entry(id, &Key::Str(name.clone())).map_err(fail)
@@ -144,6 +148,7 @@ impl Evaluator<'_> {
             Value::Dict(id) => self.remove_entry(*id, &index.to_key()?),
             Value::List(id) => {
                 let position = position(index, self.heap.items(*id).len())?;
+                self.limits.work(self.heap.items(*id).len())?;
                 self.heap.items_mut(*id).remove(position);
                 Ok(())
             }
@@ -152,6 +157,7 @@ impl Evaluator<'_> {
     }
 
     fn remove_entry(&mut self, id: usize, key: &Key) -> Result<(), Problem> {
+        self.limits.work(self.heap.entries(id).entries.len().saturating_mul(4))?;
         match self.heap.entries_mut(id).entries.shift_remove(key) {
             Some(_) => Ok(()),
             None => Err(unknown_key(self.heap.entries(id), &key.to_string())),
