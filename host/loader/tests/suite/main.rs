@@ -6,5 +6,6 @@ mod c_compiler;
 mod c_plugin;
 mod faults;
 mod golden;
+mod growth;
 mod hostile;
 mod trust;
