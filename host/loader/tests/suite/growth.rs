@@ -40,15 +40,12 @@ fn copy(root: &Path, folder: &str) {
     for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
         let entry = entry.unwrap();
         let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
-        match entry.file_type().unwrap().is_dir() {
-            true if !path.ends_with("/target") => copy(root, &path),
-            false if path.ends_with(".rs") || path.ends_with(".toml") || path.ends_with(".txt") => {
-                // What is changed below would otherwise look new in every run.
-                if !CHANGED.contains(&path.as_str()) {
-                    write(&root.join(&path), &read(&path));
-                }
-            }
-            _ => {}
+        let is_source = [".rs", ".toml", ".txt"].iter().any(|end| path.ends_with(end));
+        if entry.file_type().unwrap().is_dir() {
+            copy(root, &path);
+        } else if is_source && !CHANGED.contains(&path.as_str()) {
+            // What is changed below would otherwise look new in every run.
+            write(&root.join(&path), &read(&path));
         }
     }
 }
