@@ -111,34 +111,73 @@ fn hook_that_hangs_is_reported_while_it_hangs() {
     );
 }
 
-#[test]
-fn process_that_a_hook_ends_names_the_hook_in_its_last_words() {
+/// What a child process says and how it ends when a hook with this mode is called in it. In the child, does not return.
+fn last_words(test: &str, mode: &str) -> (Option<i32>, String, Option<String>) {
     const NOTE: &str = "SNAPHOOK_TEST_CRASH_NOTE";
     if let Some(note) = std::env::var_os(NOTE) {
         install_last_words(Path::new(&note)).unwrap();
         let mut run = FakeRunner::new();
         run.set_progress(|progress| progress.iter = 12);
-        let _ = hook(json!({ "mode": "crash" })).call(ITERATION, Some(5), &mut run);
+        let _ = hook(json!({ "mode": mode })).call(ITERATION, Some(5), &mut run);
         unreachable!("the hook ends the process");
     }
     let folder = tempfile::tempdir().unwrap();
     let note = folder.path().join("crash-note");
     let child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "--nocapture",
-            "c_plugin::process_that_a_hook_ends_names_the_hook_in_its_last_words",
-        ])
+        .args(["--exact", "--nocapture", &format!("c_plugin::{test}")])
         .env(NOTE, &note)
         .output()
         .unwrap();
     let signal = std::os::unix::process::ExitStatusExt::signal(&child.status);
-    assert_eq!(signal, Some(6), "{}", String::from_utf8_lossy(&child.stderr));
-    let expected = "CounterHook at after_train_iter, iteration 12, batch 5";
-    let words = String::from_utf8_lossy(&child.stderr).into_owned();
+    (signal, String::from_utf8_lossy(&child.stderr).into_owned(), take_crash_note(&note))
+}
+
+const AT: &str = "CounterHook at after_train_iter, iteration 12, batch 5";
+
+#[test]
+fn segfault_of_a_hook_names_it_in_the_last_words_and_in_a_note() {
+    let (signal, words, note) =
+        last_words("segfault_of_a_hook_names_it_in_the_last_words_and_in_a_note", "segfault");
+    assert_eq!(signal, Some(11), "{words}");
+    assert!(words.contains("snaphook: SIGSEGV in plugin counter-in-c 0.3.0 ("), "{words}");
+    assert!(words.contains(AT), "{words}");
+    assert!(note.unwrap().ends_with(AT));
+}
+
+#[test]
+fn abort_of_a_hook_names_it_in_the_last_words() {
+    let (signal, words, note) = last_words("abort_of_a_hook_names_it_in_the_last_words", "abort");
+    assert_eq!(signal, Some(6), "{words}");
     assert!(words.contains("snaphook: SIGABRT in plugin counter-in-c 0.3.0 ("), "{words}");
-    assert!(words.contains(expected), "{words}");
-    assert!(take_crash_note(&note).unwrap().ends_with(expected));
+    assert!(note.unwrap().ends_with(AT));
+}
+
+#[test]
+fn segfault_in_a_thread_of_a_plugin_names_the_plugin() {
+    let (signal, words, note) =
+        last_words("segfault_in_a_thread_of_a_plugin_names_the_plugin", "thread");
+    assert_eq!(signal, Some(11), "{words}");
+    assert!(words.contains("snaphook: SIGSEGV in plugin counter-in-c 0.3.0 ("), "{words}");
+    assert!(note.unwrap().ends_with("in a thread of its own"), "{words}");
+}
+
+#[test]
+fn plugins_with_functions_of_one_name_do_not_see_each_others() {
+    let source = manifest_folder().join("tests/fixtures/counter.c");
+    let mut counts = Vec::new();
+    for step in ["-DSTEP=3", "-DSTEP=5"] {
+        let folder = tempfile::tempdir().unwrap();
+        compile(&source, &folder.path().join("libcounter.so"), &[step]);
+        let search_path = SearchPath::builder().without_environment().command_line([folder.path()]);
+        let found = match Catalog::discover(&search_path.build()).resolve("CounterHook", &[]) {
+            Ok(Resolved::Plugin(found)) => found,
+            other => panic!("{other:?}"),
+        };
+        let mut hook = load(&found).unwrap().construct(&json!({})).unwrap();
+        hook.call(ITERATION, None, &mut FakeRunner::new()).unwrap();
+        counts.push(hook.save_state().unwrap().unwrap().data);
+    }
+    assert_eq!(counts, [json!(3), json!(5)]);
 }
 
 #[test]
