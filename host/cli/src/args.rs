@@ -164,6 +164,34 @@ pub struct PluginArguments {
 pub enum ConfigCommand {
     /// Prints the config with its bases and changes resolved.
     Print(ConfigPrintArguments),
+    /// Shows every file, line and change that wrote a value, and what a changed variable does not reach.
+    Explain(ConfigExplainArguments),
+    /// Compares two configs with their bases resolved.
+    Diff(ConfigDiffArguments),
+}
+
+/// `config explain CONFIG KEY …`
+#[derive(Clone, Debug, Args)]
+pub struct ConfigExplainArguments {
+    /// Config file: .py, .json, .yaml or .toml.
+    pub config: PathBuf,
+    /// Dotted path of a value, such as `train_dataloader.dataset.pipeline.0`.
+    pub key: String,
+    /// How the config is changed and found.
+    #[command(flatten)]
+    pub load: LoadArguments,
+}
+
+/// `config diff A B …`
+#[derive(Clone, Debug, Args)]
+pub struct ConfigDiffArguments {
+    /// The first config.
+    pub before: PathBuf,
+    /// The second config.
+    pub after: PathBuf,
+    /// Folder that holds a package whose configs are inherited; repeatable.
+    #[arg(long, value_name = "DIR")]
+    pub config_path: Vec<PathBuf>,
 }
 
 /// `config print CONFIG …`
@@ -186,6 +214,10 @@ pub enum ConfigFormat {
     Json,
     /// MMEngine's Python syntax.
     Py,
+    /// YAML.
+    Yaml,
+    /// TOML; None is the string `{{None}}`.
+    Toml,
 }
 
 /// Who reads the output.

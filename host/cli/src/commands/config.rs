@@ -1,6 +1,10 @@
-//! `snaphook config print`. Knows nothing of what the values mean.
+//! `snaphook config print`, `explain` and `diff`. Knows nothing of what the values mean.
 
-use crate::args::{ConfigFormat, ConfigPrintArguments};
+use snaphook_config::{LoadOptions, Resolver};
+
+use crate::args::{
+    ConfigDiffArguments, ConfigExplainArguments, ConfigFormat, ConfigPrintArguments, LoadArguments,
+};
 use crate::{CliError, Exit, load_with_warnings, output};
 
 pub(super) fn print(arguments: &ConfigPrintArguments) -> Result<Exit, CliError> {
@@ -8,7 +12,29 @@ pub(super) fn print(arguments: &ConfigPrintArguments) -> Result<Exit, CliError> 
     let text = match arguments.format {
         ConfigFormat::Json => config.to_json_pretty(),
         ConfigFormat::Py => config.to_python(),
+        ConfigFormat::Yaml => config.to_yaml(),
+        ConfigFormat::Toml => config.to_toml(),
     };
     output::print(&format!("{}\n", text.trim_end()))?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn explain(arguments: &ConfigExplainArguments) -> Result<Exit, CliError> {
+    let options = LoadOptions {
+        overrides: arguments.load.overrides(),
+        search_paths: arguments.load.config_path.clone(),
+    };
+    let explanation = Resolver::new(options).explain(&arguments.config, &arguments.key)?;
+    output::print(&explanation.to_string())?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn diff(arguments: &ConfigDiffArguments) -> Result<Exit, CliError> {
+    let load = LoadArguments::with_config_path(arguments.config_path.clone());
+    let before = load_with_warnings(&arguments.before, &load)?;
+    let after = load_with_warnings(&arguments.after, &load)?;
+    let changes = snaphook_config::diff(&before, &after);
+    let text: String = changes.iter().map(|change| format!("{change}\n")).collect();
+    output::print(&text)?;
     Ok(Exit::Done)
 }

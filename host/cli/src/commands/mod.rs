@@ -17,6 +17,8 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Train(arguments) => train::train(&arguments),
         Command::Test(arguments) => train::test(&arguments),
         Command::Config(ConfigCommand::Print(arguments)) => config::print(&arguments),
+        Command::Config(ConfigCommand::Explain(arguments)) => config::explain(&arguments),
+        Command::Config(ConfigCommand::Diff(arguments)) => config::diff(&arguments),
         Command::Plugins(PluginsCommand::List(arguments)) => plugins::list(&arguments),
         Command::Plugins(PluginsCommand::Inspect(arguments)) => plugins::inspect(&arguments),
         Command::Hooks(HooksCommand::List(arguments)) => hooks::list(&arguments),
