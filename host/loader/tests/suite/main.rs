@@ -9,3 +9,4 @@ mod golden;
 mod growth;
 mod hostile;
 mod trust;
+mod tutorial;
