@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use ruff_python_ast as ast;
-use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_unchecked};
 use ruff_text_size::{Ranged, TextRange};
 
 use super::nesting::check_nesting;
@@ -30,18 +30,26 @@ pub(crate) fn parse(text: &str) -> Lowered<Vec<Statement>> {
     let lines = Lines::new(text);
     check_nesting(text).map_err(|(offset, problem)| (lines.line(offset), problem))?;
     // A hostile chain such as 1+1+1+… makes a tree so deep that dropping it would overflow the stack.
-    // It is leaked unless the walk below has shown that it is shallow.
+    // It is leaked unless it is short, or the walk below has shown that it is shallow.
     let parsed = ManuallyDrop::new(parse_unchecked(text, ParseOptions::from(Mode::Module)));
+    let lowered = lower(&parsed, lines);
+    if lowered.is_ok() || text.len() <= SHALLOW_BYTES {
+        drop(ManuallyDrop::into_inner(parsed));
+    }
+    lowered
+}
+
+/// A text this short cannot make a tree that is too deep to drop.
+const SHALLOW_BYTES: usize = 4096;
+
+fn lower(parsed: &Parsed<ast::Mod>, lines: Lines) -> Lowered<Vec<Statement>> {
     if let Some(error) = parsed.errors().first() {
         let message = error.error.to_string();
         let line = lines.line(error.location.start().to_usize());
         return Err((line, Problem::Syntax { format: "Python", message }));
     }
     let ast::Mod::Module(module) = parsed.syntax() else { return Ok(Vec::new()) };
-    let mut lowering = Lowering { lines, depth: 0, loops: 0 };
-    let statements = lowering.statements(&module.body)?;
-    drop(ManuallyDrop::into_inner(parsed));
-    Ok(statements)
+    Lowering { lines, depth: 0, loops: 0 }.statements(&module.body)
 }
 
 pub(super) struct Lowering {
