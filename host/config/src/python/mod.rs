@@ -18,6 +18,7 @@ mod methods;
 mod nesting;
 mod parse;
 mod parse_imports;
+mod parse_strings;
 mod slices;
 mod strings;
 mod syntax;
