@@ -85,6 +85,8 @@ pub struct Machine {
     pub schedules: Option<Schedules>,
     /// Scalars with history, and information.
     pub messages: Messages,
+    /// What is known of each plugin that the run loaded (`name`, `version`, `sha256`, …); goes into checkpoints.
+    pub plugins: Vec<Json>,
     /// The average of the weights, if a hook asked for one.
     pub averager: Option<Averager>,
     pub(crate) outputs: Vec<(String, Tensor)>,
@@ -118,6 +120,7 @@ impl Machine {
             optim: None,
             schedules: None,
             messages: Messages::default(),
+            plugins: Vec::new(),
             averager: None,
             outputs: Vec::new(),
             payload: Json::Null,

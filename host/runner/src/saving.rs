@@ -96,6 +96,7 @@ fn meta(machine: &Machine, request: &SaveRequest) -> Json {
         "experiment_name": machine.info.experiment_name,
         "snaphook_version": env!("CARGO_PKG_VERSION"),
         "dataset_meta": machine.data_meta("train"),
+        "plugins": machine.plugins,
         "cfg": machine.config,
     })
 }
@@ -245,6 +246,9 @@ fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunError> {
         ));
         machine.progress.iter = machine.progress.epoch * machine.progress.epoch_length;
     }
+    for change in plugin_changes(&checkpoint.meta["plugins"], &machine.plugins) {
+        machine.log.warn(change);
+    }
     if checkpoint.meta["dataset_meta"] != machine.data_meta("train") {
         machine.log.warn("The checkpoint was trained on a data set with other classes or colours");
     }
@@ -252,6 +256,28 @@ fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunError> {
     restore_optimizer(machine, checkpoint, &entries)?;
     machine.messages.load(&entries["messages"])?;
     restore_hooks(run, &entries)
+}
+
+/// What differs between the plugins of a checkpoint and those of this run, a sentence each.
+fn plugin_changes(saved: &Json, now: &[Json]) -> Vec<String> {
+    let saved = saved.as_array().map_or(&[][..], Vec::as_slice);
+    let text = |plugin: &Json, key: &str| plugin[key].as_str().unwrap_or("?").to_owned();
+    let changed = |plugin: &Json| {
+        let old = saved
+            .iter()
+            .find(|old| old["name"] == plugin["name"] && old["type"] == plugin["type"])?;
+        let is_same = old["sha256"] == plugin["sha256"];
+        (!is_same).then(|| {
+            format!(
+                "Plugin {} is another one than when the checkpoint was saved: version {} then, {} now ({})",
+                text(plugin, "name"),
+                text(old, "version"),
+                text(plugin, "version"),
+                text(plugin, "path")
+            )
+        })
+    };
+    now.iter().filter_map(changed).collect()
 }
 
 /// Takes over optimizer and schedules; what was edited since the save holds, and is told.

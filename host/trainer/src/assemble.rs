@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value as Json, json};
 use snaphook_cli::args::{LoadArguments, PluginArguments, Resume, TestArguments, TrainArguments};
 use snaphook_config::{Config, LoadOptions};
-use snaphook_hooks::{Dispatcher, hook_table};
+use snaphook_hooks::hook_table;
 use snaphook_plugin_api::host::LogLevel;
 use snaphook_runner::log::{Console, LogLayer, RunLogger};
 use snaphook_runner::{Machine, Run, RunError, RunInfo, RunNames, Start, Task};
@@ -16,7 +16,8 @@ use tch::Device;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::error::TrainerError;
-use crate::{cuda, hooks, loaded_plugins};
+use crate::hooks::{self, Hooks};
+use crate::{cuda, plugin_watch};
 
 /// What a config and the command line ask for, before anything is built.
 struct Request<'a> {
@@ -116,6 +117,7 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
         return Ok(());
     }
     open_folders(&mut run, &request)?;
+    let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     run.train(&request.start).map_err(|error| request.run_error(error))
 }
 
@@ -135,6 +137,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     request.predictions_out = arguments.out.clone();
     let mut run = build(&request, false)?;
     open_folders(&mut run, &request)?;
+    let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     run.test(&request.start).map_err(|error| request.run_error(error))?;
     Ok(())
 }
@@ -142,6 +145,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
 fn build(request: &Request<'_>, trains: bool) -> Result<Run, TrainerError> {
     let log = RunLogger::new(Console::detect(), log_level(&request.value));
     start_tracing(&log);
+    plugin_watch::listen(&log);
     for warning in request.config.warnings() {
         log.warn(warning);
     }
@@ -150,12 +154,13 @@ fn build(request: &Request<'_>, trains: bool) -> Result<Run, TrainerError> {
             "the CUDA part of libtorch cannot be opened, the run goes on without it: {error}"
         ));
     }
-    let dispatcher = build_hooks(request)?;
+    let Hooks { dispatcher, plugins } = build_hooks(request)?;
     let seed = choose_seed(request, &log)?;
     let task = build_model_and_data(request, seed, trains)?;
     let names = names(request, seed);
     let info = RunInfo::planned(&names);
-    let machine = Machine::new(log, request.value.clone(), info, task);
+    let mut machine = Machine::new(log, request.value.clone(), info, task);
+    machine.plugins = plugins;
     let mut run = Run::new(machine, dispatcher);
     if trains {
         run.prepare().map_err(|error| request.run_error(error))?;
@@ -173,7 +178,7 @@ fn names<'a>(request: &'a Request<'_>, seed: u64) -> RunNames<'a> {
     }
 }
 
-fn build_hooks(request: &Request<'_>) -> Result<Dispatcher, TrainerError> {
+fn build_hooks(request: &Request<'_>) -> Result<Hooks, TrainerError> {
     let built = hooks::build(&request.config, &request.value, request.plugins);
     built.map_err(|error| TrainerError::Hook {
         place: request.place(&error.key),
@@ -258,13 +263,9 @@ fn open_folders(run: &mut Run, request: &Request<'_>) -> Result<(), TrainerError
     for path in [copy, info.vis_data().join("config.py")] {
         std::fs::write(&path, &text).map_err(file(&path))?;
     }
-    let plugins: Vec<_> = run
-        .dispatcher
-        .sources()
-        .filter_map(|(source, name)| loaded_plugins::entry(source, name))
-        .collect();
-    loaded_plugins::write(&info.run_dir, &plugins).map_err(file(&info.run_dir))?;
-    log_environment(&run.machine.log, &info, &plugins);
+    let plugins = &run.machine.plugins;
+    plugin_watch::write(&info.run_dir, plugins).map_err(file(&info.run_dir))?;
+    log_environment(&run.machine.log, &info, plugins);
     run.machine.info = info;
     Ok(())
 }

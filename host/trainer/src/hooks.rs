@@ -9,6 +9,14 @@ use snaphook_hooks::{Dispatcher, HookSpec, Priority, SpecError, built_in, hook_s
 use snaphook_loader::{Resolved, check_kwargs};
 use snaphook_plugin_api::host::HookInstance;
 
+use crate::plugin_watch;
+
+/// The hooks of a run, and what is to be written down of the plugins that they came from.
+pub(crate) struct Hooks {
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) plugins: Vec<Json>,
+}
+
 /// All hooks of a config, in order. `value` is the config with the flags of the command line in it.
 ///
 /// Errors: with the key of the hook that is wrong; an unknown type, wrong kwargs, a plugin that cannot be
@@ -17,20 +25,24 @@ pub(crate) fn build(
     config: &Config,
     value: &Json,
     arguments: &PluginArguments,
-) -> Result<Dispatcher, SpecError> {
+) -> Result<Hooks, SpecError> {
     let plugins = Plugins::find(arguments, Some(config))
         .map_err(|error| SpecError { key: "plugin_dirs".to_owned(), message: error.to_string() })?;
-    let mut dispatcher = Dispatcher::default();
+    let mut built = Hooks { dispatcher: Dispatcher::default(), plugins: Vec::new() };
     for spec in &hook_specs(value)? {
-        let hook =
-            hook(spec, &plugins).map_err(|message| SpecError { key: spec.key.clone(), message })?;
+        let hook = hook(spec, &plugins, &mut built.plugins)
+            .map_err(|message| SpecError { key: spec.key.clone(), message })?;
         let own = hook.default_priority().map_or(Priority::NORMAL, Priority);
-        dispatcher.register(hook, spec.priority.unwrap_or(own), spec.on_error);
+        built.dispatcher.register(hook, spec.priority.unwrap_or(own), spec.on_error);
     }
-    Ok(dispatcher)
+    Ok(built)
 }
 
-fn hook(spec: &HookSpec, plugins: &Plugins) -> Result<Box<dyn HookInstance>, String> {
+fn hook(
+    spec: &HookSpec,
+    plugins: &Plugins,
+    records: &mut Vec<Json>,
+) -> Result<Box<dyn HookInstance>, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     match plugins.resolve(&spec.type_name)? {
         Resolved::BuiltIn(name) => {
@@ -42,6 +54,7 @@ fn hook(spec: &HookSpec, plugins: &Plugins) -> Result<Box<dyn HookInstance>, Str
             check_kwargs(&found, &spec.kwargs).map_err(|problems| problems.join("; "))?;
             let plugin = snaphook_loader::load(&found).map_err(|error| text(&error))?;
             let hook = plugin.construct(&spec.kwargs).map_err(|error| text(&error))?;
+            records.push(plugin_watch::record(&found).map_err(|error| text(&error))?);
             Ok(Box::new(hook))
         }
     }

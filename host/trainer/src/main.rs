@@ -5,7 +5,7 @@ mod cuda;
 mod demo_data;
 mod error;
 mod hooks;
-mod loaded_plugins;
+mod plugin_watch;
 
 use std::process::ExitCode;
 

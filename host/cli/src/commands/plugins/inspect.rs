@@ -68,7 +68,7 @@ fn find(arguments: &PluginsInspectArguments) -> Result<Target, CliError> {
 fn plugin_text(plugin: &Plugin) -> String {
     let manifest = &plugin.manifest;
     let mut text = table(&facts(plugin), "");
-    if let Some(obstacle) = manifest.obstacle() {
+    if let Some(obstacle) = plugin.obstacle() {
         text += &format!("refused      {}\n", plain(&obstacle));
     }
     for exported in &manifest.types {
@@ -128,7 +128,7 @@ impl Described<'_> {
 }
 
 fn plugin_json(plugin: &Plugin) -> Json {
-    json!({ "path": plugin.path, "refused": plugin.manifest.obstacle(), "manifest": plugin.manifest.json })
+    json!({ "path": plugin.path, "refused": plugin.obstacle(), "build_id": plugin.build_id, "manifest": plugin.manifest.json })
 }
 
 fn built_in_text(name: &str) -> String {
