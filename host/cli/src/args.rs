@@ -22,7 +22,6 @@ Exit codes:
   1      wrong config, plugin, checkpoint or data
   2      wrong command line
   3      failed while training or testing
-  75     state saved, start the same command again
   128+n  ended by signal n";
 
 /// Trains models from a configuration file, with hooks loaded from .so files at run time.

@@ -20,7 +20,7 @@ fn built() -> &'static Path {
         let profile = if folder.ends_with("release") { "release" } else { "dev" };
         let built = Command::new(env!("CARGO"))
             .args(["build", "--offline", "--quiet", "--profile", profile])
-            .args(["--package", "check-invalid-loss", "--package", "trace-hook", "--target-dir"])
+            .args(["--package", "check-invalid-loss", "--package", "trace", "--target-dir"])
             .arg(folder.parent().unwrap())
             .status();
         assert!(built.unwrap().success(), "the plugins do not build");
@@ -111,7 +111,7 @@ fn file_that_changed_after_it_was_read_is_not_opened() {
 
 #[test]
 fn whole_file_cut_off_anywhere_is_refused_before_it_is_opened() {
-    let whole = std::fs::read(built().join("libtrace_hook.so")).unwrap();
+    let whole = std::fs::read(built().join("libtrace.so")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("libcopy.so");
     let search_path =

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use snaphook_hooks::HookFault;
-use snaphook_plugin_api::HookError;
+use snaphook_plugin_api::{HookError, HookPoint};
 
 use crate::BoxError;
 use crate::averaging::AveragingError;
@@ -95,6 +95,7 @@ impl RunError {
     /// 3 for a run that failed while it trained.
     pub fn exit_code(&self) -> u8 {
         match self {
+            RunError::Hook(fault) if fault.point == HookPoint::BeforeRun => 1,
             RunError::Hook(_) | RunError::Model { .. } | RunError::Metric(_) => 3,
             RunError::Checkpoint(error) if error.is_write() => 3,
             RunError::File { .. } => 3,

@@ -48,6 +48,13 @@ impl Run {
         self.finish(result)
     }
 
+    /// Whether the checkpoint that the run would start from fits it, before anything is written.
+    ///
+    /// Errors: a checkpoint that is missing, damaged, or of another model or optimizer.
+    pub fn check_start(&mut self, start: &Start) -> Result<(), RunError> {
+        saving::check(self, start)
+    }
+
     fn try_train(&mut self, start: &Start) -> Result<(), RunError> {
         let settings = TrainSettings::from_config(&self.machine.config)?;
         if self.machine.optim.is_none() {
@@ -82,6 +89,7 @@ impl Run {
         self.bar = None;
         self.machine.log.set_bar(None);
         if let Err(error) = &result {
+            self.machine.log.last_error(&error.to_string());
             self.machine.payload = loops::exception_payload(error);
             self.dispatcher.call(HookPoint::OnException, None, &mut self.machine)?;
         }

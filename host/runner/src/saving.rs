@@ -8,7 +8,7 @@ use snaphook_plugin_api::host::HookInstance;
 use snaphook_plugin_api::{HookError, HookPoint, HookState};
 
 use crate::RunError;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, LoadReport};
 use crate::machine::{Machine, SaveRequest};
 use crate::run::Run;
 use crate::schedule::LoadedSchedules;
@@ -174,6 +174,40 @@ pub fn peek(start: &Start, work_dir: &Path) -> Result<Option<(PathBuf, Json)>, R
     Ok(Some((path, meta)))
 }
 
+/// Whether what the run would start from fits it, before anything is written. The model's weights are
+/// changed by it, and are made anew when the run starts.
+pub(crate) fn check(run: &mut Run, start: &Start) -> Result<(), RunError> {
+    let Some((path, _)) = peek(start, &run.machine.info.work_dir)? else { return Ok(()) };
+    let checkpoint = checkpoint::load(&path)?;
+    let machine = &mut run.machine;
+    let state = machine.task.model.state();
+    if let Start::Weights(_) = start {
+        return fit_weights(machine, &checkpoint, &path).map(|_| ());
+    }
+    let weights = checkpoint.tensors.get(EMA).unwrap_or(&checkpoint.model);
+    checkpoint::load_into(weights, state, &path)?.require_whole(&path)?;
+    if let (Some(optim), Some(saved)) = (&mut machine.optim, &checkpoint.optimizer) {
+        // What was edited is told when the run resumes.
+        let _ = optim.load(saved)?;
+    }
+    Ok(())
+}
+
+/// Puts weights into the model. A test measures this model and no other; a training may start from whatever
+/// fits.
+fn fit_weights(
+    machine: &Machine,
+    checkpoint: &Checkpoint,
+    path: &Path,
+) -> Result<LoadReport, RunError> {
+    let report = checkpoint::load_into(&checkpoint.model, machine.task.model.state(), path)?;
+    let lacks_weights = !report.missing.is_empty() || !report.mismatched.is_empty();
+    if machine.task.train_data.is_none() && lacks_weights {
+        report.require_whole(path)?;
+    }
+    Ok(report)
+}
+
 fn load(run: &mut Run, path: &Path) -> Result<Checkpoint, RunError> {
     let mut checkpoint = checkpoint::load(path)?;
     run.machine.entries = std::mem::take(&mut checkpoint.entries);
@@ -183,12 +217,7 @@ fn load(run: &mut Run, path: &Path) -> Result<Checkpoint, RunError> {
 
 fn load_weights(run: &mut Run, path: &Path) -> Result<(), RunError> {
     let checkpoint = load(run, path)?;
-    let report = checkpoint::load_into(&checkpoint.model, run.machine.task.model.state(), path)?;
-    // A test measures this model and no other; a training may start from whatever fits.
-    let lacks_weights = !report.missing.is_empty() || !report.mismatched.is_empty();
-    if run.machine.task.train_data.is_none() && lacks_weights {
-        report.require_whole(path)?;
-    }
+    let report = fit_weights(&run.machine, &checkpoint, path)?;
     for line in report.lines() {
         run.machine.log.warn(line);
     }

@@ -75,12 +75,13 @@ impl<'a> Request<'a> {
 
     /// The place of the key that a message begins with: `model.backbone.depth: expected …`.
     fn place_named_in(&self, message: &str) -> String {
-        let Some((key, _)) = message.split_once(": ") else { return String::new() };
+        let file = format!("{}: ", self.config.path().display());
+        let Some((key, _)) = message.split_once(": ") else { return file };
         let mut key = key;
         while self.config.location(key).is_none() {
             match key.rsplit_once('.') {
                 Some((parent, _)) => key = parent,
-                None => return String::new(),
+                None => return file,
             }
         }
         self.place(key)
@@ -165,6 +166,7 @@ fn build(request: &Request<'_>, trains: bool) -> Result<Run, TrainerError> {
     if trains {
         run.prepare().map_err(|error| request.run_error(error))?;
     }
+    run.check_start(&request.start).map_err(|error| request.run_error(error))?;
     Ok(run)
 }
 
@@ -212,7 +214,7 @@ fn choose_seed(request: &Request<'_>, log: &RunLogger) -> Result<u64, TrainerErr
     let resumed = peeked.map_err(|error| request.run_error(error))?;
     let resumes = matches!(request.start, Start::Resume(_) | Start::ResumeLast);
     let resumed = resumed.filter(|_| resumes).and_then(|(_, meta)| meta["seed"].as_u64());
-    let in_config = request.value["randomness"]["seed"].as_u64();
+    let in_config = seed_of(&request.value).map_err(|error| request.run_error(error))?;
     let asked = request.seed.or(in_config);
     if let (Some(asked), Some(resumed)) = (asked, resumed)
         && asked != resumed
@@ -224,6 +226,19 @@ fn choose_seed(request: &Request<'_>, log: &RunLogger) -> Result<u64, TrainerErr
         u64::from(now.subsec_nanos()) ^ (now.as_secs() << 10) & 0x7fff_ffff
     };
     Ok(asked.or(resumed).unwrap_or_else(|| drawn() & 0x7fff_ffff))
+}
+
+fn seed_of(config: &Json) -> Result<Option<u64>, RunError> {
+    match &config["randomness"]["seed"] {
+        Json::Null => Ok(None),
+        value => match value.as_u64() {
+            Some(seed) => Ok(Some(seed)),
+            None => {
+                let message = format!("expected a whole number of at least 0, found {value}");
+                Err(RunError::config("randomness.seed", message))
+            }
+        },
+    }
 }
 
 fn log_level(config: &Json) -> LogLevel {
@@ -250,7 +265,10 @@ fn start_tracing(log: &RunLogger) {
 /// Makes the run's folders and files, and writes down what runs.
 fn open_folders(run: &mut Run, request: &Request<'_>) -> Result<(), TrainerError> {
     let seed = run.machine.info.seed;
-    let info = names(request, seed).create().map_err(|error| request.run_error(error))?;
+    let info = names(request, seed).create().map_err(|error| match error {
+        RunError::File { path, source } => TrainerError::WorkFolder { path, source },
+        other => request.run_error(other),
+    })?;
     let file = |path: &Path| {
         let path = path.to_owned();
         move |source| TrainerError::File { path, source }

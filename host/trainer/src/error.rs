@@ -32,6 +32,8 @@ pub(crate) enum TrainerError {
     Hook { place: String, message: String },
     #[error(transparent)]
     Data(#[from] DataError),
+    #[error("work folder {}: expected a folder that can be written to, found otherwise: {source} (choose one with --work-dir)", path.display())]
+    WorkFolder { path: PathBuf, source: std::io::Error },
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
 }

@@ -3,7 +3,7 @@
 /// x1, y1, x2, y2 in pixels.
 pub(crate) type Corners = [f32; 4];
 
-/// Overlap over union; zero for boxes apart and for empty ones.
+/// Overlap over union; zero for boxes apart, for empty ones, and where a number is not finite.
 ///
 /// Source: MMDetection `structures/bbox/bbox_overlaps.py`, with its smallest union of 1e-6.
 pub(crate) fn iou(a: &Corners, b: &Corners) -> f32 {
@@ -13,7 +13,9 @@ pub(crate) fn iou(a: &Corners, b: &Corners) -> f32 {
         return 0.0;
     }
     let overlap = width * height;
-    overlap / (area(a) + area(b) - overlap).max(1e-6)
+    let union = area(a) + area(b) - overlap;
+    // A run that diverges predicts infinite boxes; `max` would turn their NaN into the smallest union.
+    if union.is_finite() { overlap / union.max(1e-6) } else { 0.0 }
 }
 
 fn area(corners: &Corners) -> f32 {
@@ -28,5 +30,8 @@ mod tests {
     fn overlap_of_two_squares_one_pixel_apart_is_a_third() {
         assert!((iou(&[0.0, 0.0, 2.0, 2.0], &[1.0, 0.0, 3.0, 2.0]) - 1.0 / 3.0).abs() < 1e-6);
         assert_eq!(iou(&[0.0, 0.0, 2.0, 2.0], &[2.0, 0.0, 3.0, 2.0]), 0.0);
+        let infinite = f32::INFINITY;
+        assert_eq!(iou(&[-infinite, -infinite, infinite, infinite], &[0.0, 0.0, 2.0, 2.0]), 0.0);
+        assert_eq!(iou(&[f32::NAN; 4], &[0.0, 0.0, 2.0, 2.0]), 0.0);
     }
 }

@@ -153,7 +153,7 @@ impl SimOta {
         for target in 0..pairs.targets {
             let best = smallest(pairs.row(&pairs.iou, target), self.candidate_topk, |v| -v);
             let sum: f32 = best.iter().map(|column| pairs.row(&pairs.iou, target)[*column]).sum();
-            let count = (sum as usize).max(1);
+            let count = (sum as usize).clamp(1, self.candidate_topk.max(1));
             for column in smallest(pairs.row(&pairs.cost, target), count, |v| v) {
                 is_contested[column] |= chosen[column].is_some();
                 chosen[column] = Some(target);
@@ -199,7 +199,7 @@ impl Pairs {
 
 /// The places of the `count` smallest keys, smallest first; of equal ones the first.
 fn smallest(values: &[f32], count: usize, key: impl Fn(f32) -> f32) -> Vec<usize> {
-    let mut best: Vec<(f32, usize)> = Vec::with_capacity(count + 1);
+    let mut best: Vec<(f32, usize)> = Vec::with_capacity(count.min(values.len()) + 1);
     for (place, value) in values.iter().enumerate() {
         let key = key(*value);
         if best.len() == count && best.last().is_some_and(|(worst, _)| key >= *worst) {

@@ -1,6 +1,6 @@
 //! Decides when a checkpoint is saved and which old ones may go. Knows nothing of how one is written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use snaphook_plugin_api::prelude::*;
@@ -73,7 +73,7 @@ impl CheckpointHook {
             "optimizer": self.save_optimizer,
             "schedules": self.save_param_scheduler,
         });
-        let path = runner.run().info()?.work_dir.join(name);
+        let path = PathBuf::from(name);
         match reason["best"].as_str() {
             None => self.pending = Some(path),
             Some(metric) => {
@@ -122,6 +122,11 @@ impl CheckpointHook {
     }
 }
 
+/// Checkpoints are known by their names, so that a work folder may be moved or copied.
+fn file_name(path: &Path) -> PathBuf {
+    path.file_name().map_or_else(|| path.to_owned(), PathBuf::from)
+}
+
 fn rule_for(rule: Option<&Json>, index: usize) -> Option<&str> {
     let rule = rule?;
     rule.as_str().or_else(|| rule.get(index).and_then(Json::as_str))
@@ -151,6 +156,12 @@ fn is_greater_better(metric: &str, rule: Option<&str>) -> Result<bool, HookError
 
 #[hook(priority = "VERY_LOW")]
 impl Hook for CheckpointHook {
+    fn before_run(&mut self, _: &mut Runner) -> HookResult {
+        // A metric of an unknown direction is refused here, not after the first validation.
+        let is_auto = self.save_best.as_ref().is_some_and(|names| names == "auto");
+        if is_auto { Ok(()) } else { self.indicators(&Metrics::default()).map(|_| ()) }
+    }
+
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
         let folder = runner.run().info()?.work_dir;
         runner.info(&format!("Checkpoints will be saved to {}.", folder.display()));
@@ -218,8 +229,9 @@ impl Hook for CheckpointHook {
         match saved.details["best"].as_str() {
             None => {
                 self.pending = None;
-                self.kept.retain(|path| *path != saved.path);
-                self.kept.push(saved.path.clone());
+                let name = file_name(&saved.path);
+                self.kept.retain(|kept| *kept != name);
+                self.kept.push(name);
                 self.forget_old(runner)
             }
             Some(metric) => {
@@ -227,9 +239,10 @@ impl Hook for CheckpointHook {
                     return Ok(());
                 };
                 best.pending = None;
-                let old = best.path.replace(saved.path.clone());
+                let name = file_name(&saved.path);
+                let old = best.path.replace(name.clone());
                 match old {
-                    Some(old) if old != saved.path => Ok(runner.checkpoints().remove(&old)?),
+                    Some(old) if old != name => Ok(runner.checkpoints().remove(&old)?),
                     _ => Ok(()),
                 }
             }
@@ -246,15 +259,16 @@ impl Hook for CheckpointHook {
 
     fn load_state(&mut self, state: HookState) -> HookResult {
         let text = |value: &Json| value.as_str().map(str::to_owned);
-        self.kept = state.data["kept"].as_array().map_or_else(Vec::new, |list| {
-            list.iter().filter_map(text).map(PathBuf::from).collect()
-        });
+        let name = |value: &Json| value.as_str().map(|path| file_name(Path::new(path)));
+        self.kept = state.data["kept"]
+            .as_array()
+            .map_or_else(Vec::new, |list| list.iter().filter_map(name).collect());
         let best = |entry: &Json| {
             Some(Best {
                 metric: text(&entry["metric"])?,
                 greater: entry["greater"].as_bool()?,
                 score: entry["score"].as_f64(),
-                path: text(&entry["path"]).map(PathBuf::from),
+                path: name(&entry["path"]),
                 pending: None,
             })
         };

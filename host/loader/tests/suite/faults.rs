@@ -22,7 +22,8 @@ fn record(level: LogLevel, target: &str, text: &str) {
     RECORDS.lock().unwrap().push((level, target.to_owned(), text.to_owned()));
 }
 
-/// The folder of the faulty plugin, an example of this crate.
+/// A folder with the faulty plugin, an example of this crate, and nothing else: cargo leaves older builds
+/// beside the newest one.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -35,7 +36,13 @@ fn built() -> &'static Path {
             .arg(folder.parent().unwrap())
             .status();
         assert!(built.unwrap().success(), "the faulty plugin does not build");
-        folder.join("examples")
+        let alone = folder.join("examples/faulty_plugin_alone");
+        std::fs::create_dir_all(&alone).unwrap();
+        let name = "libfaulty_plugin.so";
+        let half = alone.join(format!("{name}.{}", std::process::id()));
+        std::fs::copy(folder.join("examples").join(name), &half).unwrap();
+        std::fs::rename(&half, alone.join(name)).unwrap();
+        alone
     })
 }
 

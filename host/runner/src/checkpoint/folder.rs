@@ -112,7 +112,7 @@ pub fn write_last(work_dir: &Path, checkpoint: &Path) -> Result<(), CheckpointEr
 
 /// The checkpoint that `last_checkpoint` in `work_dir` names; `None` without that file.
 ///
-/// If the whole work folder has moved, the checkpoint of that name beside the file is found.
+/// The checkpoint of that name beside the file comes first: the whole work folder may have been moved or copied.
 ///
 /// Errors: the file cannot be read, or names a checkpoint that is nowhere.
 pub fn find_last(work_dir: &Path) -> Result<Option<PathBuf>, CheckpointError> {
@@ -124,7 +124,7 @@ pub fn find_last(work_dir: &Path) -> Result<Option<PathBuf>, CheckpointError> {
     };
     let target = PathBuf::from(text.trim());
     let beside = target.file_name().map(|name| work_dir.join(name));
-    let candidates = [Some(target.clone()), beside];
+    let candidates = [beside, Some(target.clone())];
     match candidates.into_iter().flatten().find(|path| path.join(MANIFEST).exists()) {
         Some(path) => Ok(Some(path)),
         None => Err(CheckpointError::StaleLast { file, target }),

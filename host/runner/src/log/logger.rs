@@ -101,6 +101,12 @@ impl RunLogger {
         }
     }
 
+    /// The error that ends the run, for the file alone: the program tells it on the console itself.
+    pub fn last_error(&self, message: &str) {
+        let now = Local::now().format("%Y/%m/%d %H:%M:%S");
+        self.lock().append(&format!("{now} - mmengine - ERROR - {message}\n"));
+    }
+
     /// An information line.
     pub fn info(&self, message: impl AsRef<str>) {
         self.write(LogLevel::Info, "", message.as_ref());

@@ -17,6 +17,13 @@ use crate::{AnyBatch, BoxError, RunError, StepContext};
 pub(crate) fn train(run: &mut Run, settings: &TrainSettings) -> Result<(), RunError> {
     enter(run);
     run.call(HookPoint::BeforeTrain)?;
+    if run.machine.progress.epoch >= settings.max_epochs {
+        let done = run.machine.progress.epoch;
+        run.machine.log.warn(format!(
+            "Nothing is left to train: {done} epochs are done, max_epochs is {}",
+            settings.max_epochs
+        ));
+    }
     while run.machine.progress.epoch < settings.max_epochs && run.machine.stop.is_none() {
         epoch(run)?;
         let finished = run.machine.progress.epoch;

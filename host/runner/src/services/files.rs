@@ -1,7 +1,5 @@
 //! The services `data`, `checkpoint` and `visual`.
 
-use std::path::Path;
-
 use serde_json::{Value as Json, json};
 
 use super::{Answer, expected, failed, text, unknown, whole};
@@ -65,14 +63,14 @@ impl Machine {
                 self.entries.insert(text(&arguments, "key")?.to_owned(), value);
             }
             "remove" => {
-                let path = Path::new(text(&arguments, "path")?);
-                if !path.starts_with(&self.info.work_dir) {
+                let path = self.info.work_dir.join(text(&arguments, "path")?);
+                if path.parent() != Some(&self.info.work_dir) {
                     return Err(failed(format!(
                         "{}: not a checkpoint of this run",
                         path.display()
                     )));
                 }
-                checkpoint::remove(path).map_err(failed)?;
+                checkpoint::remove(&path).map_err(failed)?;
             }
             _ => return Err(unknown("snaphook.checkpoint/1", method)),
         }
