@@ -7,7 +7,7 @@
 //! detected: the scores are 0 then, where MMDetection gives none.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use super::matching::{Contest, FoundBox};
 use super::table::table;
 use super::truth::Truth;
 use crate::kwargs::{Kwargs, unknown_type};
-use crate::{DataError, DatasetMeta, ImageId};
+use crate::{DataError, Dataset, DatasetMeta, ImageId};
 
 /// Ranges of areas: all, small, medium, large.
 const AREAS: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
@@ -42,7 +42,6 @@ pub const STAT_NAMES: [&str; 12] = [
 #[derive(Debug)]
 pub struct CocoEvaluator {
     truth: Truth,
-    ann_file: PathBuf,
     settings: Settings,
     found: BTreeMap<ImageId, Vec<Detection>>,
 }
@@ -110,15 +109,32 @@ impl CocoEvaluator {
     ///
     /// Errors: an unknown keyword, a wrong value, annotations that are absent or wrong.
     pub fn from_config(value: &Value, meta: &DatasetMeta) -> Result<Self, DataError> {
-        let (name, mut kwargs) = Kwargs::of_typed("evaluator", value)?;
-        if name != "CocoMetric" {
-            return Err(unknown_type("metric", name, &["CocoMetric"]));
-        }
-        let ann_file = PathBuf::from(kwargs.required::<String>("ann_file")?);
+        let mut kwargs = kwargs(value)?;
+        let ann_file: String = kwargs.required("ann_file")?;
         let settings = Settings::read(&mut kwargs)?;
         kwargs.finish()?;
-        let truth = Truth::read(&ann_file, &meta.classes)?;
-        Ok(Self { truth, ann_file, settings, found: BTreeMap::new() })
+        Ok(Self::new(Truth::read(Path::new(&ann_file), &meta.classes)?, settings))
+    }
+
+    /// Reads a `CocoMetric` entry for a data set; without `ann_file` the data set's own annotations are what
+    /// detections are scored against.
+    ///
+    /// Errors: as [`CocoEvaluator::from_config`], and a data set with pictures that are not in `ann_file`.
+    pub fn from_dataset(value: &Value, dataset: &dyn Dataset) -> Result<Self, DataError> {
+        let mut kwargs = kwargs(value)?;
+        let ann_file: Option<String> = kwargs.optional("ann_file")?;
+        let settings = Settings::read(&mut kwargs)?;
+        kwargs.finish()?;
+        let truth = match ann_file {
+            Some(file) => Truth::read(Path::new(&file), &dataset.meta().classes)?,
+            None => Truth::of_dataset(dataset)?,
+        };
+        truth.check_images(dataset)?;
+        Ok(Self::new(truth, settings))
+    }
+
+    fn new(truth: Truth, settings: Settings) -> Self {
+        Self { truth, settings, found: BTreeMap::new() }
     }
 
     /// Notes what was found in one picture; a second time for the same picture replaces the first.
@@ -147,13 +163,17 @@ impl CocoEvaluator {
 
     /// Scores all that was added, and forgets it.
     ///
-    /// Errors: detections for a picture that the annotation file does not have.
+    /// Errors: detections for a picture that the annotations do not have.
     pub fn finish(&mut self) -> Result<CocoResult, DataError> {
         let found = std::mem::take(&mut self.found);
         if let Some(id) = found.keys().find(|id| !self.truth.images.contains_key(id)) {
-            let reason =
-                format!("detections were given for image id {id}, which is not in the file");
-            return Err(DataError::annotations(&self.ann_file, reason));
+            let reason = |place| {
+                format!("detections were given for image id {id}, which is not in the {place}")
+            };
+            return Err(match &self.truth.file {
+                Some(file) => DataError::annotations(file, reason("file")),
+                None => DataError::config("CocoMetric", reason("data set")),
+            });
         }
         if found.values().all(Vec::is_empty) {
             tracing::warn!(
@@ -219,6 +239,18 @@ impl CocoEvaluator {
             push(format!("bbox_{item}"), stats[at]);
         }
         CocoResult { metrics, stats, table: table(&rows, &overall) }
+    }
+}
+
+fn kwargs(value: &Value) -> Result<Kwargs<'_>, DataError> {
+    match Kwargs::of_typed("evaluator", value)? {
+        ("CocoMetric", kwargs) => Ok(kwargs),
+        ("VOCMetric", _) => Err(DataError::config(
+            "VOCMetric",
+            "expected CocoMetric, found a metric that is not implemented (use CocoMetric: without ann_file it \
+             scores against the data set's own annotations)",
+        )),
+        (name, _) => Err(unknown_type("metric", name, &["CocoMetric"])),
     }
 }
 
@@ -344,6 +376,63 @@ mod tests {
         let mut evaluator = evaluator(json!({})).unwrap();
         evaluator.add(&99.into(), vec![]);
         assert!(evaluator.finish().unwrap_err().to_string().contains("image id 99"));
+    }
+
+    /// A VOC data set of one picture, `a`, with a cat and a difficult dog.
+    fn voc(root: &Path) -> std::sync::Arc<dyn Dataset> {
+        let object = |name: &str, difficult: u8, end: u32| {
+            format!(
+                "<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>1</xmin>\
+                 <ymin>1</ymin><xmax>{end}</xmax><ymax>{end}</ymax></bndbox></object>"
+            )
+        };
+        let size = "<size><width>100</width><height>100</height></size>";
+        let (cat, dog) = (object("cat", 0, 41), object("dog", 1, 91));
+        let xml = format!("<annotation>{size}{cat}{dog}</annotation>");
+        std::fs::create_dir(root.join("Annotations")).unwrap();
+        std::fs::write(root.join("Annotations/a.xml"), xml).unwrap();
+        std::fs::write(root.join("list.txt"), "a\n").unwrap();
+        let config = json!({"type": "VOCDataset", "data_root": root, "ann_file": "list.txt",
+            "data_prefix": {"sub_data_root": ""}, "metainfo": {"classes": ["cat", "dog"]},
+            "test_mode": true, "pipeline": []});
+        crate::build_dataset(&config).unwrap()
+    }
+
+    #[test]
+    fn without_a_file_the_data_set_is_the_truth() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = voc(folder.path());
+        let config = json!({"type": "CocoMetric", "ann_file": null, "classwise": true});
+        let mut evaluator = CocoEvaluator::from_dataset(&config, dataset.as_ref()).unwrap();
+        let hit = Detection { bbox: [0.0, 0.0, 40.0, 40.0], score: 0.9, label: 0 };
+        evaluator.add(&ImageId::Name("a".into()), vec![hit]);
+        let results = evaluator.results();
+        assert_eq!(results[0]["category_id"], 1);
+        let result = evaluator.finish().unwrap();
+        assert_eq!(metric(&result, "coco/bbox_mAP"), 1.0);
+        assert_eq!(metric(&result, "coco/dog_precision"), -1.0, "what is difficult does not count");
+    }
+
+    #[test]
+    fn a_data_set_of_other_pictures_than_the_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = voc(folder.path());
+        let path = folder.path().join("gt.json");
+        let file =
+            json!({"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]});
+        std::fs::write(&path, file.to_string()).unwrap();
+        let config = json!({"type": "CocoMetric", "ann_file": path});
+        let error = CocoEvaluator::from_dataset(&config, dataset.as_ref()).unwrap_err().to_string();
+        assert!(error.contains("gt.json: expected the pictures of the data set"), "{error}");
+        assert!(error.contains("a.jpg (so for 1 of its 1; give ann_file"), "{error}");
+    }
+
+    #[test]
+    fn voc_metric_says_what_to_use() {
+        let config = json!({"type": "mmdet.VOCMetric", "metric": "mAP"});
+        let error = CocoEvaluator::from_config(&config, &DatasetMeta::from_classes(vec![]));
+        let message = error.unwrap_err().to_string();
+        assert!(message.contains("use CocoMetric: without ann_file it scores"), "{message}");
     }
 
     #[test]

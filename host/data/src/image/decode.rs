@@ -19,11 +19,17 @@ use crate::DataError;
 /// Reads and decodes the picture in a file.
 ///
 /// Errors: [`DataError::ReadImage`] for a file that is absent or unreadable, [`DataError::DecodeImage`]
-/// for one that is not a whole picture.
+/// for one that is not a regular file or not a whole picture.
 pub fn read_image(path: &Path) -> Result<Image, DataError> {
-    let bytes =
-        fs::read(path).map_err(|source| DataError::ReadImage { path: path.to_owned(), source })?;
-    decode_image(&bytes, path)
+    let failed = |source| DataError::ReadImage { path: path.to_owned(), source };
+    // Asked before it is opened: to open a pipe waits for a writer, for ever if there is none.
+    let kind = fs::metadata(path).map_err(failed)?.file_type();
+    if !kind.is_file() {
+        let found = if kind.is_dir() { "a folder" } else { "a pipe, socket or device" };
+        let reason = format!("expected a regular file, found {found}");
+        return Err(DataError::DecodeImage { path: path.to_owned(), reason });
+    }
+    decode_image(&fs::read(path).map_err(failed)?, path)
 }
 
 /// Decodes the bytes of a JPEG or PNG file; `path` is only for the error.
@@ -180,6 +186,20 @@ mod tests {
         let error = read_image(Path::new("no/such.jpg")).unwrap_err();
         assert_eq!(error.to_string(), "image no/such.jpg: cannot be read");
         assert!(error.is_bad_image());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_or_folder_named_jpg_is_an_error_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.jpg");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = read_image(&pipe).unwrap_err();
+        assert!(
+            error.to_string().ends_with("expected a regular file, found a pipe, socket or device")
+        );
+        assert!(error.is_bad_image());
+        assert!(read_image(folder.path()).unwrap_err().to_string().ends_with("found a folder"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value as Json;
 use snaphook_data::{CocoEvaluator, Loader, LoaderConfig, OnBadImage};
-use snaphook_runner::{DataSource, EvaluationParts, Painter, Task};
+use snaphook_runner::{DataSource, EvaluationParts, Model, Painter, Task};
 use tch::Device;
 
 use super::{CocoMetric, DetectionData, DetectionPainter};
@@ -55,16 +55,17 @@ impl Default for TaskOptions {
 pub fn build_task(config: &Json, options: &TaskOptions) -> Result<Task, BuildError> {
     let model = config.get("model").ok_or_else(|| missing("model"))?;
     let model = build_model(model, options.device)?;
+    let most = head_classes(model.as_ref());
     let train = match options.with_train {
-        true => Some(loader(config, "train_dataloader", options)?),
+        true => Some(loader(config, "train_dataloader", options, most)?),
         false => None,
     };
     let validation = match options.with_val {
-        true => evaluated(config, "val_dataloader", "val_evaluator", options)?,
+        true => evaluated(config, ["val_dataloader", "val_evaluator"], options, most)?,
         false => None,
     };
     let test = match options.with_test {
-        true => evaluated(config, "test_dataloader", "test_evaluator", options)?
+        true => evaluated(config, ["test_dataloader", "test_evaluator"], options, most)?
             .map(|(loader, metric)| (loader, metric.writing_to(options.predictions_out.clone()))),
         false => None,
     };
@@ -91,15 +92,42 @@ fn painter(loader: &Loader) -> Box<dyn Painter> {
     Box::new(DetectionPainter::new(loader.dataset().meta().clone()))
 }
 
-fn loader(config: &Json, key: &'static str, options: &TaskOptions) -> Result<Loader, BuildError> {
+/// How many classes the model tells apart; `None` for one without such a head.
+fn head_classes(model: &dyn Model) -> Option<u64> {
+    let modules = model.modules();
+    let head = modules.iter().find(|module| module.name == "bbox_head")?;
+    head.attributes["num_classes"].as_u64()
+}
+
+/// A label beyond the head's classes is found here, and not in the middle of an epoch.
+fn check_classes(key: &str, classes: &[String], most: Option<u64>) -> Result<(), BuildError> {
+    let Some(found) = most.filter(|most| *most < classes.len() as u64) else { return Ok(()) };
+    let shown = classes.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+    let rest = if classes.len() > 10 { ", ..." } else { "" };
+    let message = format!(
+        "expected at least {}, as many as the data set has classes ({shown}{rest}), found {found} (set \
+         num_classes, or metainfo.classes of {key}.dataset)",
+        classes.len()
+    );
+    Err(BuildError::Value { path: "model.bbox_head.num_classes".into(), message })
+}
+
+fn loader(
+    config: &Json,
+    key: &'static str,
+    options: &TaskOptions,
+    most_classes: Option<u64>,
+) -> Result<Loader, BuildError> {
     let entry = present(config, key).ok_or_else(|| missing(key))?;
     let defaults = LoaderConfig {
         seed: options.seed,
         on_bad_image: options.on_bad_image,
         ..LoaderConfig::default()
     };
-    Loader::from_config(entry, defaults)
-        .map_err(|source| BuildError::Data { path: key.into(), source: source.into() })
+    let loader = Loader::from_config(entry, defaults)
+        .map_err(|source| BuildError::Data { path: key.into(), source: source.into() })?;
+    check_classes(key, &loader.dataset().meta().classes, most_classes)?;
+    Ok(loader)
 }
 
 /// A data loader with its metric.
@@ -108,9 +136,9 @@ type Evaluated = (Loader, CocoMetric);
 /// `None` where the config has neither.
 fn evaluated(
     config: &Json,
-    data_key: &'static str,
-    metric_key: &'static str,
+    [data_key, metric_key]: [&'static str; 2],
     options: &TaskOptions,
+    most_classes: Option<u64>,
 ) -> Result<Option<Evaluated>, BuildError> {
     let Some(metric) = present(config, metric_key) else {
         return match present(config, data_key) {
@@ -118,12 +146,12 @@ fn evaluated(
             Some(_) => Err(missing(metric_key)),
         };
     };
-    let loader = loader(config, data_key, options)?;
+    let loader = loader(config, data_key, options, most_classes)?;
     let dataset = loader.dataset();
     // MMEngine takes one metric or a list of them.
     let entries = metric.as_array().map_or(std::slice::from_ref(metric), Vec::as_slice);
     let evaluators: Result<Vec<_>, _> =
-        entries.iter().map(|entry| CocoEvaluator::from_config(entry, dataset.meta())).collect();
+        entries.iter().map(|entry| CocoEvaluator::from_dataset(entry, dataset.as_ref())).collect();
     let evaluators = evaluators
         .map_err(|source| BuildError::Data { path: metric_key.into(), source: source.into() })?;
     Ok(Some((loader, CocoMetric::new(evaluators))))
@@ -216,6 +244,37 @@ mod tests {
         let files = task.painter.unwrap().draw(&batch, &predictions, &request).unwrap();
         assert_eq!(files, [request.folder.join("val_img_5_00000.jpg")]);
         assert!(files[0].exists());
+    }
+
+    fn drawn() -> (tempfile::TempDir, Json) {
+        let folder = tempfile::tempdir().unwrap();
+        ShapesOptions { train: 2, val: 2, size: 64, seed: 0 }.draw_into(folder.path()).unwrap();
+        let config = config(folder.path());
+        (folder, config)
+    }
+
+    #[test]
+    fn a_metric_without_a_file_scores_against_the_data_set() {
+        let (_folder, mut config) = drawn();
+        config["val_evaluator"] = json!({"type": "CocoMetric"});
+        let (_, mut metric) =
+            build_task(&config, &TaskOptions::default()).unwrap().validation.unwrap();
+        let evaluation = metric.evaluate(0).unwrap();
+        assert!(
+            evaluation.metrics.iter().any(|(name, value)| name == "coco/bbox_mAP" && *value == 0.0)
+        );
+    }
+
+    #[test]
+    fn fewer_classes_in_the_head_than_in_the_data_are_refused() {
+        let (_folder, mut config) = drawn();
+        config["model"]["bbox_head"]["num_classes"] = 2.into();
+        let error = build_task(&config, &TaskOptions::default()).err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "model.bbox_head.num_classes: expected at least 3, as many as the data set has classes (circle, \
+             square, triangle), found 2 (set num_classes, or metainfo.classes of train_dataloader.dataset)"
+        );
     }
 
     #[test]
