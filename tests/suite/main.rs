@@ -8,6 +8,7 @@
 //! | `killed_while_saving` | a run that is killed while it saves goes on from the last whole checkpoint |
 //! | `resume` | a resumed run equals one that was never interrupted |
 //! | `bad_config`, `bad_data`, `bad_files` | wrong input ends with one clear message and nothing half-written |
+//! | `plugin_watch` | what plugins log is heard, what crashes is named, what was loaded is written down |
 //! | `full_disk` | a checkpoint that cannot be written is a failed run; the older one stays |
 //! | `cli` | what the commands print; none of them runs a plugin's code |
 //! | `tidy` | what the sources promise: headers, lengths, no libtorch where none belongs |
@@ -23,6 +24,7 @@ mod full_disk;
 mod hook_points;
 mod killed_while_saving;
 mod outside_plugin;
+mod plugin_watch;
 mod resume;
 mod tidy;
 mod wrong_hooks;

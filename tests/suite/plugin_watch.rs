@@ -1,0 +1,56 @@
+//! What plugins log is heard, a plugin that crashes is named, and what was loaded is written down.
+
+use serde_json::Value as Json;
+use snaphook_tests::{Workspace, fixture};
+
+fn stumbling(how: &str) -> Workspace {
+    let hook = format!("custom_hooks = [dict(type='StumbleHook', how='{how}')]");
+    let workspace = Workspace::with(&hook);
+    workspace.add_plugin(&fixture("stumble"));
+    workspace
+}
+
+#[test]
+fn records_of_a_plugin_and_its_threads_are_logged_once_under_its_name() {
+    let outcome = stumbling("log").train(&[]);
+    outcome.expect_code(0);
+    for line in
+        ["INFO - stumble: a record of iteration 3", "WARNING - stumble: a thread at iteration 3"]
+    {
+        assert_eq!(outcome.stdout.matches(line).count(), 1, "{line}\n{outcome}");
+    }
+}
+
+#[test]
+fn a_crash_in_a_plugin_is_named_at_once_and_at_the_next_start() {
+    let workspace = stumbling("segfault");
+    let words = ["SIGSEGV in plugin stumble 0.1.0", "StumbleHook at after_train_iter, iteration 3"];
+    workspace.train(&[]).expect_code(139).expect_error(&words);
+    let next = workspace.train(&["custom_hooks.0.how=log", "--resume"]);
+    next.expect_code(0).expect_text(&["An earlier run here ended in a plugin", words[1]]);
+    let last = workspace.train(&["custom_hooks.0.how=log"]);
+    assert!(!last.expect_code(0).text().contains("An earlier run here"), "{last}");
+}
+
+#[test]
+fn a_resume_says_that_a_plugin_was_replaced() {
+    let workspace = stumbling("log");
+    let library = workspace.add_plugin(&fixture("stumble"));
+    let first = workspace.train(&["train_cfg.max_epochs=1"]);
+    first.expect_code(0);
+    let run_folder =
+        std::fs::read_dir(workspace.work()).unwrap().flatten().map(|entry| entry.path());
+    let record = run_folder.map(|folder| folder.join("plugins.json")).find(|file| file.is_file());
+    let record: Json = serde_json::from_slice(&std::fs::read(record.unwrap()).unwrap()).unwrap();
+    assert_eq!(record[0]["name"], "stumble");
+    assert_eq!(record[0]["sha256"].as_str().unwrap().len(), 64);
+
+    let mut other = std::fs::read(&library).unwrap();
+    other.push(0);
+    std::fs::remove_file(&library).unwrap();
+    std::fs::write(&library, other).unwrap();
+    let resumed = workspace.train(&["train_cfg.max_epochs=2", "--resume"]);
+    resumed
+        .expect_code(0)
+        .expect_text(&["Plugin stumble is another one than when the checkpoint was saved"]);
+}
