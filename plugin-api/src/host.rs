@@ -150,7 +150,7 @@ pub trait Services {
     fn log_level(&mut self) -> LogLevel;
     /// Writes one record to the run's log; `target` names the hook.
     fn log(&mut self, level: LogLevel, target: &str, message: &str);
-    /// Appends `value`, a mean over `count` things, to the history of the scalar `key` (`train/loss`).
+    /// Appends `value`, the sum over `count` things, to the history of the scalar `key` (`train/loss`).
     fn scalar_add(&mut self, key: &str, value: f64, count: u64);
     /// As [`Services::scalar_add`], for a tensor of one element that is read from its device only when
     /// somebody reads the history.

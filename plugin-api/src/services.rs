@@ -135,7 +135,7 @@ impl Messages<'_> {
         self.host.scalar_add(key, value, 1);
     }
 
-    /// Appends a value that is a mean over `count` things.
+    /// Appends a value that is the sum over `count` things; means divide by their number, as in MMEngine.
     pub fn add_weighted(&self, key: &str, value: f64, count: u64) {
         self.host.scalar_add(key, value, count);
     }

@@ -1,7 +1,7 @@
-//! What plugins log is heard, a plugin that crashes is named, and what was loaded is written down.
+//! What plugins ask for is done, what they log is heard, a plugin that crashes is named, and what was loaded is written down.
 
 use serde_json::Value as Json;
-use snaphook_tests::{Workspace, fixture};
+use snaphook_tests::{Workspace, checkpoints, fixture};
 
 fn stumbling(how: &str) -> Workspace {
     let hook = format!("custom_hooks = [dict(type='StumbleHook', how='{how}')]");
@@ -53,4 +53,31 @@ fn a_resume_says_that_a_plugin_was_replaced() {
     resumed
         .expect_code(0)
         .expect_text(&["Plugin stumble is another one than when the checkpoint was saved"]);
+}
+
+#[test]
+fn a_stop_in_mid_epoch_leaves_no_checkpoint_of_an_epoch_that_was_not_finished() {
+    let workspace = stumbling("stop");
+    // Epochs have two batches: iteration 2 is the first one of the second epoch.
+    let stopped = workspace.train(&["custom_hooks.0.at_iter=2"]);
+    stopped.expect_code(0).expect_text(&["Training stops: asked to"]);
+    let names = |workspace: &Workspace| {
+        let paths = checkpoints(&workspace.work()).into_iter();
+        paths.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&workspace), ["epoch_1"]);
+    workspace.train(&["custom_hooks.0.at_iter=100", "--resume"]).expect_code(0);
+    assert!(names(&workspace).contains(&"epoch_3".to_owned()), "{:?}", names(&workspace));
+}
+
+#[test]
+fn hooks_after_a_best_checkpoint_still_see_the_metrics() {
+    let workspace = stumbling("log");
+    let outcome = workspace.train(&[
+        "custom_hooks.0.priority=LOWEST",
+        "custom_hooks.0.at_iter=100",
+        "default_hooks.checkpoint.save_best=coco/bbox_mAP",
+    ]);
+    outcome.expect_code(0).expect_text(&["StumbleHook sees 6 metrics", "The best checkpoint with"]);
+    assert!(!outcome.text().contains("StumbleHook sees 0 metrics"), "{outcome}");
 }

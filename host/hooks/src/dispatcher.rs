@@ -165,11 +165,6 @@ impl Dispatcher {
         self.hooks.iter_mut().filter(|hook| !hook.is_disabled).map(|hook| hook.hook.as_mut() as _)
     }
 
-    /// Where each hook came from, with its type, in the order in which they were registered.
-    pub fn sources(&self) -> impl Iterator<Item = (&HookSource, &str)> {
-        self.hooks.iter().map(|hook| (hook.hook.source(), hook.hook.type_name()))
-    }
-
     /// The hooks of a point in the order in which they are called.
     pub fn rows(&self, point: HookPoint) -> Vec<HookRow> {
         let row = |index: &usize| {

@@ -91,7 +91,11 @@ impl Run {
         if let Err(error) = &result {
             self.machine.log.last_error(&error.to_string());
             self.machine.payload = loops::exception_payload(error);
-            self.dispatcher.call(HookPoint::OnException, None, &mut self.machine)?;
+            let told = self.dispatcher.call(HookPoint::OnException, None, &mut self.machine);
+            // The first error is the one that ends the run.
+            if let Err(second) = told {
+                self.machine.log.warn(format!("While the run was ending: {second}"));
+            }
         }
         self.machine.progress.stage = stage::IDLE;
         result

@@ -44,15 +44,17 @@ fn save(
     if request.last {
         checkpoint::write_last(&machine.info.work_dir, &path)?;
     }
-    machine.payload = json!({
+    let saved = json!({
         "path": path,
         "epoch": checkpoint.meta["epoch"],
         "iter": checkpoint.meta["iter"],
         "is_best": request.best.is_some(),
         "best": request.best,
     });
+    // The point at which a hook asked for the checkpoint goes on afterwards, with what it carries.
+    let outer = std::mem::replace(&mut machine.payload, saved);
     let result = hooks.call(HookPoint::AfterSaveCheckpoint, None, machine);
-    machine.payload = Json::Null;
+    machine.payload = outer;
     result
 }
 

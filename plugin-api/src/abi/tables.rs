@@ -38,7 +38,7 @@ pub struct LogTable {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct ScalarsTable {
-    /// Appends a value that is a mean over `count` things.
+    /// Appends a value that is the sum over `count` things.
     pub add: unsafe extern "C" fn(host: *mut c_void, key: Text, value: f64, count: u64),
     /// Appends the element of a tensor, read when somebody reads the history.
     pub add_tensor: unsafe extern "C" fn(host: *mut c_void, key: Text, tensor: u64),

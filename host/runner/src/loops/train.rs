@@ -25,7 +25,9 @@ pub(crate) fn train(run: &mut Run, settings: &TrainSettings) -> Result<(), RunEr
         ));
     }
     while run.machine.progress.epoch < settings.max_epochs && run.machine.stop.is_none() {
-        epoch(run)?;
+        if !epoch(run)? {
+            break;
+        }
         let finished = run.machine.progress.epoch;
         let asked = std::mem::take(&mut run.machine.wants_validation);
         if run.machine.task.validation.is_some() && (settings.is_validation_due(finished) || asked)
@@ -46,7 +48,9 @@ fn enter(run: &mut Run) {
     run.machine.progress.stage = stage::TRAIN;
 }
 
-fn epoch(run: &mut Run) -> Result<(), RunError> {
+/// Trains an epoch; false when a stop request ended it before its last batch. Such an epoch does not count,
+/// so that no checkpoint claims it, and `after_train_epoch` is not called.
+fn epoch(run: &mut Run) -> Result<bool, RunError> {
     run.call(HookPoint::BeforeTrainEpoch)?;
     run.machine.task.model.set_training(true);
     let progress = run.machine.progress;
@@ -67,9 +71,12 @@ fn epoch(run: &mut Run) -> Result<(), RunError> {
         data.end_epoch();
         Ok(())
     })?;
+    if batch_idx < progress.epoch_length && run.machine.stop.is_some() {
+        return Ok(false);
+    }
     run.call(HookPoint::AfterTrainEpoch)?;
     run.machine.progress.epoch += 1;
-    Ok(())
+    Ok(true)
 }
 
 fn iteration(run: &mut Run, batch: AnyBatch, batch_idx: u64) -> Result<(), RunError> {
