@@ -10,7 +10,7 @@ use crate::averaging::AveragingError;
 use crate::checkpoint::CheckpointError;
 use crate::history::HistoryError;
 use crate::optim::OptimError;
-use crate::schedule::ScheduleError;
+use snaphook_schedules::ScheduleError;
 
 /// Why a run could not start or did not end well.
 #[derive(Debug, thiserror::Error)]

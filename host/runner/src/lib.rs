@@ -15,7 +15,6 @@ pub mod optim;
 mod progress_bar;
 mod run;
 mod saving;
-pub mod schedule;
 mod services;
 mod settings;
 mod state;

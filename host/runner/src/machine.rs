@@ -12,8 +12,8 @@ use crate::averaging::Averager;
 use crate::history::Messages;
 use crate::log::{RunLogger, ScalarFile};
 use crate::optim::OptimWrapper;
-use crate::schedule::Schedules;
 use crate::{AnyBatch, AnyPredictions, EvaluationParts, Task};
+use snaphook_schedules::Schedules;
 
 /// What a run is called and where it writes.
 #[derive(Clone, Debug)]

@@ -12,9 +12,9 @@ use crate::machine::{Machine, stage};
 use crate::optim::OptimWrapper;
 use crate::progress_bar::TrainingBar;
 use crate::saving;
-use crate::schedule::{ScheduleContext, Schedules};
 use crate::settings::{Start, TrainSettings};
 use crate::{Evaluation, RunError};
+use snaphook_schedules::{ScheduleContext, Schedules};
 
 /// A machine with its hooks.
 pub struct Run {

@@ -11,8 +11,8 @@ use crate::RunError;
 use crate::checkpoint::{self, Checkpoint, LoadReport};
 use crate::machine::{Machine, SaveRequest};
 use crate::run::Run;
-use crate::schedule::LoadedSchedules;
 use crate::settings::Start;
+use snaphook_schedules::LoadedSchedules;
 
 const EMA: &str = "ema";
 

@@ -6,8 +6,8 @@ use tch::{Kind, Tensor, no_grad};
 
 use super::places::{Place, make_places};
 use super::strategy::Strategy;
-use crate::schedule::{Kwargs, KwargsError};
 use crate::state::{Entry, ModelState};
+use snaphook_schedules::{Kwargs, KwargsError};
 
 /// Tensors with their names, in the model's order.
 pub type NamedTensors = Vec<(String, Tensor)>;

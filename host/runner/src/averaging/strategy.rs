@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use tch::Tensor;
 
 use super::AveragingError;
-use crate::schedule::{Kwargs, did_you_mean};
+use snaphook_schedules::{Kwargs, did_you_mean};
 
 /// A kind of average.
 #[derive(Clone, Copy, Debug, PartialEq)]

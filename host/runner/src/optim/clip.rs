@@ -9,7 +9,7 @@ use tch::Tensor;
 
 use super::OptimError;
 use super::bucket::Bucket;
-use crate::schedule::Kwargs;
+use snaphook_schedules::Kwargs;
 
 /// How gradients are limited before an update.
 #[derive(Clone, Copy, Debug, PartialEq)]

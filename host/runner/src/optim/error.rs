@@ -1,7 +1,7 @@
 //! What can be wrong with an `optim_wrapper` setting or a saved optimizer.
 //! Knows nothing of where either came from.
 
-use crate::schedule::KwargsError;
+use snaphook_schedules::KwargsError;
 
 /// An optimizer that cannot be built, or whose state cannot be loaded.
 #[derive(Debug, thiserror::Error)]

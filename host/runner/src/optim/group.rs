@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::OptimError;
 use super::algorithm::{Algorithm, Hyper};
-use crate::schedule::{Kwargs, KwargsError, Quantity, did_you_mean};
+use snaphook_schedules::{Kwargs, KwargsError, Quantity, did_you_mean};
 
 /// Parameters that are trained alike.
 ///

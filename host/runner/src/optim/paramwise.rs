@@ -8,8 +8,8 @@ use serde_json::{Map, Value as Json};
 
 use super::OptimError;
 use super::group::{Group, OptimizerConfig};
-use crate::schedule::Kwargs;
 use crate::state::{Entry, Layer, Role};
+use snaphook_schedules::Kwargs;
 
 /// A part of parameter names with what holds for those that contain it.
 type CustomKey = (String, Map<String, Json>);

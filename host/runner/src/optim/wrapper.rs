@@ -15,8 +15,8 @@ use super::clip::{ClipGrad, total_norm};
 use super::group::{Group, OptimizerConfig, read_optimizer};
 use super::paramwise::Paramwise;
 use super::saved::{self, LoadedOptimizer, OptimState};
-use crate::schedule::{Kwargs, ParamGroups, Quantity, did_you_mean};
 use crate::state::{Entry, ModelState};
+use snaphook_schedules::{Kwargs, ParamGroups, Quantity, did_you_mean};
 
 /// An optimizer with clipping and accumulation.
 ///
@@ -651,7 +651,7 @@ mod tests {
 
     #[test]
     fn schedules_drive_all_groups_and_the_base() {
-        use crate::schedule::{ScheduleContext, Schedules, Unit};
+        use snaphook_schedules::{ScheduleContext, Schedules, Unit};
         let config = json!({
             "optimizer": {"type": "Adam", "lr": 0.1},
             "paramwise_cfg": {"bias_lr_mult": 2.0},

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::{Answer, expected, failed, text, unknown, whole};
 use crate::averaging::Averager;
 use crate::machine::Machine;
-use crate::schedule::Unit;
+use snaphook_schedules::Unit;
 
 impl Machine {
     pub(super) fn model_service(&mut self, method: &str, arguments: &Json) -> Answer {

@@ -9,7 +9,7 @@ use std::f64::consts::PI;
 
 /// Where a cosine ends: a value, or a share of the initial value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Floor {
+pub(crate) enum Floor {
     Value(f64),
     ShareOfInitial(f64),
 }
@@ -25,7 +25,7 @@ impl Floor {
 
 /// How one schedule changes a value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     Constant { factor: f64, total: i64 },
     Linear { start: f64, end: f64, total: i64 },
     MultiStep { milestones: BTreeMap<i64, i32>, gamma: f64 },
@@ -40,15 +40,15 @@ pub(super) enum Rule {
 
 /// A stretch of a one-cycle schedule and the step at which it ends.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Phase {
-    pub(super) end: f64,
-    pub(super) from: Level,
-    pub(super) to: Level,
+pub(crate) struct Phase {
+    pub(crate) end: f64,
+    pub(crate) from: Level,
+    pub(crate) to: Level,
 }
 
 /// A named value of a one-cycle schedule.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Level {
+pub(crate) enum Level {
     Initial,
     Peak,
     Final,
@@ -56,14 +56,14 @@ pub(super) enum Level {
 
 /// The values of a one-cycle schedule: its peak for each group, and what the others are of it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Peaks {
-    pub(super) values: Vec<f64>,
-    pub(super) initial_divisor: f64,
-    pub(super) final_divisor: f64,
+pub(crate) struct Peaks {
+    pub(crate) values: Vec<f64>,
+    pub(crate) initial_divisor: f64,
+    pub(crate) final_divisor: f64,
 }
 
 impl Peaks {
-    pub(super) fn level(&self, level: Level, group: usize) -> f64 {
+    pub(crate) fn level(&self, level: Level, group: usize) -> f64 {
         let initial = self.values[group] / self.initial_divisor;
         match level {
             Level::Initial => initial,
@@ -76,16 +76,16 @@ impl Peaks {
 /// What a rule sees of one group: the step counted from the schedule's begin, the value now, whoever set it, and the
 /// one before any schedule.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct At {
-    pub(super) t: i64,
-    pub(super) group: usize,
-    pub(super) current: f64,
-    pub(super) initial: f64,
+pub(crate) struct At {
+    pub(crate) t: i64,
+    pub(crate) group: usize,
+    pub(crate) current: f64,
+    pub(crate) initial: f64,
 }
 
 impl Rule {
     /// The value of the group at this step.
-    pub(super) fn value(&self, at: At) -> f64 {
+    pub(crate) fn value(&self, at: At) -> f64 {
         let At { t, group, current, initial } = at;
         match self {
             Rule::Constant { factor, .. } if t == 0 => current * factor,

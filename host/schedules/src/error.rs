@@ -1,7 +1,7 @@
 //! What can be wrong with a `param_scheduler` setting or a saved schedule.
 //! Knows nothing of where the setting came from.
 
-use super::KwargsError;
+use crate::KwargsError;
 
 /// A schedule that cannot be built or loaded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

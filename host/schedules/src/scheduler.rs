@@ -5,40 +5,40 @@
 
 use serde_json::{Value as Json, json};
 
-use super::rule::{At, Rule};
-use super::{ParamGroups, Quantity, Unit};
+use crate::rule::{At, Rule};
+use crate::{ParamGroups, Quantity, Unit};
 
 /// A schedule with its counters.
 #[derive(Clone, Debug)]
-pub(super) struct Scheduler {
+pub(crate) struct Scheduler {
     /// The type name in the configuration, without the part before a dot.
-    pub(super) name: String,
-    pub(super) quantity: Quantity,
-    pub(super) unit: Unit,
-    pub(super) begin: i64,
-    pub(super) end: i64,
-    pub(super) rule: Rule,
+    pub(crate) name: String,
+    pub(crate) quantity: Quantity,
+    pub(crate) unit: Unit,
+    pub(crate) begin: i64,
+    pub(crate) end: i64,
+    pub(crate) rule: Rule,
     /// Everything that decides its values, after defaults and conversion; saved to notice an edited configuration.
-    pub(super) settings: Json,
+    pub(crate) settings: Json,
     global_step: i64,
     last_step: i64,
     base_values: Vec<f64>,
 }
 
 /// What a schedule is, before it has begun to count.
-pub(super) struct Plan {
-    pub(super) name: String,
-    pub(super) quantity: Quantity,
-    pub(super) unit: Unit,
-    pub(super) begin: i64,
-    pub(super) end: i64,
-    pub(super) rule: Rule,
-    pub(super) settings: Json,
+pub(crate) struct Plan {
+    pub(crate) name: String,
+    pub(crate) quantity: Quantity,
+    pub(crate) unit: Unit,
+    pub(crate) begin: i64,
+    pub(crate) end: i64,
+    pub(crate) rule: Rule,
+    pub(crate) settings: Json,
 }
 
 impl Scheduler {
     /// Starts a schedule: records the initial values where no other has, and sets the first values.
-    pub(super) fn start(plan: Plan, groups: &mut dyn ParamGroups) -> Scheduler {
+    pub(crate) fn start(plan: Plan, groups: &mut dyn ParamGroups) -> Scheduler {
         let Plan { name, quantity, unit, begin, end, rule, settings } = plan;
         let base_values = record_initial(&rule, quantity, groups);
         let mut scheduler = Scheduler {
@@ -58,7 +58,7 @@ impl Scheduler {
     }
 
     /// Goes one step on; outside begin and end the values are left alone.
-    pub(super) fn step(&mut self, groups: &mut dyn ParamGroups) {
+    pub(crate) fn step(&mut self, groups: &mut dyn ParamGroups) {
         self.global_step += 1;
         if !(self.begin..self.end).contains(&self.global_step) {
             return;
@@ -71,7 +71,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn save(&self) -> Json {
+    pub(crate) fn save(&self) -> Json {
         json!({
             "type": self.name,
             "settings": self.settings,
@@ -82,7 +82,7 @@ impl Scheduler {
     }
 
     /// Takes over saved counters; `None` when they are not there.
-    pub(super) fn load(&mut self, saved: &Json) -> Option<()> {
+    pub(crate) fn load(&mut self, saved: &Json) -> Option<()> {
         let base_values: Option<Vec<f64>> =
             saved.get("base_values")?.as_array()?.iter().map(Json::as_f64).collect();
         let base_values = base_values.filter(|values| values.len() == self.base_values.len())?;
@@ -100,7 +100,7 @@ fn record_initial(rule: &Rule, quantity: Quantity, groups: &mut dyn ParamGroups)
                 groups.set_initial(
                     quantity,
                     group,
-                    peaks.level(super::rule::Level::Initial, group),
+                    peaks.level(crate::rule::Level::Initial, group),
                 );
             }
             let current = groups.value(quantity, group);

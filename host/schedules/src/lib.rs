@@ -13,6 +13,5 @@ mod scheduler;
 
 pub use error::ScheduleError;
 pub use groups::{GroupValues, ParamGroups, Quantity};
-pub use kwargs::KwargsError;
-pub(crate) use kwargs::{Kwargs, did_you_mean};
+pub use kwargs::{Kwargs, KwargsError, did_you_mean};
 pub use list::{LoadedSchedules, ScheduleContext, Schedules, Unit};

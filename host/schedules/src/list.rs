@@ -3,9 +3,9 @@
 
 use serde_json::Value as Json;
 
-use super::build::plan;
-use super::scheduler::Scheduler;
-use super::{ParamGroups, Quantity, ScheduleError};
+use crate::build::plan;
+use crate::scheduler::Scheduler;
+use crate::{ParamGroups, Quantity, ScheduleError};
 
 /// What a schedule counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +189,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::schedule::GroupValues;
+    use crate::GroupValues;
 
     fn context(max_epochs: u64, epoch_length: u64) -> ScheduleContext {
         ScheduleContext { max_epochs, max_iters: max_epochs * epoch_length, epoch_length }

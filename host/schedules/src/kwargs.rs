@@ -53,7 +53,7 @@ pub enum KwargsError {
 }
 
 /// The settings of one configured object; remembers which keys were asked for.
-pub(crate) struct Kwargs<'a> {
+pub struct Kwargs<'a> {
     owner: String,
     fields: &'a Map<String, Json>,
     known: RefCell<Vec<&'static str>>,
@@ -61,7 +61,7 @@ pub(crate) struct Kwargs<'a> {
 
 impl<'a> Kwargs<'a> {
     /// The keys of `json`, named `owner` in errors; `type` counts as known.
-    pub(crate) fn of(owner: impl Into<String>, json: &'a Json) -> Result<Kwargs<'a>, KwargsError> {
+    pub fn of(owner: impl Into<String>, json: &'a Json) -> Result<Kwargs<'a>, KwargsError> {
         let owner = owner.into();
         match json {
             Json::Object(fields) => Ok(Kwargs { owner, fields, known: RefCell::new(vec!["type"]) }),
@@ -70,35 +70,35 @@ impl<'a> Kwargs<'a> {
     }
 
     /// Accepts keys that have no meaning here.
-    pub(crate) fn accept(&self, keys: &[&'static str]) {
+    pub fn accept(&self, keys: &[&'static str]) {
         self.known.borrow_mut().extend(keys);
     }
 
     /// The value of `key`; JSON null counts as absent.
-    pub(crate) fn raw(&self, key: &'static str) -> Option<&'a Json> {
+    pub fn raw(&self, key: &'static str) -> Option<&'a Json> {
         self.known.borrow_mut().push(key);
         self.fields.get(key).filter(|value| !value.is_null())
     }
 
     /// A number, or `None` when absent.
-    pub(crate) fn optional_number(&self, key: &'static str) -> Result<Option<f64>, KwargsError> {
+    pub fn optional_number(&self, key: &'static str) -> Result<Option<f64>, KwargsError> {
         self.raw(key)
             .map(|value| value.as_f64().ok_or_else(|| self.wrong(key, "a number", value)))
             .transpose()
     }
 
     /// A number, `default` when absent.
-    pub(crate) fn number(&self, key: &'static str, default: f64) -> Result<f64, KwargsError> {
+    pub fn number(&self, key: &'static str, default: f64) -> Result<f64, KwargsError> {
         Ok(self.optional_number(key)?.unwrap_or(default))
     }
 
     /// A number that must be there.
-    pub(crate) fn required_number(&self, key: &'static str) -> Result<f64, KwargsError> {
+    pub fn required_number(&self, key: &'static str) -> Result<f64, KwargsError> {
         self.optional_number(key)?.ok_or_else(|| self.missing(key, "a number"))
     }
 
     /// A number for which `is_valid` holds, `default` when absent.
-    pub(crate) fn number_where(
+    pub fn number_where(
         &self,
         key: &'static str,
         default: f64,
@@ -109,23 +109,19 @@ impl<'a> Kwargs<'a> {
     }
 
     /// A whole number; 5.0 counts as one.
-    pub(crate) fn optional_integer(&self, key: &'static str) -> Result<Option<i64>, KwargsError> {
+    pub fn optional_integer(&self, key: &'static str) -> Result<Option<i64>, KwargsError> {
         self.raw(key)
             .map(|value| whole(value).ok_or_else(|| self.wrong(key, "a whole number", value)))
             .transpose()
     }
 
     /// A whole number, `default` when absent.
-    pub(crate) fn integer(&self, key: &'static str, default: i64) -> Result<i64, KwargsError> {
+    pub fn integer(&self, key: &'static str, default: i64) -> Result<i64, KwargsError> {
         Ok(self.optional_integer(key)?.unwrap_or(default))
     }
 
     /// A whole number above zero, `default` when absent.
-    pub(crate) fn positive_integer(
-        &self,
-        key: &'static str,
-        default: i64,
-    ) -> Result<i64, KwargsError> {
+    pub fn positive_integer(&self, key: &'static str, default: i64) -> Result<i64, KwargsError> {
         let value = self.integer(key, default)?;
         if value > 0 {
             Ok(value)
@@ -135,7 +131,7 @@ impl<'a> Kwargs<'a> {
     }
 
     /// A truth value, `default` when absent.
-    pub(crate) fn boolean(&self, key: &'static str, default: bool) -> Result<bool, KwargsError> {
+    pub fn boolean(&self, key: &'static str, default: bool) -> Result<bool, KwargsError> {
         match self.raw(key) {
             None => Ok(default),
             Some(value) => value.as_bool().ok_or_else(|| self.wrong(key, "true or false", value)),
@@ -143,33 +139,33 @@ impl<'a> Kwargs<'a> {
     }
 
     /// A text, or `None` when absent.
-    pub(crate) fn text(&self, key: &'static str) -> Result<Option<&'a str>, KwargsError> {
+    pub fn text(&self, key: &'static str) -> Result<Option<&'a str>, KwargsError> {
         self.raw(key)
             .map(|value| value.as_str().ok_or_else(|| self.wrong(key, "a text", value)))
             .transpose()
     }
 
     /// A list of numbers, or `None` when absent.
-    pub(crate) fn numbers(&self, key: &'static str) -> Result<Option<Vec<f64>>, KwargsError> {
+    pub fn numbers(&self, key: &'static str) -> Result<Option<Vec<f64>>, KwargsError> {
         let Some(value) = self.raw(key) else { return Ok(None) };
         let numbers = value.as_array().and_then(|items| items.iter().map(Json::as_f64).collect());
         numbers.map(Some).ok_or_else(|| self.wrong(key, "a list of numbers", value))
     }
 
     /// A list of whole numbers, or `None` when absent.
-    pub(crate) fn integers(&self, key: &'static str) -> Result<Option<Vec<i64>>, KwargsError> {
+    pub fn integers(&self, key: &'static str) -> Result<Option<Vec<i64>>, KwargsError> {
         let Some(value) = self.raw(key) else { return Ok(None) };
         let numbers = value.as_array().and_then(|items| items.iter().map(whole).collect());
         numbers.map(Some).ok_or_else(|| self.wrong(key, "a list of whole numbers", value))
     }
 
     /// The error for a key that must be there.
-    pub(crate) fn missing(&self, key: &'static str, expected: &'static str) -> KwargsError {
+    pub fn missing(&self, key: &'static str, expected: &'static str) -> KwargsError {
         KwargsError::Missing { owner: self.owner.clone(), key, expected }
     }
 
     /// The error for a value that cannot be used.
-    pub(crate) fn wrong(&self, key: &str, expected: &str, found: &Json) -> KwargsError {
+    pub fn wrong(&self, key: &str, expected: &str, found: &Json) -> KwargsError {
         KwargsError::Wrong {
             owner: self.owner.clone(),
             key: key.to_owned(),
@@ -179,7 +175,7 @@ impl<'a> Kwargs<'a> {
     }
 
     /// Refuses keys that nobody asked for.
-    pub(crate) fn finish(self) -> Result<(), KwargsError> {
+    pub fn finish(self) -> Result<(), KwargsError> {
         let known = self.known.into_inner();
         let Some(key) = self.fields.keys().find(|key| !known.contains(&key.as_str())) else {
             return Ok(());
@@ -198,7 +194,7 @@ impl<'a> Kwargs<'a> {
 }
 
 /// `, did you mean "x"?` for the nearest of `names`; empty when none is near.
-pub(crate) fn did_you_mean<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+pub fn did_you_mean<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> String {
     let lowered = wanted.to_lowercase();
     names
         .into_iter()

@@ -44,14 +44,14 @@ pub trait ParamGroups {
 /// Plain numbers as parameter groups, for a look at a schedule without an optimizer.
 ///
 /// ```
-/// use snaphook_runner::schedule::{GroupValues, ScheduleContext, Schedules, Unit};
+/// use snaphook_schedules::{GroupValues, ScheduleContext, Schedules, Unit};
 /// let mut groups = GroupValues::new(&[1.0], 0.9, 0.0);
 /// let context = ScheduleContext { max_epochs: 6, max_iters: 6, epoch_length: 1 };
 /// let config = serde_json::json!({"type": "LinearLR", "start_factor": 0.5, "end": 5});
 /// let mut schedules = Schedules::build(&config, context, &mut groups)?;
 /// schedules.step(Unit::Epoch, &mut groups);
 /// assert_eq!(groups.learning_rate(0), 0.625);
-/// # Ok::<(), snaphook_runner::schedule::ScheduleError>(())
+/// # Ok::<(), snaphook_schedules::ScheduleError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct GroupValues {

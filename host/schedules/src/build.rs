@@ -6,9 +6,9 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::rule::{Floor, Level, Peaks, Phase, Rule};
-use super::scheduler::Plan;
-use super::{Kwargs, Quantity, ScheduleContext, ScheduleError, Unit, did_you_mean};
+use crate::rule::{Floor, Level, Peaks, Phase, Rule};
+use crate::scheduler::Plan;
+use crate::{Kwargs, Quantity, ScheduleContext, ScheduleError, Unit, did_you_mean};
 
 /// MMEngine's "no end".
 const INFINITE: i64 = 1_000_000_000;
@@ -27,7 +27,7 @@ const FAMILIES: [&str; 10] = [
 ];
 
 /// Reads one scheduler of the configuration for `group_count` groups.
-pub(super) fn plan(
+pub(crate) fn plan(
     config: &Json,
     context: ScheduleContext,
     group_count: usize,
