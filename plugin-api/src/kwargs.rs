@@ -10,8 +10,13 @@ use std::path::PathBuf;
 /// Fields with `#[kwarg(…)]` are arguments, all others are state and begin with `Default::default()`.
 /// Inside the parentheses: `default = …` (without it the argument must be given, unless it is an
 /// `Option`), `min = …`, `max = …`, `choices("a", "b")` (for a `String`, or any type with `FromStr`),
-/// `required`. Types: integers, floats, `bool`, `String`, `PathBuf`, `Json`, and of these `Option<T>`,
-/// `Vec<T>` and tuples.
+/// `any_of(f64, (f64, f64))` (for any type with [`KwargValue`]: what it reads), `only(false, None)` (these
+/// values alone), `required`. Types: integers, floats, `bool`, `String`, `PathBuf`, `Json`, and of these
+/// `Option<T>`, `Vec<T>` and tuples.
+///
+/// For a host's own components: `component = "role"` says of a `Json` that it is a nested component with a
+/// `type`, `settings = "Name"` that it is a dict of settings without one. Both stand in the schema as
+/// `x-component` and `x-settings`.
 pub trait Kwargs: Sized {
     /// The first paragraph of the type's documentation.
     const SUMMARY: &'static str;
@@ -111,6 +116,7 @@ tuples! {
     (A 0, B 1) 2;
     (A 0, B 1, C 2) 3;
     (A 0, B 1, C 2, D 3) 4;
+    (A 0, B 1, C 2, D 3, E 4) 5;
 }
 
 /// The arguments of one type after they were checked. For the code that `#[derive(Kwargs)]` writes.
@@ -143,6 +149,11 @@ impl<'a> Reader<'a> {
         let Some(value) = self.kwargs.get(name) else { return Ok(None) };
         let parsed = value.as_str().and_then(|text| text.parse().ok());
         parsed.map(Some).ok_or_else(|| self.wrong(name, "a known choice", value))
+    }
+
+    pub fn default_value<T: KwargValue>(&self, name: &str, default: &str) -> Result<T, HookError> {
+        let value: Json = serde_json::from_str(default).map_err(HookError::from_error)?;
+        T::read(&value).ok_or_else(|| self.wrong(name, "a value of its type", &value))
     }
 
     pub fn default_choice<T: std::str::FromStr>(

@@ -3,50 +3,118 @@
 
 use serde_json::Value as Json;
 
-/// Everything that is wrong with `kwargs` by `schema`, one sentence each; empty when all is well.
+/// One thing that is wrong with keyword arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KwargsProblem {
+    /// The argument and the way into it: `scale`, `scale[1]`; empty for all of them.
+    pub key: String,
+    /// What is wrong with it.
+    pub kind: KwargsProblemKind,
+}
+
+/// What can be wrong with one argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KwargsProblemKind {
+    /// No argument has that name.
+    Unknown {
+        /// All that there are.
+        known: Vec<String>,
+        /// The one most like it.
+        nearest: Option<String>,
+    },
+    /// It must be given.
+    Missing {
+        /// In words.
+        expected: String,
+    },
+    /// Another kind of value, or out of range.
+    Wrong {
+        /// In words.
+        expected: String,
+        /// The value, cut when it is long.
+        found: String,
+    },
+}
+
+/// Everything that is wrong with `kwargs` by `schema`; empty when all is well.
 ///
 /// Of JSON schema it knows what `#[derive(Kwargs)]` writes: `properties`, `required`, `type`, `enum`,
-/// `minimum`, `maximum`, `items`, `prefixItems`. What it does not know passes.
-pub fn check_kwargs(type_name: &str, schema: &Json, kwargs: &Json) -> Vec<String> {
+/// `minimum`, `maximum`, `items`, `prefixItems`, `anyOf`. What it does not know passes.
+pub fn kwargs_problems(schema: &Json, kwargs: &Json) -> Vec<KwargsProblem> {
     let Some(given) = kwargs.as_object() else {
-        return vec![format!("{type_name}: expected keyword arguments, found {}", shown(kwargs))];
+        return vec![KwargsProblem::wrong("", "keyword arguments", kwargs)];
     };
     let Some(properties) = schema["properties"].as_object() else { return Vec::new() };
     let mut wrong = Vec::new();
     for (name, value) in given {
         match properties.get(name) {
-            Some(property) => check(&format!("{type_name}.{name}"), property, value, &mut wrong),
-            None => wrong.push(unknown(type_name, name, properties)),
+            Some(property) => check(name, property, value, &mut wrong),
+            None => wrong.push(unknown(name, properties)),
         }
     }
     let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
     for name in required.iter().filter_map(Json::as_str) {
         if !given.contains_key(name) {
             let expected = expectation(&schema["properties"][name]);
-            wrong.push(format!("{type_name}.{name}: expected {expected}, found nothing"));
+            let kind = KwargsProblemKind::Missing { expected };
+            wrong.push(KwargsProblem { key: name.to_owned(), kind });
         }
     }
     wrong
 }
 
-fn unknown(type_name: &str, name: &str, properties: &serde_json::Map<String, Json>) -> String {
-    let known: Vec<&str> = properties.keys().map(String::as_str).collect();
-    let expected = match known.as_slice() {
-        [] => "no arguments".to_owned(),
-        [one] => format!("only {one}"),
-        many => format!("one of {}", many.join(", ")),
-    };
-    let hint = match nearest(name, known.iter().copied()) {
-        Some(near) => format!(" (did you mean '{near}'?)"),
-        None => String::new(),
-    };
-    format!("{type_name}.{name}: expected {expected}, found an unknown argument{hint}")
+/// The same as sentences that begin with the type and the argument.
+pub fn check_kwargs(type_name: &str, schema: &Json, kwargs: &Json) -> Vec<String> {
+    kwargs_problems(schema, kwargs).iter().map(|problem| problem.sentence(type_name)).collect()
 }
 
-fn check(path: &str, schema: &Json, value: &Json, wrong: &mut Vec<String>) {
+impl KwargsProblem {
+    fn wrong(key: &str, expected: &str, found: &Json) -> KwargsProblem {
+        let kind = KwargsProblemKind::Wrong { expected: expected.to_owned(), found: shown(found) };
+        KwargsProblem { key: key.to_owned(), kind }
+    }
+
+    fn sentence(&self, type_name: &str) -> String {
+        let dot = if self.key.is_empty() { "" } else { "." };
+        format!("{type_name}{dot}{}: {}", self.key, self.kind)
+    }
+}
+
+impl std::fmt::Display for KwargsProblemKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            KwargsProblemKind::Missing { expected } => {
+                write!(f, "expected {expected}, found nothing")
+            }
+            KwargsProblemKind::Wrong { expected, found } => {
+                write!(f, "expected {expected}, found {found}")
+            }
+            KwargsProblemKind::Unknown { known, nearest } => {
+                let expected = match known.as_slice() {
+                    [] => "no arguments".to_owned(),
+                    [one] => format!("only {one}"),
+                    many => format!("one of {}", many.join(", ")),
+                };
+                write!(f, "expected {expected}, found an unknown argument")?;
+                match nearest {
+                    Some(near) => write!(f, " (did you mean '{near}'?)"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+fn unknown(name: &str, properties: &serde_json::Map<String, Json>) -> KwargsProblem {
+    let known: Vec<String> = properties.keys().cloned().collect();
+    let nearest = nearest(name, properties.keys().map(String::as_str)).map(str::to_owned);
+    KwargsProblem { key: name.to_owned(), kind: KwargsProblemKind::Unknown { known, nearest } }
+}
+
+fn check(path: &str, schema: &Json, value: &Json, wrong: &mut Vec<KwargsProblem>) {
     if !fits(schema, value) {
-        let expected = expectation(schema);
-        wrong.push(format!("{path}: expected {expected}, found {}", shown(value)));
+        wrong.push(KwargsProblem::wrong(path, &expectation(schema), value));
         return;
     }
     let Some(values) = value.as_array() else { return };
@@ -57,8 +125,18 @@ fn check(path: &str, schema: &Json, value: &Json, wrong: &mut Vec<String>) {
     }
 }
 
+/// Whether the value fits, with all that is inside it.
+fn fits_deep(schema: &Json, value: &Json) -> bool {
+    let mut wrong = Vec::new();
+    check("", schema, value, &mut wrong);
+    wrong.is_empty()
+}
+
 /// Whether the value itself fits; not what is inside an array.
 fn fits(schema: &Json, value: &Json) -> bool {
+    if let Some(schemas) = schema["anyOf"].as_array() {
+        return schemas.iter().any(|schema| fits_deep(schema, value));
+    }
     if let Some(choices) = schema["enum"].as_array() {
         return choices.contains(value) || (value.is_null() && allows(schema, "null"));
     }
@@ -100,10 +178,19 @@ fn allows(schema: &Json, kind: &str) -> bool {
 
 /// What a schema expects, in words.
 fn expectation(schema: &Json) -> String {
+    if let Some(schemas) = schema["anyOf"].as_array() {
+        let mut words: Vec<String> = schemas.iter().map(expectation).collect();
+        words.dedup();
+        return words.join(" or ");
+    }
     let or_null = if allows(schema, "null") { " or null" } else { "" };
     if let Some(choices) = schema["enum"].as_array() {
         let choices: Vec<String> = choices.iter().map(|choice| choice.to_string()).collect();
-        return format!("one of {}{or_null}", choices.join(", "));
+        return match choices.as_slice() {
+            [one] => format!("{one}{or_null}"),
+            [one, other] if or_null.is_empty() => format!("{one} or {other}"),
+            many => format!("one of {}{or_null}", many.join(", ")),
+        };
     }
     let kind = kinds(schema).into_iter().find(|kind| *kind != "null");
     let words = match kind {
@@ -115,7 +202,8 @@ fn expectation(schema: &Json) -> String {
             Some(items) => format!("a list of {} values", items.len()),
             None => "a list".to_owned(),
         },
-        Some("object") => "an object".to_owned(),
+        Some("object") => "a dict".to_owned(),
+        None if allows(schema, "null") => return "null".to_owned(),
         _ => "a value".to_owned(),
     };
     words + or_null

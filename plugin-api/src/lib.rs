@@ -106,7 +106,7 @@ pub use error::{HookError, HookErrorKind, Location};
 pub use hook::{Hook, HookResult, HookState};
 pub use host::{LogLevel, ServiceError};
 pub use kwargs::{KwargValue, Kwargs};
-pub use kwargs_schema::{check_kwargs, nearest};
+pub use kwargs_schema::{check_kwargs, kwargs_problems, nearest, KwargsProblem, KwargsProblemKind};
 pub use point::HookPoint;
 pub use runner::{Runner, Stage};
 pub use serde_json::{json, Value as Json};

@@ -7,12 +7,21 @@ use syn::{Error, Expr, ExprLit, GenericArgument, Lit, PathArguments, Result, Typ
 
 /// A type as far as arguments go.
 pub(crate) enum Kind {
-    Integer { low: Option<i128>, high: Option<i128> },
+    Integer {
+        low: Option<i128>,
+        high: Option<i128>,
+    },
     Number,
     Bool,
     Text,
     Anything,
     Choice(Vec<String>),
+    /// Any of several kinds; the field's own type reads the value.
+    AnyOf(Vec<Kind>),
+    /// These values alone, as JSON.
+    Only(Vec<String>),
+    /// A dict that a key of the schema tells more of: the key and its value.
+    Nested(String, String),
     Optional(Box<Kind>),
     List(Box<Kind>),
     Tuple(Vec<Kind>),
@@ -69,6 +78,39 @@ impl Kind {
         }
     }
 
+    /// `kind` for a field of any type, optional if the type is written so.
+    pub(crate) fn of_any(ty: &Type, kind: Kind) -> Kind {
+        let Type::Path(path) = ty else { return kind };
+        match path.path.segments.last() {
+            Some(last) if last.ident == "Option" => Kind::Optional(Box::new(kind)),
+            _ => kind,
+        }
+    }
+
+    /// Says what the dict inside is; the kind as it was where there is none inside.
+    pub(crate) fn nested(self, key: &str, name: &str) -> core::result::Result<Kind, Kind> {
+        let inside = |inner: Box<Kind>, around: fn(Box<Kind>) -> Kind| match inner.nested(key, name)
+        {
+            Ok(inner) => Ok(around(Box::new(inner))),
+            Err(inner) => Err(around(Box::new(inner))),
+        };
+        match self {
+            Kind::Anything => Ok(Kind::Nested(key.to_owned(), name.to_owned())),
+            Kind::Optional(inner) => inside(inner, Kind::Optional),
+            Kind::List(inner) => inside(inner, Kind::List),
+            other => Err(other),
+        }
+    }
+
+    /// Whether a default that is written out is read like a given value, by the field's own type.
+    pub(crate) fn is_read_from_json(&self) -> bool {
+        match self {
+            Kind::AnyOf(_) | Kind::Only(_) => true,
+            Kind::Optional(inner) => inner.is_read_from_json(),
+            _ => false,
+        }
+    }
+
     /// Entries of the JSON schema.
     pub(crate) fn schema(&self, bounds: &Bounds) -> Result<Vec<(String, String)>> {
         let entry = |key: &str, value: String| (key.to_owned(), value);
@@ -95,27 +137,22 @@ impl Kind {
                 entries.push(entry("enum", json::array(&choices)));
                 entries
             }
-            Kind::Optional(inner) => {
-                let mut entries = inner.schema(bounds)?;
-                for (key, value) in &mut entries {
-                    if key == "type" {
-                        *value = json::array(&[value.clone(), json::string("null")]);
-                    }
-                }
+            Kind::AnyOf(kinds) => vec![entry("anyOf", json::array(&schemas(kinds, bounds)?))],
+            Kind::Only(values) => vec![entry("enum", json::array(values))],
+            Kind::Nested(key, name) => {
+                let mut entries = kind("object");
+                entries.push(entry(key, json::string(name)));
                 entries
             }
+            Kind::Optional(inner) => or_null(inner, bounds)?,
             Kind::List(inner) => {
                 let mut entries = kind("array");
                 entries.push(entry("items", json::object(&inner.schema(bounds)?)));
                 entries
             }
             Kind::Tuple(kinds) => {
-                let items: Result<Vec<String>> = kinds
-                    .iter()
-                    .map(|kind| kind.schema(bounds).map(|entries| json::object(&entries)))
-                    .collect();
                 let mut entries = kind("array");
-                entries.push(entry("prefixItems", json::array(&items?)));
+                entries.push(entry("prefixItems", json::array(&schemas(kinds, bounds)?)));
                 entries
             }
         })
@@ -131,6 +168,7 @@ impl Kind {
             return Ok((quote!(::core::option::Option::Some(#code)), text));
         }
         match (self, value) {
+            (Kind::AnyOf(_) | Kind::Only(_), value) => Ok((quote!(#value), json_of(value))),
             (Kind::List(inner), Expr::Array(array)) => {
                 let (codes, text) = defaults(array.elems.iter().map(|value| (&**inner, value)))?;
                 Ok((quote!(::std::vec![#(#codes),*]), text))
@@ -152,6 +190,7 @@ impl Kind {
             Kind::Bool => text == "true" || text == "false",
             Kind::Text | Kind::Choice(_) => text.starts_with('"'),
             Kind::Anything => true,
+            Kind::AnyOf(_) | Kind::Only(_) | Kind::Nested(..) => false,
             Kind::Optional(_) | Kind::List(_) | Kind::Tuple(_) => false,
         };
         if !fits {
@@ -164,6 +203,39 @@ impl Kind {
         };
         Ok((code, Some(text)))
     }
+}
+
+/// The JSON schema of each kind.
+fn schemas(kinds: &[Kind], bounds: &Bounds) -> Result<Vec<String>> {
+    kinds.iter().map(|kind| kind.schema(bounds).map(|entries| json::object(&entries))).collect()
+}
+
+/// Entries of the schema of a kind that may be null as well.
+fn or_null(inner: &Kind, bounds: &Bounds) -> Result<Vec<(String, String)>> {
+    let null = || json::object(&[("type".to_owned(), json::string("null"))]);
+    let entry = |key: &str, values: &[String]| vec![(key.to_owned(), json::array(values))];
+    Ok(match inner {
+        Kind::AnyOf(kinds) => {
+            let mut schemas = schemas(kinds, bounds)?;
+            schemas.push(null());
+            entry("anyOf", &schemas)
+        }
+        Kind::Only(values) => {
+            let mut values = values.clone();
+            values.push("null".to_owned());
+            values.dedup();
+            entry("enum", &values)
+        }
+        inner => {
+            let mut entries = inner.schema(bounds)?;
+            for (key, value) in &mut entries {
+                if key == "type" {
+                    *value = json::array(&[value.clone(), json::string("null")]);
+                }
+            }
+            entries
+        }
+    })
 }
 
 fn defaults<'a>(
@@ -221,10 +293,24 @@ pub(crate) fn literal(value: &Expr) -> Option<String> {
     }
 }
 
+/// The JSON of what is written out: literals, `None`, and arrays and tuples of them.
+pub(crate) fn json_of(value: &Expr) -> Option<String> {
+    let all = |values: &mut dyn Iterator<Item = &Expr>| {
+        values.map(json_of).collect::<Option<Vec<_>>>().map(|texts| json::array(&texts))
+    };
+    match value {
+        value if is_none(value) => Some("null".to_owned()),
+        Expr::Array(array) => all(&mut array.elems.iter()),
+        Expr::Tuple(tuple) => all(&mut tuple.elems.iter()),
+        value => literal(value),
+    }
+}
+
 fn unknown(ty: &Type) -> Error {
     Error::new_spanned(
         ty,
         "an argument must be an integer, a float, bool, String, PathBuf, Json, or an Option, a Vec or a \
-         tuple of these; for another type with FromStr give its choices(\"…\")",
+         tuple of these; for another type with FromStr give its choices(\"…\"), for one with KwargValue \
+         what it reads, any_of(…)",
     )
 }

@@ -1,7 +1,7 @@
 //! `#[derive(Kwargs)]`: fields to a JSON schema and to the code that reads them. Knows nothing of hooks.
 
 use crate::json;
-use crate::kind::{Bounds, Kind};
+use crate::kind::{json_of, Bounds, Kind};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Attribute, Data, DeriveInput, Error, Expr, Field, Fields, LitStr, Member, Result, Type};
@@ -12,6 +12,10 @@ struct Options {
     default: Option<Expr>,
     bounds: Bounds,
     choices: Vec<String>,
+    any_of: Vec<Type>,
+    only: Option<Vec<String>>,
+    /// A key of the schema that says what a nested dict is, and its value.
+    nested: Option<(&'static str, String)>,
     is_required: bool,
 }
 
@@ -98,8 +102,14 @@ fn read_field(field: &Field) -> Result<(TokenStream, Option<Argument>)> {
     let code = match default {
         Some(value) => {
             let (code, text) = kind.default(value)?;
+            let code = match &text {
+                _ if is_choice => quote!(_reader.default_choice(#name, #code)?),
+                Some(text) if kind.is_read_from_json() => {
+                    quote!(_reader.default_value::<#ty>(#name, #text)?)
+                }
+                _ => code,
+            };
             entries.extend(text.map(|text| ("default".to_owned(), text)));
-            let code = if is_choice { quote!(_reader.default_choice(#name, #code)?) } else { code };
             quote!(match #given {
                 ::core::option::Option::Some(value) => value,
                 ::core::option::Option::None => #code,
@@ -122,11 +132,27 @@ fn read_field(field: &Field) -> Result<(TokenStream, Option<Argument>)> {
 }
 
 fn kind(ty: &Type, options: &Options) -> Result<Kind> {
-    if options.choices.is_empty() {
-        return Kind::of(ty);
+    if !options.choices.is_empty() {
+        let kind = Kind::of(ty).unwrap_or(Kind::Text);
+        return Ok(kind.with_choices(options.choices.clone()));
     }
-    let kind = Kind::of(ty).unwrap_or(Kind::Text);
-    Ok(kind.with_choices(options.choices.clone()))
+    if !options.any_of.is_empty() {
+        let nested = |kind: Kind| match &options.nested {
+            Some((key, name)) => kind.nested(key, name).unwrap_or_else(|kind| kind),
+            None => kind,
+        };
+        let kinds = options.any_of.iter().map(|ty| Kind::of(ty).map(nested));
+        return Ok(Kind::of_any(ty, Kind::AnyOf(kinds.collect::<Result<_>>()?)));
+    }
+    if let Some(values) = &options.only {
+        return Ok(Kind::of_any(ty, Kind::Only(values.clone())));
+    }
+    match &options.nested {
+        Some((key, name)) => Kind::of(ty)?.nested(key, name).map_err(|_| {
+            Error::new_spanned(ty, "a nested dict must be Json, or an Option or a Vec of it")
+        }),
+        None => Kind::of(ty),
+    }
 }
 
 fn options(field: &Field) -> Result<Option<Options>> {
@@ -152,8 +178,29 @@ fn options(field: &Field) -> Result<Option<Options>> {
             let list =
                 content.parse_terminated(<LitStr as syn::parse::Parse>::parse, syn::Token![,])?;
             options.choices = list.iter().map(LitStr::value).collect();
+        } else if meta.path.is_ident("any_of") {
+            let content;
+            syn::parenthesized!(content in meta.input);
+            let list =
+                content.parse_terminated(<Type as syn::parse::Parse>::parse, syn::Token![,])?;
+            options.any_of = list.into_iter().collect();
+        } else if meta.path.is_ident("only") {
+            let content;
+            syn::parenthesized!(content in meta.input);
+            let list =
+                content.parse_terminated(<Expr as syn::parse::Parse>::parse, syn::Token![,])?;
+            let text = |value: &Expr| {
+                json_of(value).ok_or_else(|| Error::new_spanned(value, "expected a literal"))
+            };
+            options.only = Some(list.iter().map(text).collect::<Result<_>>()?);
+        } else if meta.path.is_ident("component") {
+            options.nested = Some(("x-component", meta.value()?.parse::<LitStr>()?.value()));
+        } else if meta.path.is_ident("settings") {
+            options.nested = Some(("x-settings", meta.value()?.parse::<LitStr>()?.value()));
         } else {
-            return Err(meta.error("expected default, min, max, choices or required"));
+            return Err(meta.error(
+                "expected default, min, max, choices, any_of, only, component, settings or required",
+            ));
         }
         Ok(())
     })?;
