@@ -1,0 +1,239 @@
+//! What the run itself reads: the sections of a config and its loops.
+//!
+//! Source: MMEngine 0.10.7 `runner/runner.py`, `runner/loops.py` (names and defaults).
+
+use snaphook_plugin_api::{Json, Kwargs};
+
+use crate::{Component, Declared, OneOrMany, Role, Wrong};
+
+/// The keys of a config that mean something; all others are variables.
+#[derive(Kwargs)]
+pub struct Config {
+    /// The model.
+    #[kwarg(component = "model")]
+    pub model: Option<Json>,
+    /// Data to train with.
+    #[kwarg(settings = "Dataloader")]
+    pub train_dataloader: Option<Json>,
+    /// Data to validate with.
+    #[kwarg(settings = "Dataloader")]
+    pub val_dataloader: Option<Json>,
+    /// Data to test with.
+    #[kwarg(settings = "Dataloader")]
+    pub test_dataloader: Option<Json>,
+    /// How long to train, and when to validate.
+    #[kwarg(component = "train_loop")]
+    pub train_cfg: Option<Json>,
+    /// How to validate.
+    #[kwarg(component = "val_loop")]
+    pub val_cfg: Option<Json>,
+    /// How to test.
+    #[kwarg(component = "test_loop")]
+    pub test_cfg: Option<Json>,
+    /// What a validation is scored with.
+    #[kwarg(default = None, any_of(Json, Vec<Json>), component = "metric")]
+    pub val_evaluator: Option<OneOrMany<Json>>,
+    /// What a test is scored with.
+    #[kwarg(default = None, any_of(Json, Vec<Json>), component = "metric")]
+    pub test_evaluator: Option<OneOrMany<Json>>,
+    /// The optimizer, and what is around its step.
+    #[kwarg(component = "optim_wrapper")]
+    pub optim_wrapper: Option<Json>,
+    /// How learning rate and momentum change.
+    #[kwarg(default = None, any_of(Json, Vec<Json>), component = "param_scheduler")]
+    pub param_scheduler: Option<OneOrMany<Json>>,
+    /// The hooks that every run has, by name; `None` removes one.
+    #[kwarg(default = None)]
+    pub default_hooks: Option<Json>,
+    /// Further hooks, built in or of plugins.
+    #[kwarg(component = "hook")]
+    pub custom_hooks: Option<Vec<Json>>,
+    /// Folders with plugins, relative to the file that says so.
+    #[kwarg(default = None, any_of(String, Vec<String>))]
+    pub plugin_dirs: Option<OneOrMany<String>>,
+    /// Draws pictures and writes scalars.
+    #[kwarg(component = "visualizer")]
+    pub visualizer: Option<Json>,
+    /// Where the visualizer writes.
+    #[kwarg(component = "visualizer_backend")]
+    pub vis_backends: Option<Vec<Json>>,
+    /// How logged numbers are smoothed.
+    #[kwarg(component = "log_processor")]
+    pub log_processor: Option<Json>,
+    /// Least important messages that are logged.
+    #[kwarg(default = "INFO")]
+    pub log_level: Option<String>,
+    /// Folder for logs and checkpoints; work_dirs/ and the config's name without it.
+    #[kwarg(default = None)]
+    pub work_dir: Option<String>,
+    /// A checkpoint whose weights the run starts with.
+    #[kwarg(default = None)]
+    pub load_from: Option<String>,
+    /// Whether the run goes on from its last checkpoint, or the checkpoint.
+    #[kwarg(default = false, any_of(bool, String))]
+    pub resume: Option<Json>,
+    /// The seed of the run.
+    #[kwarg(settings = "Randomness")]
+    pub randomness: Option<Json>,
+    /// The name of the run.
+    #[kwarg(default = None)]
+    pub experiment_name: Option<String>,
+    /// Where MMEngine looks for a `type` first.
+    #[kwarg(default = None)]
+    pub default_scope: Option<String>,
+    /// Learning rate by batch size.
+    #[kwarg(settings = "AutoScaleLr")]
+    pub auto_scale_lr: Option<Json>,
+    /// Has no effect: it is about processes of PyTorch.
+    #[kwarg(default = None)]
+    pub env_cfg: Option<Json>,
+    /// Has no effect: nothing is imported.
+    #[kwarg(default = None)]
+    pub custom_imports: Option<Json>,
+    /// Who starts the processes of the run.
+    #[kwarg(default = None)]
+    pub launcher: Option<String>,
+}
+
+/// Names of [`Config`]'s keys, for hints.
+pub fn config_keys() -> Vec<String> {
+    let schema: Json = serde_json::from_str(Config::SCHEMA).unwrap_or_default();
+    let properties = schema["properties"].as_object();
+    properties.into_iter().flat_map(|keys| keys.keys().cloned()).collect()
+}
+
+impl Component for Config {
+    const ROLE: Role = Role::Settings;
+    const NAMES: &'static [&'static str] = &["Config"];
+}
+
+/// `randomness`.
+#[derive(Kwargs)]
+pub struct Randomness {
+    /// Seed of all random numbers; drawn anew without it.
+    #[kwarg(default = None)]
+    pub seed: Option<u64>,
+    /// Has no effect yet: one process trains.
+    #[kwarg(default = false)]
+    pub diff_rank_seed: bool,
+    /// Has no effect yet: on the CPU the same seed gives the same run.
+    #[kwarg(default = false)]
+    pub deterministic: bool,
+}
+
+impl Component for Randomness {
+    const ROLE: Role = Role::Settings;
+    const NAMES: &'static [&'static str] = &["Randomness"];
+}
+
+/// `auto_scale_lr`.
+#[derive(Kwargs)]
+pub struct AutoScaleLr {
+    /// Whether the learning rate is scaled.
+    #[kwarg(default = false)]
+    pub enable: bool,
+    /// The batch size, over all processes, that the learning rate is meant for.
+    #[kwarg(default = None, min = 1)]
+    pub base_batch_size: Option<u64>,
+}
+
+impl Component for AutoScaleLr {
+    const ROLE: Role = Role::Settings;
+    const NAMES: &'static [&'static str] = &["AutoScaleLr"];
+}
+
+/// Trains by epochs.
+#[derive(Kwargs)]
+pub struct EpochBasedTrainLoop {
+    /// Epochs of the run.
+    #[kwarg(min = 1)]
+    pub max_epochs: u64,
+    /// The first epoch (from 1) after which a validation may run.
+    #[kwarg(default = 1, min = 0)]
+    pub val_begin: u64,
+    /// Epochs between validations.
+    #[kwarg(default = 1, min = 1)]
+    pub val_interval: u64,
+    /// From an epoch on, another interval: a list of (epoch, interval).
+    #[kwarg(default = None)]
+    pub dynamic_intervals: Option<Vec<(u64, u64)>>,
+    /// MMEngine's other way to name the loop.
+    #[kwarg(default = true, only(true))]
+    pub by_epoch: bool,
+}
+
+impl Component for EpochBasedTrainLoop {
+    const ROLE: Role = Role::TrainLoop;
+    const NAMES: &'static [&'static str] = &["EpochBasedTrainLoop"];
+}
+
+/// Validates.
+#[derive(Kwargs)]
+pub struct ValLoop {
+    /// Half precision is not known yet.
+    #[kwarg(default = false, only(false))]
+    pub fp16: bool,
+}
+
+impl Component for ValLoop {
+    const ROLE: Role = Role::ValLoop;
+    const NAMES: &'static [&'static str] = &["ValLoop"];
+}
+
+/// Tests.
+#[derive(Kwargs)]
+pub struct TestLoop {
+    /// Half precision is not known yet.
+    #[kwarg(default = false, only(false))]
+    pub fp16: bool,
+}
+
+impl Component for TestLoop {
+    const ROLE: Role = Role::TestLoop;
+    const NAMES: &'static [&'static str] = &["TestLoop"];
+}
+
+/// How logged numbers are smoothed.
+#[derive(Kwargs)]
+pub struct LogProcessor {
+    /// Iterations that a logged number is the mean of.
+    #[kwarg(default = 10, min = 1)]
+    pub window_size: u64,
+    /// Has no effect: the loop decides.
+    #[kwarg(default = true)]
+    pub by_epoch: bool,
+    /// Has no effect yet.
+    #[kwarg(default = None)]
+    pub custom_cfg: Option<Json>,
+    /// Has no effect yet.
+    #[kwarg(default = 4)]
+    pub num_digits: u64,
+    /// Has no effect yet.
+    #[kwarg(default = false)]
+    pub log_with_hierarchy: bool,
+    /// Has no effect yet.
+    #[kwarg(default = "mean")]
+    pub mean_pattern: String,
+}
+
+impl Component for LogProcessor {
+    const ROLE: Role = Role::LogProcessor;
+    const NAMES: &'static [&'static str] = &["LogProcessor"];
+
+    fn check(&self) -> Result<(), Wrong> {
+        let is_list = self.custom_cfg.as_ref().is_none_or(Json::is_array);
+        Wrong::unless(is_list, "custom_cfg", || "expected a list of dicts".to_owned())
+    }
+}
+
+pub(crate) fn declared() -> Vec<Declared> {
+    vec![
+        Declared::of::<Config>(),
+        Declared::of::<Randomness>(),
+        Declared::of::<AutoScaleLr>(),
+        Declared::of::<EpochBasedTrainLoop>(),
+        Declared::of::<ValLoop>(),
+        Declared::of::<TestLoop>(),
+        Declared::of::<LogProcessor>(),
+    ]
+}
