@@ -1,17 +1,22 @@
 //! What can be wrong with a `param_scheduler` setting or a saved schedule.
 //! Knows nothing of where the setting came from.
 
-use crate::KwargsError;
-
 /// A schedule that cannot be built or loaded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScheduleError {
-    /// A wrong key.
-    #[error("param_scheduler: {0}")]
-    Kwargs(#[from] KwargsError),
+    /// A wrong, missing or unknown argument.
+    #[error("{key}: {message}")]
+    Settings {
+        /// `param_scheduler`, or `param_scheduler.1` in a list.
+        key: String,
+        /// Expected, found and the way out.
+        message: String,
+    },
     /// No scheduler has this name.
-    #[error("param_scheduler: unknown type `{name}`{hint} (known: {known})")]
+    #[error("{key}: unknown type `{name}`{hint} (known: {known})")]
     UnknownType {
+        /// `param_scheduler`, or `param_scheduler.1` in a list.
+        key: String,
         /// The name in the configuration.
         name: String,
         /// The nearest known name as a question.
@@ -19,13 +24,23 @@ pub enum ScheduleError {
         /// All known names.
         known: String,
     },
-    /// A combination of settings that has no meaning.
-    #[error("param_scheduler {scheduler}: {reason}")]
-    Invalid {
-        /// The scheduler's type name.
-        scheduler: String,
-        /// Expected, found and the way out.
-        reason: String,
+    /// A validation without the metric that a schedule follows.
+    #[error(
+        "param_scheduler: ReduceOnPlateau expected the metric `{monitor}`, found {found} (set monitor)"
+    )]
+    NoMetric {
+        /// The metric that was expected.
+        monitor: String,
+        /// Those of the validation.
+        found: String,
+    },
+    /// An edit that cannot take effect.
+    #[error(
+        "param_scheduler was edited since the checkpoint was saved, and a schedule that follows a metric cannot be replayed: {changes} (resume with the schedulers as they were, or start a new run from the weights with load_from)"
+    )]
+    EditedPlateau {
+        /// What changed.
+        changes: String,
     },
     /// Saved state of another form.
     #[error("saved schedules: expected {expected}, found {found}")]

@@ -13,6 +13,10 @@ pub enum Quantity {
 }
 
 impl Quantity {
+    /// All of them.
+    pub const ALL: [Quantity; 3] =
+        [Quantity::LearningRate, Quantity::Momentum, Quantity::WeightDecay];
+
     /// Its key in MMEngine's parameter groups.
     pub fn name(self) -> &'static str {
         match self {

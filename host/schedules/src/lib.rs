@@ -3,15 +3,19 @@
 //! A schedule changes the values of parameter groups (see [`ParamGroups`]) step by step; a step is an iteration or
 //! an epoch. Knows nothing of libtorch, models or loops.
 
-mod build;
 mod error;
+mod family;
 mod groups;
 mod kwargs;
 mod list;
+mod plateau;
 mod rule;
 mod scheduler;
+mod settings;
+mod span;
 
 pub use error::ScheduleError;
+pub use family::{SchedulerType, scheduler_types};
 pub use groups::{GroupValues, ParamGroups, Quantity};
 pub use kwargs::{Kwargs, KwargsError, did_you_mean};
 pub use list::{LoadedSchedules, ScheduleContext, Schedules, Unit};

@@ -3,105 +3,134 @@
 //!
 //! Source: MMEngine 0.10.7 `optim/scheduler/param_scheduler.py`, `_ParamScheduler`.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
-use crate::rule::{At, Rule};
-use crate::{ParamGroups, Quantity, Unit};
+use crate::plateau::{self, PlateauState};
+use crate::rule::{At, Level, Rule};
+use crate::settings::Law;
+use crate::{ParamGroups, Quantity, ScheduleError, Unit};
 
-/// A schedule with its counters.
+/// What a schedule is, before it has begun to count.
 #[derive(Clone, Debug)]
-pub(crate) struct Scheduler {
+pub(crate) struct Plan {
     /// The type name in the configuration, without the part before a dot.
     pub(crate) name: String,
     pub(crate) quantity: Quantity,
     pub(crate) unit: Unit,
     pub(crate) begin: i64,
     pub(crate) end: i64,
-    pub(crate) rule: Rule,
+    pub(crate) scale: i64,
+    pub(crate) law: Law,
     /// Everything that decides its values, after defaults and conversion; saved to notice an edited configuration.
     pub(crate) settings: Json,
-    global_step: i64,
-    last_step: i64,
-    base_values: Vec<f64>,
 }
 
-/// What a schedule is, before it has begun to count.
-pub(crate) struct Plan {
-    pub(crate) name: String,
-    pub(crate) quantity: Quantity,
-    pub(crate) unit: Unit,
-    pub(crate) begin: i64,
-    pub(crate) end: i64,
-    pub(crate) rule: Rule,
-    pub(crate) settings: Json,
+/// A schedule with its counters.
+#[derive(Clone, Debug)]
+pub(crate) struct Scheduler {
+    pub(crate) plan: Plan,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Counted { global_step: i64, last_step: i64, base_values: Vec<f64> },
+    Plateau(PlateauState),
 }
 
 impl Scheduler {
     /// Starts a schedule: records the initial values where no other has, and sets the first values.
     pub(crate) fn start(plan: Plan, groups: &mut dyn ParamGroups) -> Scheduler {
-        let Plan { name, quantity, unit, begin, end, rule, settings } = plan;
-        let base_values = record_initial(&rule, quantity, groups);
-        let mut scheduler = Scheduler {
-            name,
-            quantity,
-            unit,
-            begin,
-            end,
-            rule,
-            settings,
-            global_step: -1,
-            last_step: -1,
-            base_values,
+        let base_values = record_initial(&plan, groups);
+        let state = match &plan.law {
+            Law::Rule(_) => State::Counted { global_step: -1, last_step: -1, base_values },
+            Law::Plateau(plateau) => State::Plateau(PlateauState::new(plateau)),
         };
-        scheduler.step(groups);
+        let mut scheduler = Scheduler { plan, state };
+        if matches!(scheduler.plan.law, Law::Rule(_)) {
+            scheduler.step(groups);
+        }
         scheduler
     }
 
     /// Goes one step on; outside begin and end the values are left alone.
     pub(crate) fn step(&mut self, groups: &mut dyn ParamGroups) {
-        self.global_step += 1;
-        if !(self.begin..self.end).contains(&self.global_step) {
-            return;
-        }
-        self.last_step += 1;
-        for (group, &initial) in self.base_values.iter().enumerate() {
-            let current = groups.value(self.quantity, group);
-            let at = At { t: self.last_step, group, current, initial };
-            groups.set_value(self.quantity, group, self.rule.value(at));
+        let plan = &self.plan;
+        match (&mut self.state, &plan.law) {
+            (State::Plateau(state), _) => state.count_epoch(),
+            (State::Counted { global_step, last_step, base_values }, Law::Rule(rule)) => {
+                *global_step += 1;
+                if !(plan.begin..plan.end).contains(global_step) {
+                    return;
+                }
+                *last_step += 1;
+                for (group, &initial) in base_values.iter().enumerate() {
+                    let current = groups.value(plan.quantity, group);
+                    let at = At { t: *last_step, group, current, initial };
+                    groups.set_value(plan.quantity, group, rule.value(at));
+                }
+            }
+            (State::Counted { .. }, Law::Plateau(_)) => {}
         }
     }
 
+    /// Takes in the metrics of a validation, if this follows one.
+    pub(crate) fn validated(
+        &mut self,
+        metrics: &Map<String, Json>,
+        groups: &mut dyn ParamGroups,
+    ) -> Result<(), ScheduleError> {
+        let (State::Plateau(state), Law::Plateau(plateau)) = (&mut self.state, &self.plan.law)
+        else {
+            return Ok(());
+        };
+        if state.validated(plateau, (self.plan.begin, self.plan.end), metrics)? {
+            plateau::reduce(plateau, self.plan.quantity, groups);
+        }
+        Ok(())
+    }
+
+    /// Whether it follows a metric, which cannot be replayed.
+    pub(crate) fn is_plateau(&self) -> bool {
+        matches!(self.plan.law, Law::Plateau(_))
+    }
+
     pub(crate) fn save(&self) -> Json {
-        json!({
-            "type": self.name,
-            "settings": self.settings,
-            "global_step": self.global_step,
-            "last_step": self.last_step,
-            "base_values": self.base_values,
-        })
+        let mut saved = json!({ "type": self.plan.name, "settings": self.plan.settings });
+        match &self.state {
+            State::Counted { global_step, last_step, base_values } => {
+                saved["global_step"] = json!(global_step);
+                saved["last_step"] = json!(last_step);
+                saved["base_values"] = json!(base_values);
+            }
+            State::Plateau(state) => saved["plateau"] = state.save(),
+        }
+        saved
     }
 
     /// Takes over saved counters; `None` when they are not there.
     pub(crate) fn load(&mut self, saved: &Json) -> Option<()> {
-        let base_values: Option<Vec<f64>> =
-            saved.get("base_values")?.as_array()?.iter().map(Json::as_f64).collect();
-        let base_values = base_values.filter(|values| values.len() == self.base_values.len())?;
-        self.global_step = saved.get("global_step")?.as_i64()?;
-        self.last_step = saved.get("last_step")?.as_i64()?;
-        self.base_values = base_values;
+        match &mut self.state {
+            State::Plateau(state) => *state = PlateauState::load(saved.get("plateau")?)?,
+            State::Counted { global_step, last_step, base_values } => {
+                let values: Option<Vec<f64>> =
+                    saved.get("base_values")?.as_array()?.iter().map(Json::as_f64).collect();
+                let values = values.filter(|values| values.len() == base_values.len())?;
+                let count = |key: &str| saved.get(key)?.as_i64();
+                let (global, last) = (count("global_step")?, count("last_step")?);
+                (*global_step, *last_step, *base_values) = (global, last, values);
+            }
+        }
         Some(())
     }
 }
 
-fn record_initial(rule: &Rule, quantity: Quantity, groups: &mut dyn ParamGroups) -> Vec<f64> {
+fn record_initial(plan: &Plan, groups: &mut dyn ParamGroups) -> Vec<f64> {
+    let quantity = plan.quantity;
     (0..groups.count())
         .map(|group| {
-            if let Rule::OneCycle { peaks, .. } = rule {
-                groups.set_initial(
-                    quantity,
-                    group,
-                    peaks.level(crate::rule::Level::Initial, group),
-                );
+            if let Law::Rule(Rule::OneCycle { peaks, .. }) = &plan.law {
+                groups.set_initial(quantity, group, peaks.level(Level::Initial, group));
             }
             let current = groups.value(quantity, group);
             groups.initial(quantity, group).unwrap_or_else(|| {

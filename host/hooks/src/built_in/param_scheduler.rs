@@ -2,7 +2,8 @@
 
 use snaphook_plugin_api::prelude::*;
 
-/// Steps iteration-based schedules after each iteration and epoch-based ones after each epoch.
+/// Steps iteration-based schedules after each iteration, epoch-based ones after each epoch, and those that follow a
+/// metric after each validation.
 ///
 /// Source: `mmengine/hooks/param_scheduler_hook.py`.
 #[derive(Kwargs)]
@@ -16,5 +17,9 @@ impl Hook for ParamSchedulerHook {
 
     fn after_train_epoch(&mut self, runner: &mut Runner) -> HookResult {
         Ok(runner.schedule().step(ScheduleUnit::Epoch)?)
+    }
+
+    fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
+        Ok(runner.schedule().step_with_metrics(metrics)?)
     }
 }

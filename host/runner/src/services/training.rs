@@ -61,6 +61,12 @@ impl Machine {
         match (method, arguments["unit"].as_str()) {
             ("step", Some("iter")) => schedules.step(Unit::Iteration, optim),
             ("step", Some("epoch")) => schedules.step(Unit::Epoch, optim),
+            ("step_metrics", _) => {
+                let metrics = arguments["metrics"].as_object();
+                let metrics = metrics
+                    .ok_or_else(|| expected("metrics", "an object", &arguments["metrics"]))?;
+                schedules.validated(metrics, optim).map_err(failed)?;
+            }
             ("step", _) => {
                 return Err(expected("unit", "\"iter\" or \"epoch\"", &arguments["unit"]));
             }
