@@ -4,16 +4,11 @@
 /// A schedule that cannot be built or loaded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScheduleError {
-    /// A wrong, missing or unknown argument.
-    #[error("{key}: {message}")]
-    Settings {
-        /// `param_scheduler`, or `param_scheduler.1` in a list.
-        key: String,
-        /// Expected, found and the way out.
-        message: String,
-    },
+    /// Wrong, missing or unknown arguments: `param_scheduler.1.gamma: expected …`.
+    #[error("{0}")]
+    Settings(String),
     /// No scheduler has this name.
-    #[error("{key}: unknown type `{name}`{hint} (known: {known})")]
+    #[error("{key}.type: unknown scheduler `{name}`{hint} (known: {known})")]
     UnknownType {
         /// `param_scheduler`, or `param_scheduler.1` in a list.
         key: String,

@@ -127,18 +127,17 @@ pub(crate) fn plan(
     config: &Json,
     (context, group_count): (ScheduleContext, usize),
 ) -> Result<Plan, ScheduleError> {
-    let wrong = |message: String| ScheduleError::Settings { key: key.to_owned(), message };
     let Some(mut arguments) = config.as_object().cloned() else {
-        return Err(wrong(format!("expected a scheduler, found {config}")));
+        let message = format!("{key}: expected a scheduler, found {config}");
+        return Err(ScheduleError::Settings(message));
     };
     arguments.remove("_scope_");
     let full_name = match arguments.remove("type") {
         Some(Json::String(name)) => name,
         found => {
             let found = found.map_or("nothing".into(), |found| found.to_string());
-            return Err(wrong(format!(
-                "expected the name of a scheduler as `type`, found {found}"
-            )));
+            let message = format!("{key}.type: expected the name of a scheduler, found {found}");
+            return Err(ScheduleError::Settings(message));
         }
     };
     let name = full_name.rsplit('.').next().unwrap_or(&full_name);
@@ -184,8 +183,8 @@ fn plan_of<F: Family>(
     context: ScheduleContext,
     (place, quantity, group_count): (&Place<'_>, Quantity, usize),
 ) -> Result<Plan, ScheduleError> {
-    let family = F::from_kwargs(place.name, arguments)
-        .map_err(|error| place.message(&error.to_string().replace('\n', "; ")))?;
+    let family = F::from_kwargs(place.key, arguments)
+        .map_err(|error| ScheduleError::Settings(error.message.replace('\n', "; ")))?;
     let span = Span::of(family.span(), context, place)?;
     let law = family.law(place, &span, group_count)?;
     let Span { begin, end, unit, scale, .. } = span;

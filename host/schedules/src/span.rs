@@ -60,10 +60,8 @@ impl Span {
         if self.end > self.begin {
             return Ok(self);
         }
-        let (name, begin, end) = (place.name, self.begin, self.end);
-        let what =
-            format!("{name}: expected an end above begin, found begin {begin} and end {end}");
-        Err(place.message(&what))
+        let expected = format!("a step above begin ({})", self.begin);
+        Err(place.wrong("end", &expected, &Json::from(self.end)))
     }
 
     /// MMEngine's `total_iters`: one less than the steps between begin and end.

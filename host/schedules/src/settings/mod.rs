@@ -51,11 +51,8 @@ pub(crate) struct Place<'a> {
 impl Place<'_> {
     /// An argument that cannot be used.
     pub(crate) fn wrong(&self, argument: &str, expected: &str, found: &Json) -> ScheduleError {
-        self.message(&format!("{}.{argument}: expected {expected}, found {found}", self.name))
-    }
-
-    pub(crate) fn message(&self, message: &str) -> ScheduleError {
-        ScheduleError::Settings { key: self.key.to_owned(), message: message.to_owned() }
+        let key = self.key;
+        ScheduleError::Settings(format!("{key}.{argument}: expected {expected}, found {found}"))
     }
 
     /// Refuses a number outside of what `is_valid` says.
