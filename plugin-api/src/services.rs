@@ -31,6 +31,10 @@ pub mod ids {
     pub const VISUAL: &str = "snaphook.visual/1";
     /// Averaged copies of the model.
     pub const AVERAGING: &str = "snaphook.averaging/1";
+    /// Where the time of the run goes.
+    pub const PROFILE: &str = "snaphook.profile/1";
+    /// The device that the model is on.
+    pub const DEVICE: &str = "snaphook.device/1";
 }
 
 /// What a service answers.
@@ -75,6 +79,10 @@ groups! {
     visuals: Visuals;
     /// Averaged copies of the model.
     averaging: Averaging;
+    /// Where the time of the run goes.
+    profile: Profile;
+    /// The device that the model is on.
+    device: Device;
 }
 
 fn text(object: &Json, key: &str) -> String {
@@ -376,6 +384,14 @@ impl Distributed<'_> {
     }
 }
 
+impl Distributed<'_> {
+    /// Replaces every buffer of the model, such as running means, by its mean over all processes. Every process must
+    /// call it.
+    pub fn average_buffers(&self) -> ServiceResult<()> {
+        self.host.call(ids::DISTRIBUTED, "average_buffers", &json!({})).map(drop)
+    }
+}
+
 impl Visuals<'_> {
     /// Writes scalars of one step to the run's writers.
     pub fn add_scalars(&self, values: &Json, step: u64) -> ServiceResult<()> {
@@ -402,5 +418,50 @@ impl Averaging<'_> {
     /// Exchanges the model's weights with the average; a second call exchanges them back.
     pub fn swap(&self) -> ServiceResult<()> {
         self.host.call(ids::AVERAGING, "swap", &json!({})).map(drop)
+    }
+}
+
+/// A trace that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TraceFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Entries that were left out, because there were too many.
+    pub lost: u64,
+}
+
+impl Profile<'_> {
+    /// Writes down every iteration, phase and call of a hook from now on; what was written down before is forgotten.
+    pub fn start(&self) -> ServiceResult<()> {
+        self.host.call(ids::PROFILE, "start", &json!({})).map(drop)
+    }
+
+    /// Ends it, and writes a trace that Chrome (`chrome://tracing`) and Perfetto open. A relative path is one in the
+    /// run's folder.
+    pub fn stop(&self, path: impl AsRef<Path>) -> ServiceResult<TraceFile> {
+        let path = path.as_ref().to_string_lossy();
+        let written = self.host.call(ids::PROFILE, "stop", &json!({ "path": path }))?;
+        let lost = written["lost"].as_u64().unwrap_or_default();
+        Ok(TraceFile { path: text(&written, "path").into(), lost })
+    }
+
+    /// Seconds of each phase since the run began: `data`, `forward`, `backward`, `optimizer`, `hooks`, `evaluation`,
+    /// `checkpoint`, `other`.
+    pub fn phases(&self) -> ServiceResult<Vec<(String, f64)>> {
+        match self.host.call(ids::PROFILE, "phases", &json!({}))? {
+            Json::Object(phases) => {
+                let seconds = |(name, value): (String, Json)| (name, value.as_f64().unwrap_or(0.0));
+                Ok(phases.into_iter().map(seconds).collect())
+            }
+            found => Err(wrong("profile.phases", "an object", &found)),
+        }
+    }
+}
+
+impl Device<'_> {
+    /// Gives cached memory of the device back to the system. Nothing to do on a CPU.
+    pub fn empty_cache(&self) -> ServiceResult<()> {
+        self.host.call(ids::DEVICE, "empty_cache", &json!({})).map(drop)
     }
 }

@@ -302,7 +302,7 @@ impl FakeRunner {
     }
 }
 
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 13] = [
     ids::RUN,
     ids::MESSAGES,
     ids::MODEL,
@@ -314,6 +314,8 @@ const KNOWN: [&str; 11] = [
     ids::DISTRIBUTED,
     ids::VISUAL,
     ids::AVERAGING,
+    ids::PROFILE,
+    ids::DEVICE,
 ];
 
 fn put(map: &mut Map<String, Json>, key: &str, value: &Json) -> Json {

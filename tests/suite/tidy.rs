@@ -11,12 +11,13 @@ use snaphook_tests::repository;
 const MOST_LINES: usize = 450;
 
 /// Crates that must answer at once, or be built by people without libtorch.
-const WITHOUT_LIBTORCH: [&str; 8] = [
+const WITHOUT_LIBTORCH: [&str; 9] = [
     "snaphook-plugin-api",
     "snaphook-config",
     "snaphook-loader",
     "snaphook-data",
     "snaphook-hooks",
+    "snaphook-report",
     "snaphook-cli",
     "snaphook-tests",
     "xtask",

@@ -42,6 +42,10 @@ pub trait Host: Services + Sized {
     fn has_requests(&self) -> bool;
     /// Does it; may call hooks itself (`before_save_checkpoint`).
     fn carry_out(&mut self, hooks: &mut Dispatcher) -> Result<(), Self::Error>;
+    /// A hook was called at `point` and has returned; for those who trace what happens.
+    fn hook_returned(&mut self, hook: &dyn HookInstance, point: HookPoint, began: Instant) {
+        let _ = (hook, point, began);
+    }
 }
 
 /// A hook with its place in the order.
@@ -63,6 +67,17 @@ pub struct HookRow {
     pub priority: Priority,
     /// `built-in`, or the plugin's name and version.
     pub source: String,
+}
+
+/// What a hook cost so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookCost {
+    /// Which hook.
+    pub row: HookRow,
+    /// How often it was called.
+    pub calls: u64,
+    /// Time in it, without what it asked the run to do.
+    pub spent: Duration,
 }
 
 /// All hooks of a run.
@@ -120,6 +135,7 @@ impl Dispatcher {
             let after = Instant::now();
             registered.spent += after - before;
             registered.calls += 1;
+            host.hook_returned(&*registered.hook, point, before);
             before = after;
             if let Err(error) = result {
                 self.fault(index, point, error, host)?;
@@ -167,23 +183,27 @@ impl Dispatcher {
 
     /// The hooks of a point in the order in which they are called.
     pub fn rows(&self, point: HookPoint) -> Vec<HookRow> {
-        let row = |index: &usize| {
-            let hook = &self.hooks[*index];
-            HookRow {
-                type_name: hook.hook.type_name().to_owned(),
-                priority: hook.priority,
-                source: source_label(hook.hook.source()),
-            }
-        };
-        self.by_point[point.number() as usize].iter().map(row).collect()
+        self.by_point[point.number() as usize]
+            .iter()
+            .map(|index| row(&self.hooks[*index]))
+            .collect()
     }
 
-    /// Time spent in each hook so far: type name, calls, total; the dearest first.
-    pub fn costs(&self) -> Vec<(String, u64, Duration)> {
-        let cost = |hook: &Registered| (hook.hook.type_name().to_owned(), hook.calls, hook.spent);
+    /// Time spent in each hook so far, the dearest first.
+    pub fn costs(&self) -> Vec<HookCost> {
+        let cost =
+            |hook: &Registered| HookCost { row: row(hook), calls: hook.calls, spent: hook.spent };
         let mut costs: Vec<_> = self.hooks.iter().map(cost).collect();
-        costs.sort_by_key(|cost| std::cmp::Reverse(cost.2));
+        costs.sort_by_key(|cost| std::cmp::Reverse(cost.spent));
         costs
+    }
+}
+
+fn row(hook: &Registered) -> HookRow {
+    HookRow {
+        type_name: hook.hook.type_name().to_owned(),
+        priority: hook.priority,
+        source: source_label(hook.hook.source()),
     }
 }
 

@@ -10,7 +10,7 @@ mod line;
 mod priority;
 mod spec;
 
-pub use dispatcher::{Dispatcher, HookFault, HookRow, Host, hook_table, source_label};
+pub use dispatcher::{Dispatcher, HookCost, HookFault, HookRow, Host, hook_table, source_label};
 pub use line::{Fields, LineHeader, iteration_line, summary_line};
 pub use priority::{OnError, Priority};
 pub use spec::{HookSpec, SpecError, hook_specs, plain_type};

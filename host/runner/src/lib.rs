@@ -6,6 +6,7 @@
 
 pub mod averaging;
 pub mod checkpoint;
+mod clock;
 mod error;
 pub mod history;
 pub mod log;
@@ -13,6 +14,7 @@ mod loops;
 mod machine;
 pub mod optim;
 mod progress_bar;
+mod record;
 mod run;
 mod saving;
 mod services;

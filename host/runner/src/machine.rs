@@ -3,12 +3,14 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use serde_json::{Map, Value as Json, json};
 use snaphook_plugin_api::host::Progress;
 use tch::{Device, Tensor};
 
 use crate::averaging::Averager;
+use crate::clock::{Clock, Track};
 use crate::history::Messages;
 use crate::log::{RunLogger, ScalarFile};
 use crate::optim::OptimWrapper;
@@ -98,6 +100,10 @@ pub struct Machine {
     pub(crate) batch: Option<AnyBatch>,
     pub(crate) predictions: Option<AnyPredictions>,
     pub(crate) scalars: Option<ScalarFile>,
+    pub(crate) clock: Clock,
+    /// Training iterations that were finished when this process began to train.
+    pub(crate) first_iter: u64,
+    pub(crate) resumed_from: Option<PathBuf>,
 }
 
 /// Stage numbers of [`Progress`].
@@ -131,6 +137,9 @@ impl Machine {
             batch: None,
             predictions: None,
             scalars: None,
+            clock: Clock::default(),
+            first_iter: 0,
+            resumed_from: None,
         }
     }
 
@@ -139,6 +148,15 @@ impl Machine {
         self.batch = None;
         self.predictions = None;
         self.outputs.clear();
+    }
+
+    /// Writes an iteration that has ended into the trace, if there is one.
+    pub(crate) fn trace_iteration(&mut self, began: Instant) {
+        if self.clock.is_traced() {
+            let name = format!("iteration {}", self.progress.iter);
+            let details = json!({ "iter": self.progress.iter, "epoch": self.progress.epoch });
+            self.clock.note(Track::Iteration, name, began, details);
+        }
     }
 
     /// How many values of a scalar the log's means need: a window, or all batches of an evaluation.

@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 
 use snaphook_hooks::{Dispatcher, hook_table};
 use snaphook_plugin_api::HookPoint;
+use snaphook_report::Kind;
 
+use crate::clock::Phase;
 use crate::log::ScalarFile;
 use crate::loops::{self, EvalStage};
 use crate::machine::{Machine, stage};
 use crate::optim::OptimWrapper;
 use crate::progress_bar::TrainingBar;
+use crate::record::RecordKeeper;
 use crate::saving;
 use crate::settings::{Start, TrainSettings};
 use crate::{Evaluation, RunError};
@@ -23,12 +26,13 @@ pub struct Run {
     /// The hooks.
     pub dispatcher: Dispatcher,
     bar: Option<TrainingBar>,
+    record: Option<RecordKeeper>,
 }
 
 impl Run {
     /// A run that has not begun.
     pub fn new(machine: Machine, dispatcher: Dispatcher) -> Run {
-        Run { machine, dispatcher, bar: None }
+        Run { machine, dispatcher, bar: None, record: None }
     }
 
     /// Trains by `train_cfg`, validating and saving on the way.
@@ -60,10 +64,11 @@ impl Run {
         if self.machine.optim.is_none() {
             self.prepare()?;
         }
-        self.open_files()?;
+        self.open_files(Kind::Train)?;
         self.call(HookPoint::BeforeRun)?;
         self.init_weights()?;
         saving::start(self, start)?;
+        self.machine.first_iter = self.machine.progress.iter;
         self.bar = TrainingBar::new(&self.machine);
         let began = Instant::now();
         loops::train(self, &settings)?;
@@ -76,7 +81,7 @@ impl Run {
 
     fn try_test(&mut self, start: &Start) -> Result<Evaluation, RunError> {
         self.machine.messages.keep_at_least(self.machine.history_window());
-        self.open_files()?;
+        self.open_files(Kind::Test)?;
         self.call(HookPoint::BeforeRun)?;
         self.init_weights()?;
         saving::start(self, start)?;
@@ -98,7 +103,10 @@ impl Run {
             }
         }
         self.machine.progress.stage = stage::IDLE;
-        result
+        let Some(mut record) = self.record.take() else { return result };
+        let written = record.finish(result.as_ref().err(), &mut self.machine, &self.dispatcher);
+        // The first error is the one that ends the run.
+        if result.is_ok() { written.and(result) } else { result }
     }
 
     /// Builds optimizer and schedules by the config, and sets the run's limits; [`Run::train`] does it
@@ -135,10 +143,11 @@ impl Run {
         Ok(())
     }
 
-    fn open_files(&mut self) -> Result<(), RunError> {
+    fn open_files(&mut self, kind: Kind) -> Result<(), RunError> {
         let vis_data = self.machine.info.vis_data();
         std::fs::create_dir_all(&vis_data).map_err(|error| RunError::file(&vis_data, error))?;
         self.machine.scalars = Some(ScalarFile::create(&vis_data, &self.machine.info.timestamp)?);
+        self.record = Some(RecordKeeper::start(kind, &mut self.machine, &self.dispatcher)?);
         self.machine.log.info(hook_table(|point| self.dispatcher.rows(point)));
         Ok(())
     }
@@ -151,12 +160,23 @@ impl Run {
 
     /// Calls a point that has no batch.
     pub(crate) fn call(&mut self, point: HookPoint) -> Result<(), RunError> {
-        self.dispatcher.call(point, None, &mut self.machine)
+        self.call_hooks(point, None)
     }
 
     /// Calls a point of a batch.
     pub(crate) fn call_batch(&mut self, point: HookPoint, batch_idx: u64) -> Result<(), RunError> {
-        self.dispatcher.call(point, Some(batch_idx), &mut self.machine)
+        self.call_hooks(point, Some(batch_idx))
+    }
+
+    fn call_hooks(&mut self, point: HookPoint, batch_idx: Option<u64>) -> Result<(), RunError> {
+        let outer = self.machine.clock.enter(Phase::Hooks);
+        let result = self.dispatcher.call(point, batch_idx, &mut self.machine);
+        self.machine.clock.enter(outer);
+        result?;
+        match &mut self.record {
+            Some(record) => record.after(point, &mut self.machine, &self.dispatcher),
+            None => Ok(()),
+        }
     }
 
     /// Moves the progress bar.
@@ -169,15 +189,16 @@ impl Run {
     /// Tells what hooks cost, the dearest first, as a share of the time spent in the loop.
     fn log_costs(&self, in_loop: Duration) {
         let costs = self.dispatcher.costs();
-        let total: Duration = costs.iter().map(|cost| cost.2).sum();
+        let total: Duration = costs.iter().map(|cost| cost.spent).sum();
         let share = |spent: Duration| 100.0 * spent.as_secs_f64() / in_loop.as_secs_f64().max(1e-9);
         let dear: Vec<_> = costs
             .iter()
-            .filter(|(_, calls, _)| *calls > 0)
+            .filter(|cost| cost.calls > 0)
             .take(5)
-            .map(|(name, calls, spent)| {
-                let each = 1e6 * spent.as_secs_f64() / *calls as f64;
-                format!("{name} {:.2} % ({each:.1} us a call)", share(*spent))
+            .map(|cost| {
+                let each = 1e6 * cost.spent.as_secs_f64() / cost.calls as f64;
+                let name = &cost.row.type_name;
+                format!("{name} {:.2} % ({each:.1} us a call)", share(cost.spent))
             })
             .collect();
         self.machine.log.info(format!(

@@ -1,6 +1,7 @@
 //! What goes into a checkpoint and what comes back out of one. How it lies on disk is `checkpoint`'s matter.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::{Map, Value as Json, json};
 use snaphook_hooks::{Dispatcher, HookFault, Host, source_label};
@@ -9,6 +10,7 @@ use snaphook_plugin_api::{HookError, HookPoint, HookState};
 
 use crate::RunError;
 use crate::checkpoint::{self, Checkpoint, LoadReport};
+use crate::clock::{Phase, Track};
 use crate::machine::{Machine, SaveRequest};
 use crate::run::Run;
 use crate::settings::Start;
@@ -24,10 +26,20 @@ impl Host for Machine {
     }
 
     fn carry_out(&mut self, hooks: &mut Dispatcher) -> Result<(), RunError> {
-        while let Some(request) = self.requests.pop_front() {
-            save(hooks, self, &request)?;
+        let outer = self.clock.enter(Phase::Checkpoint);
+        let mut result = Ok(());
+        while let (Ok(()), Some(request)) = (&result, self.requests.pop_front()) {
+            result = save(hooks, self, &request);
         }
-        Ok(())
+        self.clock.enter(outer);
+        result
+    }
+
+    fn hook_returned(&mut self, hook: &dyn HookInstance, point: HookPoint, began: Instant) {
+        if self.clock.is_traced() {
+            let details = json!({ "point": point.name() });
+            self.clock.note(Track::Hook, hook.type_name().to_owned(), began, details);
+        }
     }
 }
 
@@ -254,6 +266,7 @@ fn resume(run: &mut Run, path: &Path) -> Result<(), RunError> {
         }
     }
     restore(run, &checkpoint)?;
+    run.machine.resumed_from = Some(path.to_owned());
     let progress = run.machine.progress;
     run.machine.log.info(format!(
         "Resumed from {} (epoch {}, iteration {})",

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use snaphook_plugin_api::HookPoint;
 use tch::no_grad;
 
+use crate::clock::Phase;
 use crate::machine::{Machine, stage};
 use crate::run::Run;
 use crate::{DataSource, Evaluation, Evaluator, RunError};
@@ -88,11 +89,13 @@ pub(crate) fn evaluate(run: &mut Run, which: EvalStage) -> Result<Evaluation, Ru
     run.machine.progress.epoch_length = batches as u64;
     run.call(points.before)?;
     run.call(points.before_epoch)?;
+    let outer = run.machine.clock.enter(Phase::Evaluation);
     run.machine.task.model.set_training(false);
     no_grad(|| all_batches(run, which, &points))?;
     let (data, evaluator) = which.parts(&mut run.machine)?;
     let samples = data.samples();
     let evaluation = evaluator.evaluate(samples).map_err(RunError::Metric)?;
+    run.machine.clock.enter(outer);
     if let Some(table) = &evaluation.table {
         run.machine.log.info(format!("\n{table}"));
     }

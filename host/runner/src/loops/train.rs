@@ -3,11 +3,14 @@
 //! Source: `mmengine/runner/loops.py`, `EpochBasedTrainLoop`. Where we differ: a stop request is
 //! honoured at the next iteration, not at the end of the epoch.
 
+use std::time::Instant;
+
 use serde_json::Value as Json;
 use snaphook_plugin_api::HookPoint;
 use tch::Tensor;
 
 use super::{EvalStage, evaluate};
+use crate::clock::Phase;
 use crate::machine::stage;
 use crate::run::Run;
 use crate::settings::TrainSettings;
@@ -80,14 +83,20 @@ fn epoch(run: &mut Run) -> Result<bool, RunError> {
 }
 
 fn iteration(run: &mut Run, batch: AnyBatch, batch_idx: u64) -> Result<(), RunError> {
+    let began = Instant::now();
     run.machine.batch = Some(batch);
     run.call_batch(HookPoint::BeforeTrainIter, batch_idx)?;
+    run.machine.clock.enter(Phase::Forward);
     let loss = forward(run)?;
+    run.machine.clock.enter(Phase::Backward);
     backward(run, &loss);
+    run.machine.clock.enter(Phase::Optimizer);
     run.call_batch(HookPoint::AfterBackward, batch_idx)?;
     optimize(run, batch_idx)?;
+    run.machine.clock.enter(Phase::Other);
     run.call_batch(HookPoint::AfterTrainIter, batch_idx)?;
     run.machine.end_step();
+    run.machine.trace_iteration(began);
     Ok(())
 }
 
@@ -142,7 +151,9 @@ fn optimize(run: &mut Run, batch_idx: u64) -> Result<(), RunError> {
 }
 
 fn next_batch(run: &mut Run) -> Result<Option<AnyBatch>, RunError> {
+    let outer = run.machine.clock.enter(Phase::Data);
     let batch = run.machine.task.train_data.as_mut().and_then(|data| data.next_batch());
+    run.machine.clock.enter(outer);
     batch.transpose().map_err(data_error)
 }
 

@@ -49,7 +49,7 @@ impl Machine {
             "all_reduce" => all_reduce(&mut arguments),
             "broadcast" => Ok(arguments["value"].take()),
             "gather" => Ok(json!([arguments["value"].take()])),
-            "barrier" | "average_norm_state" => Ok(Json::Null),
+            "barrier" | "average_norm_state" | "average_buffers" => Ok(Json::Null),
             _ => Err(unknown("snaphook.distributed/1", method)),
         }
     }

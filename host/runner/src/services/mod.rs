@@ -2,6 +2,7 @@
 
 mod control;
 mod files;
+mod profile;
 mod training;
 
 use serde_json::Value as Json;
@@ -96,6 +97,8 @@ impl Services for Machine {
             "snaphook.data/1" => self.data_service(method, &arguments),
             "snaphook.checkpoint/1" => self.checkpoint_service(method, arguments),
             "snaphook.visual/1" => self.visual_service(method, &arguments),
+            "snaphook.profile/1" => self.profile_service(method, &arguments),
+            "snaphook.device/1" => self.device_service(method),
             _ => Err(ServiceError::Unsupported(service.to_owned())),
         }
     }

@@ -1,0 +1,226 @@
+//! Where the time of a run goes: one phase at a time, added up; on request also written down one by one, for a
+//! trace. Knows nothing of what a phase does.
+//!
+//! The operations of a GPU go on in the background: there a phase is the time until they were handed over, and
+//! the waiting shows up in the phase that first needs a value.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+/// What a run does at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Starting, ending, and what is in no other phase.
+    Other,
+    /// Waiting for a training batch.
+    Data,
+    Forward,
+    Backward,
+    /// Clipping and the optimizer's step.
+    Optimizer,
+    /// In hooks, of all stages.
+    Hooks,
+    /// Validation or test: their data, predictions and metrics.
+    Evaluation,
+    /// Collecting and writing checkpoints, as far as the run waits for it.
+    Checkpoint,
+}
+
+impl Phase {
+    pub(crate) const ALL: [Phase; 8] = [
+        Phase::Other,
+        Phase::Data,
+        Phase::Forward,
+        Phase::Backward,
+        Phase::Optimizer,
+        Phase::Hooks,
+        Phase::Evaluation,
+        Phase::Checkpoint,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Phase::Other => "other",
+            Phase::Data => "data",
+            Phase::Forward => "forward",
+            Phase::Backward => "backward",
+            Phase::Optimizer => "optimizer",
+            Phase::Hooks => "hooks",
+            Phase::Evaluation => "evaluation",
+            Phase::Checkpoint => "checkpoint",
+        }
+    }
+}
+
+/// Adds up the time of each phase.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    phase: Phase,
+    since: Instant,
+    spent: [Duration; Phase::ALL.len()],
+    trace: Option<Trace>,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock {
+            phase: Phase::Other,
+            since: Instant::now(),
+            spent: [Duration::ZERO; Phase::ALL.len()],
+            trace: None,
+        }
+    }
+}
+
+impl Clock {
+    /// Begins a phase; returns the one that ends, to go back to it.
+    pub(crate) fn enter(&mut self, phase: Phase) -> Phase {
+        let now = Instant::now();
+        let took = now - self.since;
+        self.spent[self.phase as usize] += took;
+        if let Some(trace) = &mut self.trace {
+            trace.add(Track::Phase, self.phase.name().to_owned(), self.since, took, Json::Null);
+        }
+        self.since = now;
+        std::mem::replace(&mut self.phase, phase)
+    }
+
+    /// Seconds of each phase so far, with its name.
+    pub(crate) fn seconds(&mut self) -> Vec<(&'static str, f64)> {
+        let phase = self.phase;
+        self.enter(phase);
+        let second = |phase: Phase| (phase.name(), self.spent[phase as usize].as_secs_f64());
+        Phase::ALL.into_iter().map(second).collect()
+    }
+
+    /// Writes down every phase from now on, at most `limit` entries.
+    pub(crate) fn start_trace(&mut self, limit: usize) {
+        let phase = self.phase;
+        self.enter(phase);
+        self.trace = Some(Trace { began: self.since, events: Vec::new(), limit, lost: 0 });
+    }
+
+    /// What was written down since [`Clock::start_trace`]; `None` without it.
+    pub(crate) fn take_trace(&mut self) -> Option<Trace> {
+        let phase = self.phase;
+        self.enter(phase);
+        self.trace.take()
+    }
+
+    pub(crate) fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// Writes down something that has ended, on a track of its own.
+    pub(crate) fn note(&mut self, track: Track, name: String, began: Instant, details: Json) {
+        if let Some(trace) = &mut self.trace {
+            trace.add(track, name, began, began.elapsed(), details);
+        }
+    }
+}
+
+/// A row of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Track {
+    Iteration = 1,
+    Phase = 2,
+    Hook = 3,
+}
+
+/// What was written down of a stretch of time.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    began: Instant,
+    events: Vec<Event>,
+    limit: usize,
+    lost: u64,
+}
+
+#[derive(Debug)]
+struct Event {
+    track: Track,
+    name: String,
+    start: Duration,
+    took: Duration,
+    details: Json,
+}
+
+impl Trace {
+    fn add(&mut self, track: Track, name: String, began: Instant, took: Duration, details: Json) {
+        let Some(start) = began.checked_duration_since(self.began) else { return };
+        if self.events.len() >= self.limit {
+            self.lost += 1;
+            return;
+        }
+        self.events.push(Event { track, name, start, took, details });
+    }
+
+    /// Entries that went over the limit.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Chrome's trace format, which Perfetto reads as well.
+    ///
+    /// Units: `ts` and `dur` are microseconds since the trace began. Source: "Trace Event Format", complete events
+    /// (`X`) and metadata (`M`).
+    pub(crate) fn to_json(&self, process: &str) -> Json {
+        let name = |track: Track, name: &str| json!({ "ph": "M", "pid": 1, "tid": track as u32, "name": "thread_name", "args": { "name": name } });
+        let mut events = vec![
+            json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": process } }),
+            name(Track::Iteration, "iterations"),
+            name(Track::Phase, "phases"),
+            name(Track::Hook, "hooks"),
+        ];
+        let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
+        events.extend(self.events.iter().map(|event| {
+            let mut entry = json!({
+                "ph": "X", "pid": 1, "tid": event.track as u32, "name": event.name,
+                "ts": micros(event.start), "dur": micros(event.took),
+            });
+            if !event.details.is_null() {
+                entry["args"] = event.details.clone();
+            }
+            entry
+        }));
+        json!({ "displayTimeUnit": "ms", "traceEvents": events })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_add_up_to_all_of_the_time() {
+        let began = Instant::now();
+        let mut clock = Clock { since: began, ..Clock::default() };
+        let outer = clock.enter(Phase::Data);
+        assert_eq!(clock.enter(Phase::Hooks), Phase::Data);
+        clock.enter(outer);
+        let total: f64 = clock.seconds().iter().map(|(_, seconds)| seconds).sum();
+        assert_eq!(total, (clock.since - began).as_secs_f64());
+    }
+
+    #[test]
+    fn a_trace_holds_phases_and_notes_and_no_more_than_its_limit() {
+        let mut clock = Clock::default();
+        clock.start_trace(3);
+        let began = Instant::now();
+        clock.enter(Phase::Data);
+        clock.enter(Phase::Forward);
+        clock.note(Track::Hook, "TimerHook".into(), began, json!({ "point": "before_run" }));
+        clock.enter(Phase::Other);
+        let trace = clock.take_trace().unwrap();
+        assert!(!clock.is_traced());
+        assert_eq!(trace.lost(), 2);
+        let json = trace.to_json("run");
+        let events: Vec<_> =
+            json["traceEvents"].as_array().unwrap().iter().filter(|e| e["ph"] == "X").collect();
+        let names: Vec<_> = events.iter().map(|event| event["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["other", "data", "TimerHook"]);
+        assert_eq!(events[2]["args"]["point"], "before_run");
+        assert!(events.iter().all(|event| event["ts"].as_f64() >= Some(0.0)));
+    }
+}
