@@ -227,11 +227,14 @@ fn shown(value: &Json) -> String {
     text.chars().take(57).chain("...".chars()).collect()
 }
 
-/// The known name that is most like `word`, if any is like it; case does not count.
+/// The known name that is most like `word`, if any is like it or begins with it; case does not count.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
-    let with_distance = known.into_iter().map(|name| (distance(word, name), name));
-    with_distance.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
+    let known: Vec<&str> = known.into_iter().collect();
+    let with_distance = known.iter().map(|name| (distance(word, name), *name));
+    let alike = with_distance.filter(|(distance, _)| *distance <= limit).min();
+    let begins = |name: &&&str| word.len() >= 4 && name.starts_with(word);
+    alike.map(|(_, name)| name).or_else(|| known.iter().find(begins).copied())
 }
 
 /// Edits between two words: insert, remove, replace, or swap two neighbours.
@@ -320,6 +323,7 @@ mod tests {
             nearest("CheckInvalidLosHook", ["CheckInvalidLossHook"]),
             Some("CheckInvalidLossHook")
         );
+        assert_eq!(nearest("iou_thr", ["max_num", "iou_threshold"]), Some("iou_threshold"));
         assert_eq!(nearest("x", ["interval"]), None);
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::check::check;
+use crate::read::unknown_type;
 use crate::{Declared, Problem, Role, data, run, vision};
 
 /// Components by role and name.
@@ -42,6 +43,11 @@ impl Catalog {
     pub fn names(&self, role: Role) -> Vec<&str> {
         let names = self.of_role(role).flat_map(|declared| &declared.names);
         names.map(String::as_str).collect()
+    }
+
+    /// The problem of a dict whose `type` is none of a role's.
+    pub fn unknown(&self, role: Role, value: &Json, path: &str) -> Problem {
+        unknown_type(role, &value["type"], path, &self.names(role))
     }
 
     /// Everything that is wrong with a component's dict and all components below it.

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(
             problems(Role::Dataset, dataset),
             [
-                "x.dataset.filter_cfg.min_siz: unknown key of FilterCfg (did you mean `min_size`?)",
+                "x.dataset.filter_cfg.min_siz: unknown key (did you mean `min_size`?)",
                 "x.dataset.pipeline.1.type: \"Resise\" is no transform (did you mean `Resize`?)",
             ]
         );

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::read::{Declaration, problems_of};
+use crate::read::{Declaration, problems_of, told};
 use crate::{Component, Problem, Role};
 
 /// What is wrong with a dict at a key path.
@@ -52,7 +52,7 @@ impl Declared {
     pub(crate) fn problems(&self, map: &Map<String, Json>, path: &str) -> Vec<Problem> {
         match self.check {
             Some(check) => check(map, path),
-            None => problems_of(&self.schema, self.name(), map, path),
+            None => problems_of(&self.schema, told(self.role, self.name()), map, path),
         }
     }
 }

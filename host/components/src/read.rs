@@ -94,7 +94,7 @@ pub(crate) struct Declaration<T>(PhantomData<T>);
 impl<T: Component> Declaration<T> {
     pub(crate) fn read(map: &Map<String, Json>, path: &str) -> Result<T, ComponentError> {
         let schema: Json = serde_json::from_str(T::SCHEMA).unwrap_or_default();
-        let name = T::NAMES.first().copied().unwrap_or_default();
+        let name = told(T::ROLE, T::NAMES.first().copied().unwrap_or_default());
         let problems = problems_of(&schema, name, map, path);
         if !problems.is_empty() {
             return Err(ComponentError { problems });
@@ -115,7 +115,12 @@ impl<T: Component> Declaration<T> {
     }
 }
 
-/// What is wrong with a dict by the schema of its component.
+/// The name to tell a component by; settings have none that a user has written.
+pub(crate) fn told(role: Role, name: &str) -> &str {
+    if role == Role::Settings { "" } else { name }
+}
+
+/// What is wrong with a dict by the schema of its component, told by `name` where it has one.
 pub(crate) fn problems_of(
     schema: &Json,
     name: &str,
@@ -137,10 +142,12 @@ fn in_words(KwargsProblem { key, kind }: KwargsProblem, name: &str, path: &str) 
                 None if known.is_empty() => "it takes none".to_owned(),
                 None => format!("it takes {}", known.join(", ")),
             };
-            Problem::new(path, ProblemKind::UnknownKey, format!("unknown key of {name} ({hint})"))
+            let of = if name.is_empty() { String::new() } else { format!(" of {name}") };
+            Problem::new(path, ProblemKind::UnknownKey, format!("unknown key{of} ({hint})"))
         }
         KwargsProblemKind::Missing { expected } => {
-            let message = format!("missing: {name} needs it, expected {expected}");
+            let who = if name.is_empty() { String::new() } else { format!("{name} needs it, ") };
+            let message = format!("missing: {who}expected {expected}");
             Problem::new(path, ProblemKind::Missing, message)
         }
         other => Problem::new(path, ProblemKind::Value, other.to_string()),

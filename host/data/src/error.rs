@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use snaphook_components::{ComponentError, Problem};
 use thiserror::Error;
 
 /// An error of data: its files, its configuration, its annotations.
@@ -52,6 +53,9 @@ pub enum DataError {
         /// What is wrong, with the id of the entry.
         reason: String,
     },
+    /// Keyword arguments of a data set, transform, loader or metric that are wrong.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
     /// A wrong entry in the configuration of a data set, transform, loader or metric.
     #[error("{owner}: {reason}")]
     Config {
@@ -88,6 +92,12 @@ pub enum DataError {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<Problem> for DataError {
+    fn from(problem: Problem) -> DataError {
+        DataError::Component(problem.into())
+    }
 }
 
 impl DataError {

@@ -32,12 +32,12 @@ mod dataset;
 mod error;
 pub mod eval;
 pub mod image;
-mod kwargs;
 mod loader;
 mod rng;
 mod sample;
 mod sampler;
 pub mod shapes;
+mod storage;
 mod transform;
 
 pub use cache::ImageCache;

@@ -276,11 +276,11 @@ fn wrong_configuration_names_the_nearest() {
     value["filter_cgf"] = json!({});
     assert_eq!(
         build_error(&value),
-        "CocoDataset: unknown keyword filter_cgf (did you mean filter_cfg?)"
+        "CocoDataset.filter_cgf: unknown key of CocoDataset (did you mean `filter_cfg`?)"
     );
     assert_eq!(
         build_error(&json!({"type": "CoccoDataset"})),
-        "CoccoDataset: unknown data set type (did you mean CocoDataset?)"
+        "dataset.type: \"CoccoDataset\" is no data set (did you mean `CocoDataset`?)"
     );
     let other = leaf(folder.path(), json!([{"type": "Mosaic"}]));
     assert!(build_error(&other).contains("MultiImageMixDataset"));

@@ -2,31 +2,15 @@
 
 use std::path::PathBuf;
 
+use snaphook_components::ComponentError;
 use snaphook_runner::BoxError;
 
 /// A config that no model, data set or metric can be built from; names the key.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// `type` names nothing that exists.
-    #[error("{path}.type: {found:?} is not known here (nearest: {nearest})")]
-    UnknownType {
-        /// Key path: `model.backbone`.
-        path: String,
-        /// The name that the config gave.
-        found: String,
-        /// The nearest known name.
-        nearest: String,
-    },
-    /// A keyword that the type does not take.
-    #[error("{path}: unknown key {key:?} (nearest: {nearest})")]
-    UnknownKey {
-        /// Key path of the dict.
-        path: String,
-        /// The key.
-        key: String,
-        /// The nearest known key.
-        nearest: String,
-    },
+    /// A component's dict that is wrong.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
     /// A keyword that must be there.
     #[error("{path}: key {key:?} is missing")]
     MissingKey {
@@ -34,15 +18,6 @@ pub enum BuildError {
         path: String,
         /// The key.
         key: &'static str,
-    },
-    /// A value of another JSON type.
-    #[error("{path}: the value does not fit")]
-    WrongType {
-        /// Key path of the value.
-        path: String,
-        /// What was expected and what was found.
-        #[source]
-        source: serde_json::Error,
     },
     /// A value that is out of range or not supported.
     #[error("{path}: {message}")]

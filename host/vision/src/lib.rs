@@ -25,7 +25,6 @@
 //! ```
 
 mod boxes;
-mod config;
 mod detection;
 mod error;
 mod losses;

@@ -5,11 +5,12 @@
 
 use std::cmp::Ordering;
 
+use serde_json::Value as Json;
+use snaphook_components::vision::Nms;
+use snaphook_components::{ComponentError, read};
 use snaphook_data::Detection;
 
-use crate::BuildError;
 use crate::boxes::iou;
-use crate::config::Kwargs;
 
 /// What `nms` of a `test_cfg` says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,20 +24,9 @@ pub(crate) struct Suppression {
 }
 
 impl Suppression {
-    pub(crate) fn read(kwargs: Kwargs<'_>) -> Result<Suppression, BuildError> {
-        if kwargs.raw("type").is_some() {
-            kwargs.one_of(&["nms"])?;
-        }
-        // It only bounds the memory of MMCV's own way; the boxes kept are the same.
-        kwargs.accept(&["split_thr"]);
-        let most: i64 = kwargs.or("max_num", -1)?;
-        let suppression = Suppression {
-            iou_threshold: kwargs.required("iou_threshold")?,
-            class_agnostic: kwargs.or("class_agnostic", false)?,
-            most: usize::try_from(most).ok(),
-        };
-        kwargs.finish()?;
-        Ok(suppression)
+    pub(crate) fn read(value: &Json, path: &str) -> Result<Suppression, ComponentError> {
+        let Nms { iou_threshold, class_agnostic, max_num, .. } = read(value, path)?;
+        Ok(Suppression { iou_threshold, class_agnostic, most: usize::try_from(max_num).ok() })
     }
 
     /// The boxes that stay, best first; equal scores keep their order.

@@ -4,9 +4,11 @@
 //! The numbers per pair are few and most pairs are apart, so that a loop that skips those is faster than
 //! whole matrices.
 
-use crate::BuildError;
+use serde_json::Value as Json;
+use snaphook_components::vision::{BboxOverlaps2D, SimOtaAssigner};
+use snaphook_components::{ComponentError, read};
+
 use crate::boxes::{Corners, iou};
-use crate::config::Kwargs;
 
 /// Cost of a pair whose prior is not both in the box and near its centre.
 const FAR: f32 = 100_000.0;
@@ -64,21 +66,13 @@ pub(crate) struct Match {
 }
 
 impl SimOta {
-    pub(crate) fn read(kwargs: Kwargs<'_>) -> Result<SimOta, BuildError> {
-        kwargs.one_of(&["SimOTAAssigner"])?;
-        if let Some(calculator) = kwargs.child("iou_calculator")? {
-            calculator.one_of(&["BboxOverlaps2D"])?;
-            calculator.finish()?;
+    pub(crate) fn read(value: &Json, path: &str) -> Result<SimOta, ComponentError> {
+        let assigner: SimOtaAssigner = read(value, path)?;
+        if let Some(calculator) = &assigner.iou_calculator {
+            read::<BboxOverlaps2D>(calculator, &format!("{path}.iou_calculator"))?;
         }
-        let defaults = SimOta::default();
-        let assigner = SimOta {
-            center_radius: kwargs.or("center_radius", defaults.center_radius)?,
-            candidate_topk: kwargs.or("candidate_topk", defaults.candidate_topk)?,
-            iou_weight: kwargs.or("iou_weight", defaults.iou_weight)?,
-            cls_weight: kwargs.or("cls_weight", defaults.cls_weight)?,
-        };
-        kwargs.finish()?;
-        Ok(assigner)
+        let SimOtaAssigner { center_radius, candidate_topk, iou_weight, cls_weight, .. } = assigner;
+        Ok(SimOta { center_radius, candidate_topk, iou_weight, cls_weight })
     }
 
     /// The matches of a picture, by rising prior; each prior at most once.

@@ -26,6 +26,8 @@ pub struct AnnotationFields {
     pub indices: Option<OneOrMany<i64>>,
     /// Decoded pictures kept in memory, in MiB.
     pub image_cache_mib: Option<usize>,
+    /// Where files come from.
+    pub backend_args: Option<Json>,
 }
 
 /// A data set of annotated pictures: its own arguments, and those that all have.
@@ -104,6 +106,7 @@ macro_rules! annotated {
                     pipeline: self.pipeline,
                     indices: self.indices,
                     image_cache_mib: self.image_cache_mib,
+                    backend_args: self.backend_args,
                 }
             }
         }

@@ -3,21 +3,21 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use snaphook_components::{Catalog, Role, data as declared, read, type_name};
 
 use super::{ConcatDataset, Dataset, MultiImageMixDataset, RepeatDataset, coco, voc};
 use crate::DataError;
-use crate::kwargs::{Kwargs, unknown_type};
 use crate::transform::Pipeline;
 
-type Build = fn(&mut Kwargs) -> Result<Arc<dyn Dataset>, DataError>;
+type Build = fn(&Value) -> Result<Arc<dyn Dataset>, DataError>;
 
 const DATASETS: [(&str, Build); 5] = [
-    ("CocoDataset", |k| Ok(Arc::new(coco::build(k)?))),
-    ("VOCDataset", |k| Ok(Arc::new(voc::build(k)?))),
-    ("RepeatDataset", build_repeat),
-    ("ConcatDataset", build_concat),
-    ("MultiImageMixDataset", build_mix),
+    ("CocoDataset", |v| Ok(Arc::new(coco::build(read(v, "CocoDataset")?)?))),
+    ("VOCDataset", |v| Ok(Arc::new(voc::build(read(v, "VOCDataset")?)?))),
+    ("RepeatDataset", |v| build_repeat(&read(v, "RepeatDataset")?)),
+    ("ConcatDataset", |v| build_concat(&read(v, "ConcatDataset")?)),
+    ("MultiImageMixDataset", |v| build_mix(read(v, "MultiImageMixDataset")?)),
 ];
 
 /// The `type` names of all data sets.
@@ -30,42 +30,26 @@ pub fn dataset_names() -> Vec<&'static str> {
 /// Errors: an unknown type or keyword, with the nearest known name; a wrong value; annotations that are
 /// absent or wrong, with the file and the id.
 pub fn build_dataset(value: &Value) -> Result<Arc<dyn Dataset>, DataError> {
-    let (name, mut kwargs) = Kwargs::of_typed("dataset", value)?;
+    let name = type_name(Role::Dataset, value, "dataset")?;
     let found = DATASETS.iter().find(|(known, _)| *known == name);
-    let (_, build) = found.ok_or_else(|| unknown_type("data set", name, &dataset_names()))?;
-    let dataset = build(&mut kwargs)?;
-    kwargs.finish()?;
-    Ok(dataset)
+    let (_, build) =
+        found.ok_or_else(|| Catalog::built_in().unknown(Role::Dataset, value, "dataset"))?;
+    build(value)
 }
 
-fn wrapped(kwargs: &mut Kwargs) -> Result<Arc<dyn Dataset>, DataError> {
-    match kwargs.value("dataset") {
-        Some(inner) => build_dataset(inner),
-        None => Err(kwargs.wrong("dataset", "expected a data set, found none".to_owned())),
-    }
+fn build_repeat(declared: &declared::RepeatDataset) -> Result<Arc<dyn Dataset>, DataError> {
+    Ok(Arc::new(RepeatDataset::new(build_dataset(&declared.dataset)?, declared.times)))
 }
 
-fn build_repeat(kwargs: &mut Kwargs) -> Result<Arc<dyn Dataset>, DataError> {
-    kwargs.ignore(&["lazy_init"]);
-    let times = kwargs.required("times")?;
-    kwargs.check("times", times > 0, "expected above 0, found 0".to_owned())?;
-    Ok(Arc::new(RepeatDataset::new(wrapped(kwargs)?, times)))
-}
-
-fn build_concat(kwargs: &mut Kwargs) -> Result<Arc<dyn Dataset>, DataError> {
-    kwargs.ignore(&["lazy_init", "ignore_keys"]);
-    let list: Vec<Value> = kwargs.required("datasets")?;
-    let parts = list.iter().map(build_dataset).collect::<Result<_, _>>()?;
+fn build_concat(declared: &declared::ConcatDataset) -> Result<Arc<dyn Dataset>, DataError> {
+    let parts = declared.datasets.iter().map(build_dataset).collect::<Result<_, _>>()?;
     Ok(Arc::new(ConcatDataset::new(parts)?))
 }
 
-fn build_mix(kwargs: &mut Kwargs) -> Result<Arc<dyn Dataset>, DataError> {
-    kwargs.ignore(&["lazy_init", "max_refetch"]);
-    kwargs.only("dynamic_scale", &[])?;
-    let none = json!(null);
-    let pipeline = kwargs.value("pipeline").unwrap_or(&none);
-    let pipeline = Pipeline::from_config("MultiImageMixDataset.pipeline", pipeline)?;
-    let skipped: Vec<String> = kwargs.get("skip_type_keys", Vec::new())?;
-    let mixed = MultiImageMixDataset::new(wrapped(kwargs)?, pipeline.skipping(&skipped));
-    Ok(Arc::new(mixed))
+fn build_mix(declared: declared::MultiImageMixDataset) -> Result<Arc<dyn Dataset>, DataError> {
+    let pipeline = Value::Array(declared.pipeline);
+    let pipeline = Pipeline::from_config("MultiImageMixDataset.pipeline", &pipeline)?;
+    let skipped = declared.skip_type_keys.unwrap_or_default();
+    let inner = build_dataset(&declared.dataset)?;
+    Ok(Arc::new(MultiImageMixDataset::new(inner, pipeline.skipping(&skipped))))
 }

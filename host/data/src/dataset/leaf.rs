@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use snaphook_components::data::{AnnotationFields, DataPrefix, FilterCfg};
+use snaphook_components::{OneOrMany, read};
 
 use super::{Dataset, DatasetMeta, Draw};
 use crate::cache::ImageCache;
-use crate::kwargs::Kwargs;
+use crate::storage::check_storage;
 use crate::transform::Pipeline;
 use crate::{DataError, ImageRecord, Sample};
 
@@ -24,7 +26,7 @@ pub struct AnnotatedImages {
 }
 
 /// The keywords that all such data sets have.
-pub(super) struct LeafConfig<'a> {
+pub(super) struct LeafConfig {
     pub(super) ann_file: PathBuf,
     pub(super) data_root: PathBuf,
     pub(super) prefixes: Prefixes,
@@ -32,7 +34,7 @@ pub(super) struct LeafConfig<'a> {
     pub(super) filter: Filter,
     pub(super) is_test_mode: bool,
     pipeline: Pipeline,
-    indices: Option<&'a Value>,
+    indices: Option<OneOrMany<i64>>,
     cache_bytes: usize,
 }
 
@@ -59,39 +61,38 @@ fn below(root: &Path, path: &str) -> PathBuf {
 const MEBIBYTE: usize = 1 << 20;
 const DEFAULT_CACHE_MIB: usize = 256;
 
-impl<'a> LeafConfig<'a> {
-    pub(super) fn read(
-        kwargs: &mut Kwargs<'a>,
+impl LeafConfig {
+    pub(super) fn new(
+        owner: &str,
+        fields: AnnotationFields,
         default_classes: &[&str],
     ) -> Result<Self, DataError> {
-        let owner = kwargs.owner().to_owned();
-        let data_root = PathBuf::from(kwargs.get("data_root", String::new())?);
-        let ann_file: String = kwargs.required("ann_file")?;
-        let is_test_mode = kwargs.get("test_mode", false)?;
+        check_storage(fields.backend_args.as_ref(), owner)?;
+        let data_root = PathBuf::from(fields.data_root);
         // Evaluation reads each picture once: keeping them would only cost memory.
-        let default_cache = if is_test_mode { 0 } else { DEFAULT_CACHE_MIB };
-        kwargs.only("backend_args", &[json!({"backend": "local"})])?;
-        kwargs.only("file_client_args", &[])?;
-        kwargs.only("proposal_file", &[])?;
-        kwargs.only("return_classes", &[json!(false)])?;
-        kwargs.ignore(&[
-            "lazy_init",
-            "serialize_data",
-            "max_refetch",
-            "seg_map_suffix",
-            "caption_prompt",
-        ]);
-        let pipeline = kwargs.value("pipeline").unwrap_or(&Value::Null);
+        let default_cache = if fields.test_mode { 0 } else { DEFAULT_CACHE_MIB };
+        let nested = |key: &str| format!("{owner}.{key}");
+        let filter = match &fields.filter_cfg {
+            Some(value) => Filter::new(&read(value, &nested("filter_cfg"))?),
+            None => Filter::default(),
+        };
+        let prefixes = match &fields.data_prefix {
+            Some(value) => Prefixes::new(&read(value, &nested("data_prefix"))?, &data_root),
+            None => Prefixes { img: data_root.clone(), sub_data_root: None },
+        };
+        let metainfo = fields.metainfo.as_ref();
+        let metainfo = metainfo.map(|value| read(value, &nested("metainfo"))).transpose()?;
+        let pipeline = Value::Array(fields.pipeline);
         Ok(Self {
-            ann_file: below(&data_root, &ann_file),
-            prefixes: Prefixes::read(kwargs, &data_root)?,
+            ann_file: below(&data_root, &fields.ann_file),
+            prefixes,
             data_root,
-            meta: DatasetMeta::from_config(&owner, kwargs.value("metainfo"), default_classes)?,
-            filter: Filter::read(kwargs)?,
-            is_test_mode,
-            pipeline: Pipeline::without_mixing(&format!("{owner}.pipeline"), pipeline)?,
-            indices: kwargs.value("indices"),
-            cache_bytes: kwargs.get("image_cache_mib", default_cache)? * MEBIBYTE,
+            meta: DatasetMeta::of(metainfo, default_classes),
+            filter,
+            is_test_mode: fields.test_mode,
+            pipeline: Pipeline::without_mixing(&nested("pipeline"), &pipeline)?,
+            indices: fields.indices,
+            cache_bytes: fields.image_cache_mib.unwrap_or(default_cache).saturating_mul(MEBIBYTE),
         })
     }
 
@@ -124,29 +125,17 @@ impl<'a> LeafConfig<'a> {
 }
 
 impl Prefixes {
-    fn read(kwargs: &mut Kwargs, data_root: &Path) -> Result<Self, DataError> {
-        let none = json!({});
-        let value = kwargs.value("data_prefix").unwrap_or(&none);
-        let mut parts = Kwargs::of_object(format!("{}.data_prefix", kwargs.owner()), value)?;
-        let img = parts.get("img", String::new())?;
-        let sub: Option<String> = parts.optional("sub_data_root")?;
-        parts.ignore(&["img_path", "seg"]);
-        parts.finish()?;
-        Ok(Self { img: below(data_root, &img), sub_data_root: sub.map(|s| below(data_root, &s)) })
+    fn new(declared: &DataPrefix, data_root: &Path) -> Self {
+        let sub = declared.sub_data_root.as_ref();
+        let sub_data_root = sub.map(|folder| below(data_root, folder));
+        Self { img: below(data_root, &declared.img), sub_data_root }
     }
 }
 
 impl Filter {
-    fn read(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        let Some(value) = kwargs.value("filter_cfg") else { return Ok(Self::default()) };
-        let mut parts = Kwargs::of_object(format!("{}.filter_cfg", kwargs.owner()), value)?;
-        let filter = Self {
-            filter_empty_gt: parts.get("filter_empty_gt", false)?,
-            min_size: parts.get("min_size", 0)?,
-            bbox_min_size: parts.optional("bbox_min_size")?,
-        };
-        parts.finish()?;
-        Ok(filter)
+    fn new(declared: &FilterCfg) -> Self {
+        let FilterCfg { filter_empty_gt, min_size, bbox_min_size } = *declared;
+        Self { filter_empty_gt, min_size, bbox_min_size }
     }
 }
 
@@ -154,29 +143,23 @@ impl Filter {
 fn subset(
     name: &str,
     records: &[Arc<ImageRecord>],
-    indices: &Value,
+    indices: OneOrMany<i64>,
 ) -> Result<Vec<Arc<ImageRecord>>, DataError> {
-    let wrong = || {
-        DataError::config(
-            format!("{name}.indices"),
-            format!(
-                "expected a number or a list of 0 to {}, found {indices}",
-                records.len().saturating_sub(1)
-            ),
-        )
-    };
     let count = records.len();
+    let wrong = |found: i64| {
+        let last = count.saturating_sub(1);
+        let reason = format!("expected a number or a list of 0 to {last}, found {found}");
+        DataError::config(format!("{name}.indices"), reason)
+    };
     match indices {
-        Value::Number(n) => {
-            let n = n.as_i64().ok_or_else(wrong)?;
+        OneOrMany::One(n) => {
             let size = usize::try_from(n.unsigned_abs()).unwrap_or(count).min(count);
             Ok(if n >= 0 { records[..size].to_vec() } else { records[count - size..].to_vec() })
         }
-        Value::Array(list) => list
-            .iter()
-            .map(|i| i.as_u64().and_then(|i| records.get(i as usize)).cloned().ok_or_else(wrong))
-            .collect(),
-        _ => Err(wrong()),
+        OneOrMany::Many(list) => {
+            let record = |i: i64| usize::try_from(i).ok().and_then(|i| records.get(i)).cloned();
+            list.into_iter().map(|i| record(i).ok_or_else(|| wrong(i))).collect()
+        }
     }
 }
 

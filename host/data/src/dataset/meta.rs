@@ -3,10 +3,9 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use snaphook_components::{OneOrMany, data::Metainfo};
 
-use crate::DataError;
 use crate::image::class_colours;
-use crate::kwargs::Kwargs;
 
 /// Classes and colours, by MMDetection's names.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,26 +26,15 @@ impl DatasetMeta {
         Self { classes, palette, dataset_type: None }
     }
 
-    /// Reads `metainfo`; what it does not say comes from `default_classes`.
-    pub(crate) fn from_config(
-        owner: &str,
-        value: Option<&Value>,
-        default_classes: &[&str],
-    ) -> Result<Self, DataError> {
-        let empty = json!({});
-        let mut kwargs = Kwargs::of_object(format!("{owner}.metainfo"), value.unwrap_or(&empty))?;
-        let classes = match kwargs.value("classes") {
-            Some(Value::String(one)) => vec![one.clone()],
-            Some(Value::Array(_)) => kwargs.required("classes")?,
-            Some(_) => return Err(kwargs.wrong("classes", "expected a list of names".to_owned())),
-            None => default_classes.iter().map(|c| (*c).to_owned()).collect(),
-        };
-        kwargs.check("classes", !classes.is_empty(), "expected at least one name".to_owned())?;
-        let mut meta = Self::from_classes(classes);
-        if let Some(palette) = kwargs.optional("palette")? {
-            meta.palette = palette;
+    /// What `metainfo` says; what it does not say comes from `default_classes`.
+    pub(crate) fn of(metainfo: Option<Metainfo>, default_classes: &[&str]) -> Self {
+        let (classes, palette) = metainfo.map_or((None, None), |meta| (meta.classes, meta.palette));
+        let default = || default_classes.iter().map(|c| (*c).to_owned()).collect();
+        let mut meta = Self::from_classes(classes.map_or_else(default, OneOrMany::into_list));
+        if let Some(palette) = palette {
+            meta.palette = palette.into_iter().map(<[u8; 3]>::from).collect();
         }
-        Ok(meta)
+        meta
     }
 
     /// As MMEngine's `dataset_meta`, to be stored in checkpoints.

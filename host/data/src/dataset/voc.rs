@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use roxmltree::{Document, Node};
+use snaphook_components::data::VocDataset;
 
 use super::leaf::{AnnotatedImages, LeafConfig};
 use crate::image::read_image;
-use crate::kwargs::Kwargs;
 use crate::{DataError, ImageId, ImageRecord, Instance};
 
 const VOC_CLASSES: [&str; 20] = [
@@ -37,10 +37,10 @@ const VOC_CLASSES: [&str; 20] = [
     "tvmonitor",
 ];
 
-pub(super) fn build(kwargs: &mut Kwargs) -> Result<AnnotatedImages, DataError> {
-    let img_subdir: String = kwargs.get("img_subdir", "JPEGImages".to_owned())?;
-    let ann_subdir: String = kwargs.get("ann_subdir", "Annotations".to_owned())?;
-    let mut config = LeafConfig::read(kwargs, &VOC_CLASSES)?;
+pub(super) fn build(mut declared: VocDataset) -> Result<AnnotatedImages, DataError> {
+    let img_subdir = std::mem::take(&mut declared.img_subdir);
+    let ann_subdir = std::mem::take(&mut declared.ann_subdir);
+    let mut config = LeafConfig::new("VOCDataset", declared.fields(), &VOC_CLASSES)?;
     let root = config.prefixes.sub_data_root.clone().unwrap_or_else(|| config.data_root.clone());
     config.meta.dataset_type = ["VOC2007", "VOC2012"]
         .iter()

@@ -10,33 +10,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use snaphook_components::{Catalog, OneOrMany, Role, data as declared, read, type_name};
 
 use super::Detection;
 use super::accumulate::{Scores, accumulate};
 use super::matching::{Contest, FoundBox};
 use super::table::table;
 use super::truth::Truth;
-use crate::kwargs::{Kwargs, unknown_type};
+use crate::storage::check_storage;
 use crate::{DataError, Dataset, DatasetMeta, ImageId};
 
 /// Ranges of areas: all, small, medium, large.
 const AREAS: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
 
 /// The twelve numbers, in pycocotools' order.
-pub const STAT_NAMES: [&str; 12] = [
-    "mAP",
-    "mAP_50",
-    "mAP_75",
-    "mAP_s",
-    "mAP_m",
-    "mAP_l",
-    "AR@100",
-    "AR@300",
-    "AR@1000",
-    "AR_s@1000",
-    "AR_m@1000",
-    "AR_l@1000",
-];
+pub const STAT_NAMES: [&str; 12] = snaphook_components::data::COCO_METRIC_ITEMS;
 
 /// MMDetection's `CocoMetric` for boxes: collects detections, then scores them.
 #[derive(Debug)]
@@ -68,38 +56,17 @@ pub struct CocoResult {
 }
 
 impl Settings {
-    fn read(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        kwargs.only("metric", &[json!("bbox"), json!(["bbox"])])?;
-        kwargs.only("format_only", &[json!(false)])?;
-        kwargs.only("backend_args", &[json!({"backend": "local"})])?;
-        kwargs.only("file_client_args", &[])?;
-        kwargs.only("outfile_prefix", &[])?;
-        kwargs.ignore(&["collect_device", "collect_dir", "sort_categories", "use_mp_eval"]);
-        let proposal_nums: [usize; 3] = kwargs.get("proposal_nums", [100, 300, 1000])?;
-        let is_ascending = proposal_nums.is_sorted();
-        kwargs.check(
-            "proposal_nums",
-            is_ascending,
-            format!("expected three ascending numbers, found {proposal_nums:?}"),
-        )?;
-        let thresholds = match kwargs.value("iou_thrs") {
-            None => (0..10).map(|i| 0.5 + f64::from(i) * ((0.95 - 0.5) / 9.0)).collect(),
-            Some(Value::Number(one)) => vec![one.as_f64().unwrap_or(0.5)],
-            Some(_) => kwargs.required::<Vec<f64>>("iou_thrs")?,
-        };
-        let is_right = !thresholds.is_empty() && thresholds.len() <= 64;
-        kwargs.check("iou_thrs", is_right, "expected 1 to 64 thresholds".to_owned())?;
-        let default_items = STAT_NAMES[..6].iter().map(|s| (*s).to_owned()).collect();
-        let metric_items: Vec<String> = kwargs.get("metric_items", default_items)?;
-        if let Some(unknown) = metric_items.iter().find(|i| !STAT_NAMES.contains(&i.as_str())) {
-            return Err(unknown_type("CocoMetric metric item", unknown, &STAT_NAMES));
-        }
+    fn new(declared: declared::CocoMetric) -> Result<Self, DataError> {
+        check_storage(declared.backend_args.as_ref(), "CocoMetric")?;
+        let (low, middle, high) = declared.proposal_nums;
+        let from_half = || (0..10).map(|i| 0.5 + f64::from(i) * ((0.95 - 0.5) / 9.0)).collect();
+        let six = || STAT_NAMES[..6].iter().map(|s| (*s).to_owned()).collect();
         Ok(Self {
-            prefix: kwargs.get("prefix", "coco".to_owned())?,
-            is_classwise: kwargs.get("classwise", false)?,
-            proposal_nums,
-            thresholds,
-            metric_items,
+            prefix: declared.prefix,
+            is_classwise: declared.classwise,
+            proposal_nums: [low, middle, high],
+            thresholds: declared.iou_thrs.map_or_else(from_half, OneOrMany::into_list),
+            metric_items: declared.metric_items.unwrap_or_else(six),
         })
     }
 }
@@ -109,10 +76,12 @@ impl CocoEvaluator {
     ///
     /// Errors: an unknown keyword, a wrong value, annotations that are absent or wrong.
     pub fn from_config(value: &Value, meta: &DatasetMeta) -> Result<Self, DataError> {
-        let mut kwargs = kwargs(value)?;
-        let ann_file: String = kwargs.required("ann_file")?;
-        let settings = Settings::read(&mut kwargs)?;
-        kwargs.finish()?;
+        let mut declared = declared(value)?;
+        let Some(ann_file) = declared.ann_file.take() else {
+            let reason = "expected a file, found none (without a data set nothing else is there)";
+            return Err(DataError::config("CocoMetric.ann_file", reason));
+        };
+        let settings = Settings::new(declared)?;
         Ok(Self::new(Truth::read(Path::new(&ann_file), &meta.classes)?, settings))
     }
 
@@ -121,10 +90,9 @@ impl CocoEvaluator {
     ///
     /// Errors: as [`CocoEvaluator::from_config`], and a data set with pictures that are not in `ann_file`.
     pub fn from_dataset(value: &Value, dataset: &dyn Dataset) -> Result<Self, DataError> {
-        let mut kwargs = kwargs(value)?;
-        let ann_file: Option<String> = kwargs.optional("ann_file")?;
-        let settings = Settings::read(&mut kwargs)?;
-        kwargs.finish()?;
+        let mut declared = declared(value)?;
+        let ann_file = declared.ann_file.take();
+        let settings = Settings::new(declared)?;
         let truth = match ann_file {
             Some(file) => Truth::read(Path::new(&file), &dataset.meta().classes)?,
             None => Truth::of_dataset(dataset)?,
@@ -242,15 +210,15 @@ impl CocoEvaluator {
     }
 }
 
-fn kwargs(value: &Value) -> Result<Kwargs<'_>, DataError> {
-    match Kwargs::of_typed("evaluator", value)? {
-        ("CocoMetric", kwargs) => Ok(kwargs),
-        ("VOCMetric", _) => Err(DataError::config(
+fn declared(value: &Value) -> Result<declared::CocoMetric, DataError> {
+    match type_name(Role::Metric, value, "evaluator")? {
+        "CocoMetric" => Ok(read(value, "CocoMetric")?),
+        "VOCMetric" => Err(DataError::config(
             "VOCMetric",
             "expected CocoMetric, found a metric that is not implemented (use CocoMetric: without ann_file it \
              scores against the data set's own annotations)",
         )),
-        (name, _) => Err(unknown_type("metric", name, &["CocoMetric"])),
+        _ => Err(Catalog::built_in().unknown(Role::Metric, value, "evaluator").into()),
     }
 }
 
@@ -438,9 +406,9 @@ mod tests {
     #[test]
     fn wrong_settings_are_refused() {
         let message = |extra| evaluator(extra).unwrap_err().to_string();
-        assert!(message(json!({"clsswise": true})).contains("did you mean classwise?"));
+        assert!(message(json!({"clsswise": true})).contains("did you mean `classwise`?"));
         assert!(message(json!({"metric": "segm"})).contains("CocoMetric.metric"));
-        assert!(message(json!({"metric_items": ["mAP_60"]})).contains("did you mean mAP_50?"));
+        assert!(message(json!({"metric_items": ["mAP_60"]})).contains("did you mean `mAP_50`?"));
         assert!(message(json!({"ann_file": "no/such.json"})).contains("no/such.json"));
     }
 }

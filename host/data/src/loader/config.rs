@@ -1,10 +1,13 @@
 //! A loader's settings, and reading them from MMEngine's `dataloader` entries.
 //! Knows nothing of data sets.
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use snaphook_components::data::{
+    self as declared, AspectRatioBatchSampler, Dataloader, PseudoCollate,
+};
+use snaphook_components::read;
 
 use crate::DataError;
-use crate::kwargs::{Kwargs, unknown_type};
 use crate::sampler::{DefaultSampler, Rank};
 
 /// What happens when a picture cannot be read.
@@ -60,47 +63,40 @@ impl LoaderConfig {
     ///
     /// Errors: an unknown keyword or sampler, a wrong value.
     pub fn from_config(value: &Value, defaults: Self) -> Result<Self, DataError> {
-        let mut kwargs = Kwargs::of_object("dataloader", value)?;
-        kwargs.ignore(&["dataset", "persistent_workers", "pin_memory", "prefetch_factor"]);
-        kwargs.ignore(&["multiprocessing_context", "timeout", "worker_init_fn"]);
-        kwargs.only("collate_fn", &[json!({"type": "pseudo_collate"})])?;
-        kwargs.only("batch_sampler", &[json!({"type": "AspectRatioBatchSampler"})])?;
+        let declared: Dataloader = read(value, "dataloader")?;
+        let given = |key: &str| value.get(key).is_some_and(|value| !value.is_null());
+        let or_default = |key: &str, found: usize, default: usize| {
+            if given(key) { found } else { default }
+        };
         let mut config = Self {
-            batch_size: kwargs.get("batch_size", defaults.batch_size)?,
-            num_workers: kwargs.get("num_workers", defaults.num_workers)?,
-            drop_last: kwargs.get("drop_last", defaults.drop_last)?,
+            batch_size: or_default("batch_size", declared.batch_size, defaults.batch_size),
+            num_workers: or_default("num_workers", declared.num_workers, defaults.num_workers),
+            drop_last: if given("drop_last") { declared.drop_last } else { defaults.drop_last },
+            on_bad_image: match declared.on_bad_image.as_deref() {
+                Some("skip") => OnBadImage::Skip,
+                Some(_) => OnBadImage::Stop,
+                None => defaults.on_bad_image,
+            },
             ..defaults
         };
-        kwargs.check(
-            "batch_size",
-            config.batch_size > 0,
-            "expected above 0, found 0".to_owned(),
-        )?;
-        config.on_bad_image = match kwargs.optional::<String>("on_bad_image")?.as_deref() {
-            None => defaults.on_bad_image,
-            Some("stop") => OnBadImage::Stop,
-            Some("skip") => OnBadImage::Skip,
-            Some(other) => {
-                let reason = format!("expected \"stop\" or \"skip\", found {other:?}");
-                return Err(kwargs.wrong("on_bad_image", reason));
-            }
-        };
-        if let Some(sampler) = kwargs.value("sampler") {
+        if let Some(sampler) = &declared.sampler {
             config.read_sampler(sampler)?;
         }
-        kwargs.finish()?;
+        if let Some(sampler) = &declared.batch_sampler {
+            read::<AspectRatioBatchSampler>(sampler, "dataloader.batch_sampler")?;
+        }
+        if let Some(collation) = &declared.collate_fn {
+            read::<PseudoCollate>(collation, "dataloader.collate_fn")?;
+        }
         Ok(config)
     }
 
     fn read_sampler(&mut self, value: &Value) -> Result<(), DataError> {
-        let (name, mut kwargs) = Kwargs::of_typed("sampler", value)?;
-        if name != "DefaultSampler" {
-            return Err(unknown_type("sampler", name, &["DefaultSampler"]));
-        }
-        self.shuffle = kwargs.get("shuffle", true)?;
-        self.round_up = kwargs.get("round_up", true)?;
-        self.seed = kwargs.get("seed", self.seed)?;
-        kwargs.finish()
+        let declared: declared::DefaultSampler = read(value, "dataloader.sampler")?;
+        self.shuffle = declared.shuffle;
+        self.round_up = declared.round_up;
+        self.seed = declared.seed.unwrap_or(self.seed);
+        Ok(())
     }
 
     /// The order of samples that these settings mean.
@@ -112,6 +108,7 @@ impl LoaderConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn an_mmdetection_entry_is_read() {
@@ -128,15 +125,19 @@ mod tests {
 
     #[test]
     fn wrong_entries_are_refused_with_the_nearest_name() {
-        let message = |value| {
+        let message = |mut value: Value| {
+            value["dataset"] = json!({});
             LoaderConfig::from_config(&value, LoaderConfig::default()).unwrap_err().to_string()
         };
         assert_eq!(
             message(json!({"batchsize": 8})),
-            "dataloader: unknown keyword batchsize (did you mean batch_size?)"
+            "dataloader.batchsize: unknown key (did you mean `batch_size`?)"
         );
-        assert!(message(json!({"batch_size": 0})).contains("expected above 0"));
-        assert!(message(json!({"on_bad_image": "ignore"})).contains("\"stop\" or \"skip\""));
+        assert!(message(json!({"batch_size": 0})).contains("an integer of at least 1, found 0"));
+        assert!(
+            message(json!({"on_bad_image": "ignore"}))
+                .contains("one of \"stop\", \"skip\" or null")
+        );
         assert!(message(json!({"sampler": {"type": "DefaultSample"}})).contains("DefaultSampler"));
     }
 }

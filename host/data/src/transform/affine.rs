@@ -1,9 +1,10 @@
 //! `RandomAffine`: turns, scales, shears and moves a picture.
 //! Knows nothing of mosaics; a negative `border` is what cuts theirs back to size.
 
+use snaphook_components::data as declared;
+
 use super::{Surroundings, Transform};
 use crate::image::{Affine, warp_affine};
-use crate::kwargs::Kwargs;
 use crate::{DataError, Sample, SampleRng};
 
 /// Draws an affine map and applies it to picture and boxes.
@@ -20,23 +21,16 @@ pub(super) struct RandomAffine {
 }
 
 impl RandomAffine {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        let scaling_ratio_range = kwargs.range("scaling_ratio_range", [0.5, 1.5])?;
-        let is_right = scaling_ratio_range[0] > 0.0;
-        kwargs.check(
-            "scaling_ratio_range",
-            is_right,
-            format!("expected above 0, found {scaling_ratio_range:?}"),
-        )?;
-        Ok(Self {
-            max_rotate_degree: kwargs.get("max_rotate_degree", 10.0)?,
-            max_translate_ratio: kwargs.probability("max_translate_ratio", 0.1)?,
-            scaling_ratio_range,
-            max_shear_degree: kwargs.get("max_shear_degree", 2.0)?,
-            border: kwargs.get("border", [0, 0])?,
-            border_val: kwargs.colour("border_val", 114.0)?,
-            bbox_clip_border: kwargs.get("bbox_clip_border", true)?,
-        })
+    pub(super) fn new(declared: &declared::RandomAffine) -> Self {
+        Self {
+            max_rotate_degree: declared.max_rotate_degree,
+            max_translate_ratio: declared.max_translate_ratio,
+            scaling_ratio_range: declared.scaling_ratio_range.into(),
+            max_shear_degree: declared.max_shear_degree,
+            border: declared.border.into(),
+            border_val: declared.border_val.0,
+            bbox_clip_border: declared.bbox_clip_border,
+        }
     }
 
     /// Scale, then turn, then shear, then move: about the picture's corner, as MMDetection does.

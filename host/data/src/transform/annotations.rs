@@ -1,10 +1,9 @@
 //! `LoadAnnotations`, `FilterAnnotations` and `PackDetInputs`: the boxes' way in and out.
 //! Knows nothing of pixels.
 
-use serde_json::json;
+use snaphook_components::data as declared;
 
 use super::{Surroundings, Transform};
-use crate::kwargs::Kwargs;
 use crate::{DataError, Sample};
 
 /// Takes boxes and labels from the record.
@@ -15,18 +14,8 @@ pub(super) struct LoadAnnotations {
 }
 
 impl LoadAnnotations {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        kwargs.only("with_mask", &[json!(false)])?;
-        kwargs.only("with_seg", &[json!(false)])?;
-        kwargs.only("with_keypoints", &[json!(false)])?;
-        kwargs.only("box_type", &[json!("hbox")])?;
-        kwargs.only("reduce_zero_label", &[json!(false)])?;
-        kwargs.only("file_client_args", &[])?;
-        kwargs.ignore(&["poly2mask", "ignore_index", "imdecode_backend", "backend_args"]);
-        Ok(Self {
-            with_bbox: kwargs.get("with_bbox", true)?,
-            with_label: kwargs.get("with_label", true)?,
-        })
+    pub(super) fn new(declared: &declared::LoadAnnotations) -> Self {
+        Self { with_bbox: declared.with_bbox, with_label: declared.with_label }
     }
 }
 
@@ -52,14 +41,8 @@ pub(super) struct FilterAnnotations {
 }
 
 impl FilterAnnotations {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        kwargs.only("by_box", &[json!(true)])?;
-        kwargs.only("by_mask", &[json!(false)])?;
-        kwargs.ignore(&["min_gt_mask_area"]);
-        Ok(Self {
-            min_gt_bbox_wh: kwargs.get("min_gt_bbox_wh", [1.0, 1.0])?,
-            keep_empty: kwargs.get("keep_empty", true)?,
-        })
+    pub(super) fn new(declared: &declared::FilterAnnotations) -> Self {
+        Self { min_gt_bbox_wh: declared.min_gt_bbox_wh.into(), keep_empty: declared.keep_empty }
     }
 }
 
@@ -78,13 +61,6 @@ impl Transform for FilterAnnotations {
 /// The end of a pipeline. A [`Sample`] always carries all its meta keys, so nothing is left to do.
 #[derive(Debug)]
 pub(super) struct PackDetInputs;
-
-impl PackDetInputs {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        kwargs.optional::<Vec<String>>("meta_keys")?;
-        Ok(Self)
-    }
-}
 
 impl Transform for PackDetInputs {
     fn apply(&self, sample: Sample, _: &mut Surroundings) -> Result<Option<Sample>, DataError> {

@@ -1,11 +1,10 @@
 //! `RandomFlip`: mirrors picture and boxes.
 //! Knows nothing of what is in the picture.
 
-use serde::Deserialize;
+use snaphook_components::data as declared;
 
 use super::{Surroundings, Transform};
 use crate::image::FlipDirection;
-use crate::kwargs::Kwargs;
 use crate::{DataError, Sample};
 
 /// Directions, each with its probability; what is missing to one is "not at all".
@@ -14,42 +13,16 @@ pub(super) struct RandomFlip {
     choices: Vec<(FlipDirection, f64)>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
 impl RandomFlip {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        let prob: OneOrMany<f64> = kwargs.required("prob")?;
-        let names = match kwargs.get("direction", OneOrMany::One("horizontal".to_owned()))? {
-            OneOrMany::One(name) => vec![name],
-            OneOrMany::Many(names) => names,
+    pub(super) fn new(declared: &declared::RandomFlip) -> Self {
+        let direction = |name: &str| match name {
+            "horizontal" => Some(FlipDirection::Horizontal),
+            "vertical" => Some(FlipDirection::Vertical),
+            "diagonal" => Some(FlipDirection::Diagonal),
+            _ => None,
         };
-        let probabilities = match prob {
-            OneOrMany::One(p) => vec![p / names.len() as f64; names.len()],
-            OneOrMany::Many(list) => list,
-        };
-        let is_right = probabilities.len() == names.len()
-            && probabilities.iter().all(|p| *p >= 0.0)
-            && probabilities.iter().sum::<f64>() <= 1.0 + 1e-9;
-        let reason = format!(
-            "expected one probability for each direction, at most 1 together, found {probabilities:?}"
-        );
-        kwargs.check("prob", is_right, reason)?;
-        let direction = |name: &String| match name.as_str() {
-            "horizontal" => Ok(FlipDirection::Horizontal),
-            "vertical" => Ok(FlipDirection::Vertical),
-            "diagonal" => Ok(FlipDirection::Diagonal),
-            _ => Err(kwargs.wrong(
-                "direction",
-                format!("expected horizontal, vertical or diagonal, found {name}"),
-            )),
-        };
-        let directions = names.iter().map(direction).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { choices: directions.into_iter().zip(probabilities).collect() })
+        let choices = declared.choices().into_iter();
+        Self { choices: choices.filter_map(|(name, p)| Some((direction(&name)?, p))).collect() }
     }
 }
 

@@ -1,9 +1,10 @@
 //! `YOLOXHSVRandomAug`: small random changes of hue, saturation and value.
 //! Knows nothing of boxes.
 
+use snaphook_components::data as declared;
+
 use super::{Surroundings, Transform};
 use crate::image::shift_hsv;
-use crate::kwargs::Kwargs;
 use crate::{DataError, Sample};
 
 /// Shifts each of hue, saturation and value with probability one half.
@@ -13,10 +14,9 @@ pub(super) struct YoloxHsvRandomAug {
 }
 
 impl YoloxHsvRandomAug {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        let hue = kwargs.get("hue_delta", 5.0)?;
-        let saturation = kwargs.get("saturation_delta", 30.0)?;
-        Ok(Self { deltas: [hue, saturation, kwargs.get("value_delta", 30.0)?] })
+    pub(super) fn new(declared: &declared::YoloxHsvRandomAug) -> Self {
+        let declared::YoloxHsvRandomAug { hue_delta, saturation_delta, value_delta } = *declared;
+        Self { deltas: [hue_delta, saturation_delta, value_delta] }
     }
 }
 

@@ -1,10 +1,10 @@
 //! `LoadImageFromFile`.
 //! Knows nothing of file formats.
 
-use serde_json::json;
+use snaphook_components::data as declared;
 
 use super::{Surroundings, Transform};
-use crate::kwargs::Kwargs;
+use crate::storage::check_storage;
 use crate::{DataError, Sample};
 
 /// Loads the picture that the record names.
@@ -14,13 +14,9 @@ pub(super) struct LoadImageFromFile {
 }
 
 impl LoadImageFromFile {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        kwargs.only("to_float32", &[json!(false)])?;
-        kwargs.only("color_type", &[json!("color")])?;
-        kwargs.ignore(&["imdecode_backend"]);
-        kwargs.only("file_client_args", &[])?;
-        kwargs.only("backend_args", &[json!({"backend": "local"})])?;
-        Ok(Self { ignore_empty: kwargs.get("ignore_empty", false)? })
+    pub(super) fn new(declared: &declared::LoadImageFromFile) -> Result<Self, DataError> {
+        check_storage(declared.backend_args.as_ref(), "LoadImageFromFile")?;
+        Ok(Self { ignore_empty: declared.ignore_empty })
     }
 }
 

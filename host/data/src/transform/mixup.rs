@@ -1,10 +1,11 @@
 //! `MixUp`: a second picture shines through.
 //! Knows nothing of how its partner is loaded.
 
+use snaphook_components::data as declared;
+
 use super::{Surroundings, Transform};
 use crate::dataset::Dataset;
 use crate::image::{FlipDirection, Image, resize};
-use crate::kwargs::Kwargs;
 use crate::{DataError, Sample, SampleRng};
 
 /// Averages a sample with another one, scaled, perhaps mirrored, and cut to its size.
@@ -19,21 +20,15 @@ pub(super) struct MixUp {
 }
 
 impl MixUp {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        let ratio_range = kwargs.range("ratio_range", [0.5, 1.5])?;
-        kwargs.check(
-            "ratio_range",
-            ratio_range[0] > 0.0,
-            format!("expected above 0, found {ratio_range:?}"),
-        )?;
-        Ok(Self {
-            img_scale: kwargs.size("img_scale", [640, 640])?,
-            ratio_range,
-            flip_ratio: kwargs.probability("flip_ratio", 0.5)?,
-            pad_val: kwargs.colour("pad_val", 114.0)?,
-            max_iters: kwargs.get("max_iters", 15)?,
-            bbox_clip_border: kwargs.get("bbox_clip_border", true)?,
-        })
+    pub(super) fn new(declared: &declared::MixUp) -> Self {
+        Self {
+            img_scale: declared.img_scale.into(),
+            ratio_range: declared.ratio_range.into(),
+            flip_ratio: declared.flip_ratio,
+            pad_val: declared.pad_val.0,
+            max_iters: declared.max_iters,
+            bbox_clip_border: declared.bbox_clip_border,
+        }
     }
 
     /// The partner on a canvas of `img_scale`, then scaled by `jitter`; with the factor for its boxes.

@@ -1,10 +1,11 @@
 //! `Mosaic`: four pictures around a random centre.
 //! Knows nothing of how its partners are loaded.
 
+use snaphook_components::data as declared;
+
 use super::{Surroundings, Transform};
 use crate::dataset::Dataset;
 use crate::image::{Image, Window, resize_window_into};
-use crate::kwargs::Kwargs;
 use crate::{DataError, Sample, SampleRng};
 
 /// Puts four samples together to a picture of twice `img_scale`.
@@ -19,21 +20,14 @@ pub(super) struct Mosaic {
 }
 
 impl Mosaic {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        let ratios = kwargs.range("center_ratio_range", [0.5, 1.5])?;
-        let is_right = ratios[0] >= 0.0 && ratios[1] <= 2.0;
-        kwargs.check(
-            "center_ratio_range",
-            is_right,
-            format!("expected 0 to 2, found {ratios:?}"),
-        )?;
-        Ok(Self {
-            img_scale: kwargs.size("img_scale", [640, 640])?,
-            center_ratio_range: ratios,
-            bbox_clip_border: kwargs.get("bbox_clip_border", true)?,
-            pad_val: kwargs.colour("pad_val", 114.0)?,
-            prob: kwargs.probability("prob", 1.0)?,
-        })
+    pub(super) fn new(declared: &declared::Mosaic) -> Self {
+        Self {
+            img_scale: declared.img_scale.into(),
+            center_ratio_range: declared.center_ratio_range.into(),
+            bbox_clip_border: declared.bbox_clip_border,
+            pad_val: declared.pad_val.0,
+            prob: declared.prob,
+        }
     }
 
     fn random_centre(&self, rng: &mut SampleRng) -> [i64; 2] {

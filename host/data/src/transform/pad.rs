@@ -1,10 +1,9 @@
 //! `Pad`: grows a picture to a size, a multiple or a square.
 //! Knows nothing of boxes: they stay where they are, padding is added right and below.
 
-use serde_json::{Value, json};
+use snaphook_components::data as declared;
 
 use super::{Surroundings, Transform};
-use crate::kwargs::Kwargs;
 use crate::{DataError, Sample};
 
 /// Pads at the right and at the bottom.
@@ -18,31 +17,13 @@ pub(super) struct Pad {
 }
 
 impl Pad {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        kwargs.only("padding_mode", &[json!("constant")])?;
-        let pad_val = match kwargs.value("pad_val") {
-            Some(Value::Object(parts)) => {
-                kwargs.colour_of("pad_val", parts.get("img").unwrap_or(&json!(0)))?
-            }
-            Some(value) => kwargs.colour_of("pad_val", value)?,
-            None => [0; 3],
-        };
-        let pad = Self {
-            size: kwargs.optional("size")?,
-            size_divisor: kwargs.optional("size_divisor")?,
-            pad_to_square: kwargs.get("pad_to_square", false)?,
-            pad_val,
-        };
-        let is_divisor_right = pad.size_divisor != Some(0);
-        kwargs.check("size_divisor", is_divisor_right, "expected above 0, found 0".to_owned())?;
-        let goals = usize::from(pad.size.is_some())
-            + usize::from(pad.pad_to_square || pad.size_divisor.is_some());
-        kwargs.check(
-            "size",
-            goals == 1,
-            "expected either size, or size_divisor and pad_to_square".to_owned(),
-        )?;
-        Ok(pad)
+    pub(super) fn new(declared: &declared::Pad) -> Self {
+        Self {
+            size: declared.size.map(<[usize; 2]>::from),
+            size_divisor: declared.size_divisor,
+            pad_to_square: declared.pad_to_square,
+            pad_val: declared.pad_val.0.0,
+        }
     }
 }
 

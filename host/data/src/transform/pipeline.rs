@@ -5,6 +5,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use serde_json::Value;
+use snaphook_components::{
+    Catalog, Component, Role, data as declared, plain_type, read, type_name,
+};
 
 use super::affine::RandomAffine;
 use super::annotations::{FilterAnnotations, LoadAnnotations, PackDetInputs};
@@ -17,7 +20,6 @@ use super::pad::Pad;
 use super::resize::Resize;
 use crate::cache::ImageCache;
 use crate::dataset::Dataset;
-use crate::kwargs::{Kwargs, unknown_type, without_scope};
 use crate::{DataError, Sample, SampleRng};
 
 /// What a transform may use besides the sample.
@@ -47,20 +49,31 @@ pub trait Transform: Send + Sync + Debug {
     }
 }
 
-type Build = fn(&mut Kwargs) -> Result<Box<dyn Transform>, DataError>;
+type Build = fn(&Value) -> Result<Box<dyn Transform>, DataError>;
+
+/// Reads a transform's keyword arguments and makes it of them.
+fn built<D: Component, T: Transform + 'static>(
+    value: &Value,
+    make: impl FnOnce(&D) -> T,
+) -> Result<Box<dyn Transform>, DataError> {
+    let name = D::NAMES.first().copied().unwrap_or_default();
+    Ok(Box::new(make(&read(value, name)?)))
+}
 
 const TRANSFORMS: [(&str, Build); 11] = [
-    ("LoadImageFromFile", |k| Ok(Box::new(LoadImageFromFile::from_kwargs(k)?))),
-    ("LoadAnnotations", |k| Ok(Box::new(LoadAnnotations::from_kwargs(k)?))),
-    ("Mosaic", |k| Ok(Box::new(Mosaic::from_kwargs(k)?))),
-    ("RandomAffine", |k| Ok(Box::new(RandomAffine::from_kwargs(k)?))),
-    ("MixUp", |k| Ok(Box::new(MixUp::from_kwargs(k)?))),
-    ("YOLOXHSVRandomAug", |k| Ok(Box::new(YoloxHsvRandomAug::from_kwargs(k)?))),
-    ("RandomFlip", |k| Ok(Box::new(RandomFlip::from_kwargs(k)?))),
-    ("Resize", |k| Ok(Box::new(Resize::from_kwargs(k)?))),
-    ("Pad", |k| Ok(Box::new(Pad::from_kwargs(k)?))),
-    ("FilterAnnotations", |k| Ok(Box::new(FilterAnnotations::from_kwargs(k)?))),
-    ("PackDetInputs", |k| Ok(Box::new(PackDetInputs::from_kwargs(k)?))),
+    ("LoadImageFromFile", |v| {
+        Ok(Box::new(LoadImageFromFile::new(&read(v, "LoadImageFromFile")?)?))
+    }),
+    ("LoadAnnotations", |v| built(v, LoadAnnotations::new)),
+    ("Mosaic", |v| built(v, Mosaic::new)),
+    ("RandomAffine", |v| built(v, RandomAffine::new)),
+    ("MixUp", |v| built(v, MixUp::new)),
+    ("YOLOXHSVRandomAug", |v| built(v, YoloxHsvRandomAug::new)),
+    ("RandomFlip", |v| built(v, RandomFlip::new)),
+    ("Resize", |v| built(v, Resize::new)),
+    ("Pad", |v| built(v, Pad::new)),
+    ("FilterAnnotations", |v| built(v, FilterAnnotations::new)),
+    ("PackDetInputs", |v| built(v, |_: &declared::PackDetInputs| PackDetInputs)),
 ];
 
 /// The `type` names of all transforms.
@@ -72,12 +85,11 @@ pub fn transform_names() -> Vec<&'static str> {
 ///
 /// Errors: an unknown type or keyword, with the nearest known name; a wrong value.
 pub fn build_transform(value: &Value) -> Result<Box<dyn Transform>, DataError> {
-    let (name, mut kwargs) = Kwargs::of_typed("pipeline", value)?;
+    let name = type_name(Role::Transform, value, "pipeline")?;
     let found = TRANSFORMS.iter().find(|(known, _)| *known == name);
-    let (_, build) = found.ok_or_else(|| unknown_type("transform", name, &transform_names()))?;
-    let transform = build(&mut kwargs)?;
-    kwargs.finish()?;
-    Ok(transform)
+    let (_, build) =
+        found.ok_or_else(|| Catalog::built_in().unknown(Role::Transform, value, "pipeline"))?;
+    build(value)
 }
 
 #[derive(Debug)]
@@ -103,7 +115,7 @@ impl Pipeline {
             _ => return Err(DataError::config(owner, "expected a list of transforms")),
         };
         let step = |value: &Value| {
-            let name = without_scope(value["type"].as_str().unwrap_or_default()).to_owned();
+            let name = plain_type(value["type"].as_str().unwrap_or_default()).to_owned();
             Ok(Step { name, transform: build_transform(value)? })
         };
         let steps = list.iter().map(step).collect::<Result<Vec<_>, DataError>>()?;
@@ -124,7 +136,7 @@ impl Pipeline {
 
     /// The same transforms, with those of the given types left out.
     pub fn skipping(&self, types: &[String]) -> Self {
-        let skipped = types.iter().map(|t| without_scope(t).to_owned()).collect();
+        let skipped = types.iter().map(|t| plain_type(t).to_owned()).collect();
         Self { steps: self.steps.clone(), skipped }
     }
 
@@ -161,11 +173,11 @@ mod tests {
         let message = |value| build_transform(&value).unwrap_err().to_string();
         assert_eq!(
             message(json!({"type": "mmdet.RandomFlp"})),
-            "RandomFlp: unknown transform type (did you mean RandomFlip?)"
+            "pipeline.type: \"mmdet.RandomFlp\" is no transform (did you mean `RandomFlip`?)"
         );
         assert_eq!(
             message(json!({"type": "Resize", "scale": [1, 1], "keep_ration": true})),
-            "Resize: unknown keyword keep_ration (did you mean keep_ratio?)"
+            "Resize.keep_ration: unknown key of Resize (did you mean `keep_ratio`?)"
         );
     }
 
@@ -178,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn skipped_types_are_left_out_with_or_without_scope() {
+    fn skipped_types_are_left_out_with_or_plain_type() {
         let value = json!([{"type": "mmdet.Mosaic"}, {"type": "YOLOXHSVRandomAug"}]);
         let pipeline = Pipeline::from_config("p", &value).unwrap();
         assert_eq!(pipeline.active().count(), 2);

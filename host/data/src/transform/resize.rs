@@ -1,12 +1,10 @@
 //! `Resize`: to a size, or by a factor, with or without keeping the ratio of the sides.
 //! Knows nothing of how pixels are interpolated.
 
-use serde::Deserialize;
-use serde_json::json;
+use snaphook_components::{OneOrTwo, data as declared};
 
 use super::{Surroundings, Transform};
 use crate::image::resize;
-use crate::kwargs::Kwargs;
 use crate::{DataError, Sample};
 
 /// Resizes picture and boxes.
@@ -25,41 +23,14 @@ enum Goal {
     Factor([f64; 2]),
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrTwo<T> {
-    One(T),
-    Two([T; 2]),
-}
-
-impl<T: Copy> OneOrTwo<T> {
-    fn both(self) -> [T; 2] {
-        match self {
-            Self::One(value) => [value; 2],
-            Self::Two(values) => values,
-        }
-    }
-}
-
 impl Resize {
-    pub(super) fn from_kwargs(kwargs: &mut Kwargs) -> Result<Self, DataError> {
-        kwargs.only("backend", &[json!("cv2")])?;
-        kwargs.only("interpolation", &[json!("bilinear")])?;
-        let scale = kwargs.optional::<OneOrTwo<usize>>("scale")?.map(OneOrTwo::both);
-        let factor = kwargs.optional::<OneOrTwo<f64>>("scale_factor")?.map(OneOrTwo::both);
-        let goal = match (scale, factor) {
-            (Some(size), _) if size.iter().all(|n| (1..=65_500).contains(n)) => Goal::Size(size),
-            (None, Some(factor)) if factor.iter().all(|f| *f > 0.0) => Goal::Factor(factor),
-            _ => {
-                let reason = "expected (width, height) above 0, or a scale_factor above 0";
-                return Err(kwargs.wrong("scale", reason.to_owned()));
-            }
-        };
-        Ok(Self {
-            goal,
-            keep_ratio: kwargs.get("keep_ratio", false)?,
-            clip_object_border: kwargs.get("clip_object_border", true)?,
-        })
+    pub(super) fn new(declared: &declared::Resize) -> Self {
+        let factor = declared.scale_factor.map_or([1.0; 2], OneOrTwo::both);
+        Self {
+            goal: declared.scale.map_or(Goal::Factor(factor), |scale| Goal::Size(scale.both())),
+            keep_ratio: declared.keep_ratio,
+            clip_object_border: declared.clip_object_border,
+        }
     }
 
     /// The new (width, height).

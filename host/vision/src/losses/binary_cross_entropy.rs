@@ -2,11 +2,12 @@
 //!
 //! Source: MMDetection `models/losses/cross_entropy_loss.py`, `CrossEntropyLoss` with `use_sigmoid=True`.
 
+use serde_json::Value as Json;
+use snaphook_components::vision::CrossEntropyLoss;
+use snaphook_components::{ComponentError, read};
 use tch::{Reduction, Tensor};
 
 use super::Reduced;
-use crate::BuildError;
-use crate::config::Kwargs;
 
 /// -(t log p + (1 - t) log(1 - p)), p the sigmoid of a logit.
 #[derive(Clone, Copy, Debug)]
@@ -20,19 +21,9 @@ impl BinaryCrossEntropy {
         BinaryCrossEntropy { reduced: Reduced::sum(1.0) }
     }
 
-    pub(crate) fn read(kwargs: Kwargs<'_>) -> Result<BinaryCrossEntropy, BuildError> {
-        kwargs.one_of(&["CrossEntropyLoss"])?;
-        if !kwargs.or("use_sigmoid", false)? {
-            return Err(kwargs.error("use_sigmoid", "only true is known here"));
-        }
-        if kwargs.raw("class_weight").is_some() || kwargs.or("use_mask", false)? {
-            return Err(kwargs.error("class_weight", "class weights and masks are not known yet"));
-        }
-        // Both are about labels that are left out; targets of a dense head have none.
-        kwargs.accept(&["ignore_index", "avg_non_ignore"]);
-        let reduced = Reduced::read(&kwargs)?;
-        kwargs.finish()?;
-        Ok(BinaryCrossEntropy { reduced })
+    pub(crate) fn read(value: &Json, path: &str) -> Result<BinaryCrossEntropy, ComponentError> {
+        let CrossEntropyLoss { reduction, loss_weight, .. } = read(value, path)?;
+        Ok(BinaryCrossEntropy { reduced: Reduced::new(reduction, loss_weight) })
     }
 
     /// Shapes: both of the same shape; targets 0 to 1.

@@ -2,25 +2,15 @@
 //!
 //! Source: arXiv 1608.01471; MMDetection `models/losses/iou_loss.py`, `structures/bbox/bbox_overlaps.py`.
 
+use serde_json::Value as Json;
+use snaphook_components::vision::{self, IouMode};
+use snaphook_components::{ComponentError, read};
 use tch::Tensor;
 
 use super::Reduced;
-use crate::BuildError;
-use crate::config::Kwargs;
 
 /// Smallest area of a union, so that two empty boxes have an overlap of zero.
 const SMALLEST_UNION: f64 = 1e-6;
-
-/// What becomes of an overlap.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum IouMode {
-    /// 1 - iou.
-    Linear,
-    /// 1 - iou^2.
-    Square,
-    /// -log iou.
-    Log,
-}
 
 /// Loss of predicted boxes against their targets.
 #[derive(Clone, Copy, Debug)]
@@ -36,22 +26,10 @@ impl IouLoss {
         IouLoss { mode: IouMode::Square, eps: 1e-16, reduced: Reduced::sum(5.0) }
     }
 
-    pub(crate) fn read(kwargs: Kwargs<'_>) -> Result<IouLoss, BuildError> {
-        kwargs.one_of(&["IoULoss"])?;
-        let mode = if kwargs.or("linear", false)? { "linear" } else { "log" };
-        let mode = match kwargs.or("mode", mode.to_owned())?.as_str() {
-            "linear" => IouMode::Linear,
-            "square" => IouMode::Square,
-            "log" => IouMode::Log,
-            other => {
-                let message = format!("expected linear, square or log, found {other:?}");
-                return Err(kwargs.error("mode", message));
-            }
-        };
-        let eps = kwargs.or("eps", 1e-6)?;
-        let reduced = Reduced::read(&kwargs)?;
-        kwargs.finish()?;
-        Ok(IouLoss { mode, eps, reduced })
+    pub(crate) fn read(value: &Json, path: &str) -> Result<IouLoss, ComponentError> {
+        let loss: vision::IouLoss = read(value, path)?;
+        let reduced = Reduced::new(loss.reduction, loss.loss_weight);
+        Ok(IouLoss { mode: loss.mode(), eps: loss.eps, reduced })
     }
 
     /// Shapes: both [N, 4], corners x1, y1, x2, y2.
@@ -88,7 +66,7 @@ mod tests {
 
     fn loss(mode: &str) -> f64 {
         let config = json!({"type": "IoULoss", "mode": mode, "reduction": "sum"});
-        let loss = IouLoss::read(Kwargs::new(&config, "loss_bbox").unwrap()).unwrap();
+        let loss = IouLoss::read(&config, "loss_bbox").unwrap();
         // Two squares of 2 x 2, one pixel apart in x: overlap 2, union 6.
         let a = Tensor::from_slice(&[0.0_f32, 0.0, 2.0, 2.0]).view([1, 4]);
         let b = Tensor::from_slice(&[1.0_f32, 0.0, 3.0, 2.0]).view([1, 4]);

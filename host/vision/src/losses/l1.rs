@@ -2,11 +2,11 @@
 //!
 //! Source: MMDetection `models/losses/smooth_l1_loss.py`, `L1Loss`.
 
+use serde_json::Value as Json;
+use snaphook_components::{ComponentError, read, vision};
 use tch::Tensor;
 
 use super::Reduced;
-use crate::BuildError;
-use crate::config::Kwargs;
 
 /// |prediction - target|.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +20,9 @@ impl L1Loss {
         L1Loss { reduced: Reduced::sum(1.0) }
     }
 
-    pub(crate) fn read(kwargs: Kwargs<'_>) -> Result<L1Loss, BuildError> {
-        kwargs.one_of(&["L1Loss"])?;
-        let reduced = Reduced::read(&kwargs)?;
-        kwargs.finish()?;
-        Ok(L1Loss { reduced })
+    pub(crate) fn read(value: &Json, path: &str) -> Result<L1Loss, ComponentError> {
+        let vision::L1Loss { reduction, loss_weight } = read(value, path)?;
+        Ok(L1Loss { reduced: Reduced::new(reduction, loss_weight) })
     }
 
     /// Shapes: both of the same shape.

@@ -1,9 +1,7 @@
 //! What all losses share: how elements become one number, and its weight.
 
+use snaphook_components::vision::Reduction;
 use tch::{Kind, Tensor};
-
-use crate::BuildError;
-use crate::config::Kwargs;
 
 /// Sum or mean, times a weight.
 #[derive(Clone, Copy, Debug)]
@@ -18,16 +16,9 @@ impl Reduced {
         Reduced { sums: true, weight }
     }
 
-    /// Reads `reduction` and `loss_weight`.
-    pub(super) fn read(kwargs: &Kwargs<'_>) -> Result<Reduced, BuildError> {
-        let weight = kwargs.or("loss_weight", 1.0)?;
-        match kwargs.or("reduction", String::from("mean"))?.as_str() {
-            "sum" => Ok(Reduced { sums: true, weight }),
-            "mean" => Ok(Reduced { sums: false, weight }),
-            other => {
-                Err(kwargs.error("reduction", format!("expected sum or mean, found {other:?}")))
-            }
-        }
+    /// What `reduction` and `loss_weight` say.
+    pub(super) fn new(reduction: Reduction, weight: f64) -> Reduced {
+        Reduced { sums: reduction == Reduction::Sum, weight }
     }
 
     pub(super) fn apply(self, elements: &Tensor) -> Tensor {

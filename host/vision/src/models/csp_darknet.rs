@@ -2,29 +2,13 @@
 //!
 //! Source: arXiv 2107.08430; MMDetection `models/backbones/csp_darknet.py` (keywords, numbers, names).
 
+use serde_json::Value as Json;
+use snaphook_components::vision::{self as declared, StageNumbers};
+use snaphook_components::{ComponentError, read};
 use snaphook_runner::Scope;
 use tch::Tensor;
 
-use crate::BuildError;
-use crate::config::Kwargs;
 use crate::nn::{ConvBlock, ConvModule, ConvShape, CspLayer, CspShape, Mode, Style};
-
-/// One stage at full size: in channels, out channels, blocks, identity, pyramid pooling.
-type StageNumbers = (f64, f64, f64, bool, bool);
-
-const P5: [StageNumbers; 4] = [
-    (64.0, 128.0, 3.0, true, false),
-    (128.0, 256.0, 9.0, true, false),
-    (256.0, 512.0, 9.0, true, false),
-    (512.0, 1024.0, 3.0, false, true),
-];
-const P6: [StageNumbers; 5] = [
-    (64.0, 128.0, 3.0, true, false),
-    (128.0, 256.0, 9.0, true, false),
-    (256.0, 512.0, 9.0, true, false),
-    (512.0, 768.0, 3.0, true, false),
-    (768.0, 1024.0, 3.0, false, true),
-];
 
 /// CSP-Darknet: a stem and four or five stages, each halving height and width.
 #[derive(Debug)]
@@ -37,16 +21,17 @@ pub(crate) struct CspDarknet {
 }
 
 impl CspDarknet {
-    pub(crate) fn build(kwargs: Kwargs<'_>, scope: &Scope) -> Result<CspDarknet, BuildError> {
-        let numbers = stage_numbers(&kwargs)?;
-        let widen: f64 = kwargs.or("widen_factor", 1.0)?;
-        let deepen: f64 = kwargs.or("deepen_factor", 1.0)?;
-        let style = Style::read(&kwargs)?;
-        let pooling: Vec<i64> = kwargs.or("spp_kernal_sizes", vec![5, 9, 13])?;
-        let out_indices = out_indices(&kwargs, numbers.len())?;
-        let frozen_stages = kwargs.or("frozen_stages", -1)?;
-        let norm_eval = kwargs.or("norm_eval", false)?;
-        kwargs.finish()?;
+    pub(crate) fn build(
+        value: &Json,
+        path: &str,
+        scope: &Scope,
+    ) -> Result<CspDarknet, ComponentError> {
+        let declared: declared::CspDarknet = read(value, path)?;
+        let style = Style::read(&declared.style(), path)?;
+        let numbers = declared.stages();
+        let declared::CspDarknet { widen_factor: widen, deepen_factor: deepen, .. } = declared;
+        let declared::CspDarknet { out_indices, frozen_stages, norm_eval, .. } = declared;
+        let pooling = declared.spp_kernal_sizes;
         let channels = |full: f64| (full * widen) as i64;
         let stem = ConvShape::new(12, channels(numbers[0].0), 3);
         let stem = ConvModule::new(&scope.child("stem").child("conv"), stem, &style);
@@ -86,30 +71,6 @@ impl CspDarknet {
     pub(crate) fn frozen_prefixes(&self) -> Vec<String> {
         let name = |layer| if layer == 0 { "stem.".into() } else { format!("stage{layer}.") };
         (0..=self.frozen_stages).map(name).collect()
-    }
-}
-
-fn stage_numbers(kwargs: &Kwargs<'_>) -> Result<Vec<StageNumbers>, BuildError> {
-    // The keyword is spelled so in MMDetection.
-    let own: Vec<StageNumbers> = kwargs.or("arch_ovewrite", Vec::new())?;
-    if !own.is_empty() {
-        kwargs.accept(&["arch"]);
-        return Ok(own);
-    }
-    match kwargs.or("arch", String::from("P5"))?.as_str() {
-        "P5" => Ok(P5.to_vec()),
-        "P6" => Ok(P6.to_vec()),
-        other => Err(kwargs.error("arch", format!("expected P5 or P6, found {other:?}"))),
-    }
-}
-
-fn out_indices(kwargs: &Kwargs<'_>, stages: usize) -> Result<Vec<usize>, BuildError> {
-    let indices: Vec<usize> = kwargs.or("out_indices", vec![2, 3, 4])?;
-    match indices.iter().find(|index| **index > stages) {
-        None => Ok(indices),
-        Some(index) => {
-            Err(kwargs.error("out_indices", format!("expected 0 to {stages}, found {index}")))
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Source: arXiv 2107.08430; MMDetection `models/detectors/{yolox,single_stage}.py`.
 
 use serde_json::{Value as Json, json};
+use snaphook_components::{read, vision as declared};
 use snaphook_data::{Batch, Sample};
 use snaphook_runner::{
     AnyBatch, AnyPredictions, BoxError, Losses, Model, ModelState, ModuleInfo, Scope, StepContext,
@@ -10,7 +11,6 @@ use snaphook_runner::{
 use tch::{Device, Tensor};
 
 use super::{CspDarknet, HeadOutputs, YoloxHead, YoloxPafpn};
-use crate::config::{Kwargs, nearest};
 use crate::nn::{Mode, initialise};
 use crate::preprocess::{DetDataPreprocessor, Pixels};
 use crate::sim_ota::Targets;
@@ -30,34 +30,26 @@ pub(crate) struct Yolox {
 }
 
 impl Yolox {
-    pub(crate) fn build(kwargs: Kwargs<'_>, device: Device) -> Result<Yolox, BuildError> {
+    pub(crate) fn build(value: &Json, path: &str, device: Device) -> Result<Yolox, BuildError> {
+        let declared: declared::Yolox = read(value, path)?;
+        let below = |key: &str| format!("{path}.{key}");
         let scope = Scope::root(device);
-        let preprocessor = match kwargs.child("data_preprocessor")? {
-            Some(preprocessor) => DetDataPreprocessor::read(preprocessor, device)?,
+        let preprocessor = match &declared.data_preprocessor {
+            Some(value) => DetDataPreprocessor::read(value, &below("data_preprocessor"), device)?,
             None => DetDataPreprocessor::plain(device),
         };
-        let backbone = kwargs.required_child("backbone")?;
-        backbone.one_of(&["CSPDarknet"])?;
-        let backbone = CspDarknet::build(backbone, &scope.child("backbone"))?;
-        let neck = kwargs.required_child("neck")?;
-        neck.one_of(&["YOLOXPAFPN"])?;
-        let neck = YoloxPafpn::build(neck, &scope.child("neck"))?;
-        let head = kwargs.required_child("bbox_head")?;
-        head.one_of(&["YOLOXHead"])?;
-        let (train_cfg, test_cfg) = (kwargs.child("train_cfg")?, kwargs.child("test_cfg")?);
-        let head = YoloxHead::build(head, train_cfg, test_cfg, &scope.child("bbox_head"))?;
-        if kwargs.raw("init_cfg").is_some() {
-            return Err(kwargs.error("init_cfg", "start values of a whole model are not known yet"));
-        }
+        let backbone =
+            CspDarknet::build(&declared.backbone, &below("backbone"), &scope.child("backbone"))?;
+        let neck = YoloxPafpn::build(&declared.neck, &below("neck"), &scope.child("neck"))?;
+        let head = YoloxHead::build(&declared, path, &scope.child("bbox_head"))?;
         if neck.levels() != head.levels() {
             let message = format!(
                 "expected as many strides as the neck has levels, {}, found {}",
                 neck.levels(),
                 head.levels()
             );
-            return Err(kwargs.error("bbox_head.strides", message));
+            return Err(BuildError::Value { path: below("bbox_head.strides"), message });
         }
-        kwargs.finish()?;
         let state = scope.finish();
         freeze(&state, &backbone.frozen_prefixes());
         Ok(Yolox { state, preprocessor, backbone, neck, head, is_training: true })
@@ -149,7 +141,9 @@ impl Model for Yolox {
 
     fn set_attribute(&mut self, module: &str, name: &str, value: &Json) -> Result<(), BoxError> {
         if !MODULES.contains(&module) {
-            let (found, nearest) = (module.to_owned(), nearest(module, MODULES));
+            let alike = |name: &&str| (strsim::jaro_winkler(module, name) * 1e6) as u64;
+            let nearest = MODULES.into_iter().max_by_key(alike).unwrap_or_default().to_owned();
+            let found = module.to_owned();
             return Err(ModelError::NoSuchModule { found, nearest }.into());
         }
         if (module, name) != ("bbox_head", "use_l1") {

@@ -2,11 +2,12 @@
 //!
 //! Source: arXiv 1803.01534; MMDetection `models/necks/yolox_pafpn.py` (keywords and names).
 
+use serde_json::Value as Json;
+use snaphook_components::vision as declared;
+use snaphook_components::{ComponentError, read};
 use snaphook_runner::Scope;
 use tch::Tensor;
 
-use crate::BuildError;
-use crate::config::Kwargs;
 use crate::nn::{ConvBlock, ConvModule, ConvShape, CspLayer, CspShape, Mode, Style};
 
 /// Path aggregation network.
@@ -20,13 +21,19 @@ pub(crate) struct YoloxPafpn {
 }
 
 impl YoloxPafpn {
-    pub(crate) fn build(kwargs: Kwargs<'_>, scope: &Scope) -> Result<YoloxPafpn, BuildError> {
-        let channels: Vec<i64> = kwargs.required("in_channels")?;
-        let out_channels: i64 = kwargs.required("out_channels")?;
-        let blocks = kwargs.or("num_csp_blocks", 3)?;
-        check_upsampling(&kwargs)?;
-        let style = Style::read(&kwargs)?;
-        kwargs.finish()?;
+    pub(crate) fn build(
+        value: &Json,
+        path: &str,
+        scope: &Scope,
+    ) -> Result<YoloxPafpn, ComponentError> {
+        let declared: declared::YoloxPafpn = read(value, path)?;
+        let style = Style::read(&declared.style(), path)?;
+        if let Some(value) = &declared.upsample_cfg {
+            // Twice as large by the nearest pixel is the only way there is yet: nothing depends on it.
+            read::<declared::UpsampleCfg>(value, &format!("{path}.upsample_cfg"))?;
+        }
+        let (channels, out_channels) = (declared.in_channels, declared.out_channels);
+        let blocks = declared.num_csp_blocks;
         let csp = |scope: Scope, input, output| {
             let (in_channels, out_channels) = (input, output);
             let shape = CspShape { in_channels, out_channels, blocks, add_identity: false };
@@ -89,16 +96,4 @@ impl YoloxPafpn {
 fn twice_as_large(x: &Tensor) -> Tensor {
     let (_, _, height, width) = x.size4().expect("maps have four dimensions");
     x.upsample_nearest2d([height * 2, width * 2], 2.0, 2.0)
-}
-
-fn check_upsampling(kwargs: &Kwargs<'_>) -> Result<(), BuildError> {
-    let Some(upsampling) = kwargs.child("upsample_cfg")? else { return Ok(()) };
-    let factor: f64 = upsampling.or("scale_factor", 2.0)?;
-    let mode: String = upsampling.or("mode", "nearest".into())?;
-    upsampling.finish()?;
-    if factor == 2.0 && mode == "nearest" {
-        return Ok(());
-    }
-    let found = format!("only scale_factor=2, mode='nearest' is known, found {factor}, {mode:?}");
-    Err(kwargs.error("upsample_cfg", found))
 }

@@ -1,9 +1,9 @@
 //! Activation functions by the `type` of an `act_cfg`.
 
+use serde_json::Value as Json;
+use snaphook_components::vision::{LeakyRelu, Relu, Swish};
+use snaphook_components::{Catalog, ComponentError, Role, read, type_name};
 use tch::Tensor;
-
-use crate::BuildError;
-use crate::config::Kwargs;
 
 /// What follows a normalisation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,15 +17,14 @@ pub(crate) enum Activation {
 }
 
 impl Activation {
-    pub(crate) fn read(kwargs: Kwargs<'_>) -> Result<Activation, BuildError> {
-        kwargs.accept(&["inplace"]); // only tells where the result is stored
-        let activation = match kwargs.one_of(&["Swish", "SiLU", "ReLU", "LeakyReLU"])? {
-            "ReLU" => Activation::Relu,
-            "LeakyReLU" => Activation::LeakyRelu(kwargs.or("negative_slope", 0.01)?),
-            _ => Activation::Swish,
-        };
-        kwargs.finish()?;
-        Ok(activation)
+    pub(crate) fn read(value: &Json, path: &str) -> Result<Activation, ComponentError> {
+        match type_name(Role::Activation, value, path)? {
+            "ReLU" => read::<Relu>(value, path).map(|_| Activation::Relu),
+            "LeakyReLU" => read(value, path)
+                .map(|LeakyRelu { negative_slope, .. }| Activation::LeakyRelu(negative_slope)),
+            "Swish" | "SiLU" => read::<Swish>(value, path).map(|_| Activation::Swish),
+            _ => Err(Catalog::built_in().unknown(Role::Activation, value, path).into()),
+        }
     }
 
     pub(crate) fn forward(self, x: &Tensor) -> Tensor {

@@ -1,10 +1,9 @@
 //! Batch normalisation with its buffers. Knows nothing of what comes before or after it.
 
+use serde_json::Value as Json;
+use snaphook_components::{ComponentError, read, vision};
 use snaphook_runner::{Layer, Scope};
 use tch::{Device, Kind, Tensor};
-
-use crate::BuildError;
-use crate::config::Kwargs;
 
 /// The numbers of a `norm_cfg` of type BN.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,15 +18,9 @@ pub(crate) struct BatchNormSettings {
 
 impl BatchNormSettings {
     /// SyncBN is BN in a single process, which is what runs today.
-    pub(crate) fn read(kwargs: Kwargs<'_>) -> Result<BatchNormSettings, BuildError> {
-        kwargs.one_of(&["BN", "BN2d", "SyncBN"])?;
-        let settings = BatchNormSettings {
-            momentum: kwargs.or("momentum", 0.1)?,
-            eps: kwargs.or("eps", 1e-5)?,
-            requires_grad: kwargs.or("requires_grad", true)?,
-        };
-        kwargs.finish()?;
-        Ok(settings)
+    pub(crate) fn read(value: &Json, path: &str) -> Result<BatchNormSettings, ComponentError> {
+        let vision::BatchNorm { momentum, eps, requires_grad } = read(value, path)?;
+        Ok(BatchNormSettings { momentum, eps, requires_grad })
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! Source: MMDetection `models/data_preprocessors/data_preprocessor.py`, `DetDataPreprocessor`.
 
+use serde_json::Value as Json;
+use snaphook_components::vision as declared;
+use snaphook_components::{ComponentError, read};
 use snaphook_runner::StepContext;
 use tch::{Device, Kind, Tensor};
 
 use super::BatchSyncRandomResize;
-use crate::config::Kwargs;
+use crate::ModelError;
 use crate::sim_ota::Targets;
-use crate::{BuildError, ModelError};
 
 /// A picture's bytes: rows of pixels of blue, green, red.
 #[derive(Clone, Copy, Debug)]
@@ -44,27 +46,29 @@ impl DetDataPreprocessor {
     }
 
     pub(crate) fn read(
-        kwargs: Kwargs<'_>,
+        value: &Json,
+        path: &str,
         device: Device,
-    ) -> Result<DetDataPreprocessor, BuildError> {
-        kwargs.one_of(&["DetDataPreprocessor"])?;
-        // Masks and segmentations do not exist here, and boxes are plain numbers already.
-        kwargs.accept(&["pad_mask", "mask_pad_value", "pad_seg", "seg_pad_value"]);
-        kwargs.accept(&["boxtype2tensor", "non_blocking"]);
-        let pad_size_divisor: usize = kwargs.or("pad_size_divisor", 1)?;
-        if pad_size_divisor == 0 {
-            return Err(kwargs.error("pad_size_divisor", "expected 1 or more, found 0"));
-        }
-        let preprocessor = DetDataPreprocessor {
-            normalisation: normalisation(&kwargs, device)?,
-            swaps_channels: kwargs.or("bgr_to_rgb", false)? || kwargs.or("rgb_to_bgr", false)?,
-            pad_size_divisor,
-            pad_value: kwargs.or("pad_value", 0.0)?,
-            augments: augments(&kwargs)?,
-            device,
+    ) -> Result<DetDataPreprocessor, ComponentError> {
+        let declared: declared::DetDataPreprocessor = read(value, path)?;
+        let augment = |(i, value): (usize, &Json)| {
+            BatchSyncRandomResize::read(value, &format!("{path}.batch_augments.{i}"))
         };
-        kwargs.finish()?;
-        Ok(preprocessor)
+        let tensor =
+            |numbers: &Vec<f64>| Tensor::from_slice(numbers).to_kind(Kind::Float).to_device(device);
+        let augments = declared.batch_augments.iter().enumerate().map(augment);
+        Ok(DetDataPreprocessor {
+            normalisation: declared
+                .mean
+                .as_ref()
+                .map(tensor)
+                .zip(declared.std.as_ref().map(tensor)),
+            swaps_channels: declared.bgr_to_rgb || declared.rgb_to_bgr,
+            pad_size_divisor: declared.pad_size_divisor,
+            pad_value: declared.pad_value,
+            augments: augments.collect::<Result<_, _>>()?,
+            device,
+        })
     }
 
     /// The pictures of a batch, at the size of the largest.
@@ -146,42 +150,13 @@ fn append(bytes: &mut Vec<u8>, picture: &Pixels<'_>, height: usize, width: usize
     bytes.resize(end, 0);
 }
 
-fn normalisation(
-    kwargs: &Kwargs<'_>,
-    device: Device,
-) -> Result<Option<(Tensor, Tensor)>, BuildError> {
-    let mean: Option<Vec<f64>> = kwargs.optional("mean")?;
-    let deviation: Option<Vec<f64>> = kwargs.optional("std")?;
-    let tensor =
-        |numbers: Vec<f64>| Tensor::from_slice(&numbers).to_kind(Kind::Float).to_device(device);
-    match (mean, deviation) {
-        (None, None) => Ok(None),
-        (Some(mean), Some(deviation))
-            if [1, 3].contains(&mean.len()) && mean.len() == deviation.len() =>
-        {
-            Ok(Some((tensor(mean), tensor(deviation))))
-        }
-        _ => Err(kwargs.error("mean", "expected mean and std with one or three numbers each")),
-    }
-}
-
-fn augments(kwargs: &Kwargs<'_>) -> Result<Vec<BatchSyncRandomResize>, BuildError> {
-    let Some(list) = kwargs.raw("batch_augments") else { return Ok(Vec::new()) };
-    let list = list.as_array().ok_or_else(|| kwargs.error("batch_augments", "expected a list"))?;
-    let read = |(i, value)| {
-        let path = format!("{}.batch_augments[{i}]", kwargs.path());
-        BatchSyncRandomResize::read(Kwargs::new(value, path)?)
-    };
-    list.iter().enumerate().map(read).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     fn preprocessor(config: serde_json::Value) -> DetDataPreprocessor {
-        DetDataPreprocessor::read(Kwargs::new(&config, "").unwrap(), Device::Cpu).unwrap()
+        DetDataPreprocessor::read(&config, "", Device::Cpu).unwrap()
     }
 
     fn values(tensor: &Tensor) -> Vec<f32> {

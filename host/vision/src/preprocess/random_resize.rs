@@ -5,10 +5,11 @@
 //! pictures' own. There the sizes come from the process's generator; here from the seed and the number of the
 //! interval, so that a resumed run goes on with the size that it stopped with.
 
+use serde_json::Value as Json;
+use snaphook_components::vision as declared;
+use snaphook_components::{ComponentError, read};
 use snaphook_runner::StepContext;
 
-use crate::BuildError;
-use crate::config::Kwargs;
 use crate::random::Random;
 
 /// Keeps this use of the seed apart from others.
@@ -24,18 +25,10 @@ pub(super) struct BatchSyncRandomResize {
 }
 
 impl BatchSyncRandomResize {
-    pub(super) fn read(kwargs: Kwargs<'_>) -> Result<BatchSyncRandomResize, BuildError> {
-        kwargs.one_of(&["BatchSyncRandomResize"])?;
-        let (low, high): (f64, f64) = kwargs.required("random_size_range")?;
-        let interval: u64 = kwargs.or("interval", 10)?;
-        let divisor: i64 = kwargs.or("size_divisor", 32)?;
-        let steps = |size: f64| (size / divisor as f64).round_ties_even() as i64;
-        if interval == 0 || divisor < 1 || steps(low) < 1 || steps(high) < steps(low) {
-            let message = "expected rising sizes, an interval and a divisor above zero";
-            return Err(kwargs.error("random_size_range", message));
-        }
-        kwargs.finish()?;
-        Ok(BatchSyncRandomResize { range: (steps(low), steps(high)), interval, divisor })
+    pub(super) fn read(value: &Json, path: &str) -> Result<BatchSyncRandomResize, ComponentError> {
+        let resize: declared::BatchSyncRandomResize = read(value, path)?;
+        let (interval, divisor) = (resize.interval, resize.size_divisor);
+        Ok(BatchSyncRandomResize { range: resize.steps(), interval, divisor })
     }
 
     /// Height and width for pictures of `height` x `width`; `None` where they keep their own.
@@ -66,7 +59,7 @@ mod tests {
     fn sizes(seed: u64, iterations: std::ops::Range<u64>) -> Vec<Option<(i64, i64)>> {
         let config = json!({"type": "BatchSyncRandomResize", "random_size_range": [256, 384],
             "size_divisor": 32, "interval": 10});
-        let resize = BatchSyncRandomResize::read(Kwargs::new(&config, "").unwrap()).unwrap();
+        let resize = BatchSyncRandomResize::read(&config, "").unwrap();
         let size = |iter| resize.size(&StepContext { iter, epoch: 0, seed }, 320, 640);
         iterations.map(size).collect()
     }

@@ -44,7 +44,7 @@ fn narrow_yolox() -> Yolox {
     tch::set_num_threads(1);
     let mut config = config(0.33, 0.125, [32, 64, 128], false, 2);
     config["test_cfg"]["score_thr"] = json!(0.0);
-    let mut model = Yolox::build(Kwargs::new(&config, "model").unwrap(), Device::Cpu).unwrap();
+    let mut model = Yolox::build(&config, "model", Device::Cpu).unwrap();
     model.init_weights(0).unwrap();
     model
 }
@@ -218,7 +218,7 @@ fn the_loss_of_a_drawn_picture_falls_and_its_boxes_are_found() {
 #[test]
 fn prediction_with_batch_norm_in_the_weights_equals_batch_norm() {
     let config = config(0.33, 0.125, [32, 64, 128], true, 2);
-    let mut yolox = Yolox::build(Kwargs::new(&config, "model").unwrap(), Device::Cpu).unwrap();
+    let mut yolox = Yolox::build(&config, "model", Device::Cpu).unwrap();
     yolox.init_weights(5).unwrap();
     let images = Tensor::rand([2, 3, 64, 64], (Kind::Float, Device::Cpu)) * 255.0;
     tch::no_grad(|| {
@@ -288,11 +288,11 @@ fn wrong_keys_of_a_model_are_named_with_their_path() {
     };
     assert_eq!(
         error(|config| config["neck"]["type"] = json!("mmdet.FPN")),
-        "model.neck.type: \"FPN\" is not known here (nearest: YOLOXPAFPN)"
+        "model.neck.type: FPN is a neck of MMDetection that this version does not have yet (it has YOLOXPAFPN)"
     );
     assert_eq!(
         error(|config| config["test_cfg"]["nms"]["iou_thr"] = json!(0.5)),
-        "model.test_cfg.nms: unknown key \"iou_thr\" (nearest: iou_threshold)"
+        "model.test_cfg.nms.iou_thr: unknown key of nms (did you mean `iou_threshold`?)"
     );
     assert_eq!(
         error(|config| config["bbox_head"]["strides"] = json!([8, 16])),

@@ -1,12 +1,13 @@
 //! Builds the head from its dict, and gives the biases of its classifiers their start value.
 
+use serde_json::Value as Json;
+use snaphook_components::vision as declared;
+use snaphook_components::{Auto, ComponentError, read};
 use snaphook_runner::Scope;
 use tch::Tensor;
 
 use super::predict::TestSettings;
 use super::priors::PriorCache;
-use crate::BuildError;
-use crate::config::Kwargs;
 use crate::losses::{BinaryCrossEntropy, IouLoss, L1Loss};
 use crate::nn::{Conv2d, ConvBlock, ConvShape, Style};
 use crate::sim_ota::SimOta;
@@ -59,24 +60,24 @@ struct Numbers {
 }
 
 impl YoloxHead {
-    /// `train_cfg` and `test_cfg` are those of the model.
+    /// `path` is that of the model; `train_cfg` and `test_cfg` are the model's, too.
     pub(crate) fn build(
-        kwargs: Kwargs<'_>,
-        train_cfg: Option<Kwargs<'_>>,
-        test_cfg: Option<Kwargs<'_>>,
+        model: &declared::Yolox,
+        path: &str,
         scope: &Scope,
-    ) -> Result<YoloxHead, BuildError> {
-        let strides: Vec<i64> = kwargs.or("strides", vec![8, 16, 32])?;
-        let style = Style::read(&kwargs)?;
-        let numbers = Numbers::read(&kwargs, strides.len(), &style)?;
-        let losses = HeadLosses::read(&kwargs)?;
-        kwargs.finish()?;
+    ) -> Result<YoloxHead, ComponentError> {
+        let below = |key: &str| format!("{path}.{key}");
+        let head: declared::YoloxHead = read(&model.bbox_head, &below("bbox_head"))?;
+        let style = Style::read(&head.style(), &below("bbox_head"))?;
+        let numbers = Numbers::new(&head, &style);
+        let test = model.test_cfg.as_ref();
+        let test = test.map(|value| TestSettings::read(value, &below("test_cfg"))).transpose()?;
         Ok(YoloxHead {
             levels: levels(&numbers, &style, scope),
-            losses,
-            assigner: read_assigner(train_cfg)?,
-            test: test_cfg.map(TestSettings::read).transpose()?.unwrap_or_default(),
-            priors: PriorCache::new(strides, scope.device()),
+            losses: HeadLosses::read(&head, &below("bbox_head"))?,
+            assigner: read_assigner(model.train_cfg.as_ref(), &below("train_cfg"))?,
+            test: test.unwrap_or_default(),
+            priors: PriorCache::new(head.strides, scope.device()),
             num_classes: numbers.classes,
             use_l1: false,
         })
@@ -100,51 +101,47 @@ impl YoloxHead {
 }
 
 impl Numbers {
-    fn read(kwargs: &Kwargs<'_>, levels: usize, style: &Style) -> Result<Numbers, BuildError> {
-        if kwargs.or("dcn_on_last_conv", false)? {
-            return Err(kwargs.error("dcn_on_last_conv", "deformable convolutions are not known"));
-        }
-        let bias = match kwargs.raw("conv_bias") {
-            Some(value) if value != "auto" => kwargs.required("conv_bias")?,
-            _ => style.norm.is_none(),
+    fn new(head: &declared::YoloxHead, style: &Style) -> Numbers {
+        let bias = match head.conv_bias {
+            Auto::Auto => style.norm.is_none(),
+            Auto::Given(bias) => bias,
         };
-        let classes: i64 = kwargs.required("num_classes")?;
-        if classes < 1 {
-            return Err(kwargs.error("num_classes", format!("expected 1 or more, found {classes}")));
-        }
-        Ok(Numbers {
-            classes,
-            in_channels: kwargs.required("in_channels")?,
-            channels: kwargs.or("feat_channels", 256)?,
-            stacked: kwargs.or("stacked_convs", 2)?,
-            levels,
+        Numbers {
+            classes: head.num_classes,
+            in_channels: head.in_channels,
+            channels: head.feat_channels,
+            stacked: head.stacked_convs,
+            levels: head.strides.len(),
             bias,
-        })
+        }
     }
 }
 
 impl HeadLosses {
-    fn read(kwargs: &Kwargs<'_>) -> Result<HeadLosses, BuildError> {
-        let entropy = |key| -> Result<BinaryCrossEntropy, BuildError> {
-            let read = kwargs.child(key)?.map(BinaryCrossEntropy::read).transpose()?;
-            Ok(read.unwrap_or_else(BinaryCrossEntropy::yolox))
+    fn read(head: &declared::YoloxHead, path: &str) -> Result<HeadLosses, ComponentError> {
+        let entropy = |key: &str, value: &Option<Json>| {
+            let read = |value| BinaryCrossEntropy::read(value, &format!("{path}.{key}"));
+            let read = value.as_ref().map(read).transpose();
+            read.map(|loss| loss.unwrap_or_else(BinaryCrossEntropy::yolox))
         };
-        let bbox = kwargs.child("loss_bbox")?.map(IouLoss::read).transpose()?;
-        let l1 = kwargs.child("loss_l1")?.map(L1Loss::read).transpose()?;
+        let bbox = head.loss_bbox.as_ref();
+        let bbox = bbox.map(|value| IouLoss::read(value, &format!("{path}.loss_bbox")));
+        let l1 = head.loss_l1.as_ref();
+        let l1 = l1.map(|value| L1Loss::read(value, &format!("{path}.loss_l1")));
         Ok(HeadLosses {
-            cls: entropy("loss_cls")?,
-            bbox: bbox.unwrap_or_else(IouLoss::yolox),
-            obj: entropy("loss_obj")?,
-            l1: l1.unwrap_or_else(L1Loss::yolox),
+            cls: entropy("loss_cls", &head.loss_cls)?,
+            bbox: bbox.transpose()?.unwrap_or_else(IouLoss::yolox),
+            obj: entropy("loss_obj", &head.loss_obj)?,
+            l1: l1.transpose()?.unwrap_or_else(L1Loss::yolox),
         })
     }
 }
 
-fn read_assigner(train_cfg: Option<Kwargs<'_>>) -> Result<SimOta, BuildError> {
-    let Some(train_cfg) = train_cfg else { return Ok(SimOta::default()) };
-    let assigner = train_cfg.child("assigner")?.map(SimOta::read).transpose()?;
-    train_cfg.finish()?;
-    Ok(assigner.unwrap_or_default())
+fn read_assigner(train_cfg: Option<&Json>, path: &str) -> Result<SimOta, ComponentError> {
+    let Some(value) = train_cfg else { return Ok(SimOta::default()) };
+    let declared::YoloxTrainCfg { assigner } = read(value, path)?;
+    let assigner = assigner.map(|value| SimOta::read(&value, &format!("{path}.assigner")));
+    Ok(assigner.transpose()?.unwrap_or_default())
 }
 
 /// The list of a kind comes whole before the next, as in a state dict of MMDetection.

@@ -1,5 +1,8 @@
 //! Boxes from the head's outputs: score threshold, suppression, scale of the original picture.
 
+use serde_json::Value as Json;
+use snaphook_components::vision::YoloxTestCfg;
+use snaphook_components::{ComponentError, read};
 use snaphook_data::Detection;
 use tch::Kind;
 
@@ -7,8 +10,6 @@ use super::YoloxHead;
 use super::forward::HeadOutputs;
 use super::priors::Priors;
 use super::targets::to_host;
-use crate::BuildError;
-use crate::config::Kwargs;
 use crate::nms::Suppression;
 
 /// What `test_cfg` says.
@@ -21,15 +22,14 @@ pub(crate) struct TestSettings {
 
 impl TestSettings {
     /// `max_per_img` bounds the boxes of a picture here; MMDetection's head takes no notice of it.
-    pub(super) fn read(kwargs: Kwargs<'_>) -> Result<TestSettings, BuildError> {
-        let most: i64 = kwargs.or("max_per_img", -1)?;
-        let settings = TestSettings {
-            score_threshold: kwargs.or("score_thr", 0.01)?,
-            suppression: kwargs.child("nms")?.map(Suppression::read).transpose()?,
-            most: usize::try_from(most).ok(),
-        };
-        kwargs.finish()?;
-        Ok(settings)
+    pub(super) fn read(value: &Json, path: &str) -> Result<TestSettings, ComponentError> {
+        let YoloxTestCfg { score_thr, nms, max_per_img } = read(value, path)?;
+        let nms = nms.map(|value| Suppression::read(&value, &format!("{path}.nms")));
+        Ok(TestSettings {
+            score_threshold: score_thr,
+            suppression: nms.transpose()?,
+            most: usize::try_from(max_per_img).ok(),
+        })
     }
 }
 
