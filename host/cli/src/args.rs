@@ -14,6 +14,7 @@ Examples:
   snaphook train configs/yolox_nano.py --work-dir runs/a --resume
   snaphook train configs/yolox_nano.py train_cfg.max_epochs=5 --plugins my-hooks/target/release
   snaphook test configs/yolox_nano.py runs/a/epoch_30
+  snaphook config check configs/yolox_nano.py
   snaphook config print configs/yolox_nano.py
   snaphook hooks list configs/yolox_nano.py
 
@@ -136,6 +137,12 @@ pub struct LoadArguments {
     /// Folder that holds a package whose configs are inherited (`_base_ = 'mmdet::…'`); repeatable.
     #[arg(long, value_name = "DIR")]
     pub config_path: Vec<PathBuf>,
+    /// Folder that the config and all its bases must be in, links followed; repeatable.
+    #[arg(long, value_name = "DIR")]
+    pub config_root: Vec<PathBuf>,
+    /// Makes a changed variable reach what bases built from it, as `_propagate_ = True` in the config.
+    #[arg(long)]
+    pub propagate: bool,
 }
 
 impl LoadArguments {
@@ -167,6 +174,52 @@ pub enum ConfigCommand {
     Explain(ConfigExplainArguments),
     /// Compares two configs with their bases resolved.
     Diff(ConfigDiffArguments),
+    /// Checks a config without training: every type and argument, files, classes, schedules, hooks.
+    #[command(after_long_help = CHECK_HELP)]
+    Check(ConfigCheckArguments),
+    /// Prints a JSON Schema of configs for editors, built-in components and plugins included.
+    Schema(ConfigSchemaArguments),
+}
+
+const CHECK_HELP: &str = "\
+Exit codes:
+  0  no errors; there may be warnings
+  1  the config has errors, or cannot be loaded
+  2  wrong command line";
+
+/// `config check CONFIG …`
+#[derive(Clone, Debug, Args)]
+pub struct ConfigCheckArguments {
+    /// Config file: .py, .json, .yaml or .toml.
+    pub config: PathBuf,
+    /// Who reads the output.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Does not open annotation files, which takes its time with large ones.
+    #[arg(long)]
+    pub no_data: bool,
+    /// How the config is changed and found.
+    #[command(flatten)]
+    pub load: LoadArguments,
+    /// Where plugins are looked for.
+    #[command(flatten)]
+    pub plugins: PluginArguments,
+}
+
+/// `config schema [CONFIG] …`
+#[derive(Clone, Debug, Args)]
+pub struct ConfigSchemaArguments {
+    /// Config file whose plugin folders are searched, too.
+    pub config: Option<PathBuf>,
+    /// For resolved configs, as `config print` prints them: what is required must be there.
+    #[arg(long)]
+    pub resolved: bool,
+    /// Folder that holds a package whose configs are inherited; repeatable.
+    #[arg(long, value_name = "DIR")]
+    pub config_path: Vec<PathBuf>,
+    /// Where plugins are looked for.
+    #[command(flatten)]
+    pub plugins: PluginArguments,
 }
 
 /// `config explain CONFIG KEY …`
@@ -191,6 +244,25 @@ pub struct ConfigDiffArguments {
     /// Folder that holds a package whose configs are inherited; repeatable.
     #[arg(long, value_name = "DIR")]
     pub config_path: Vec<PathBuf>,
+    /// Folder that the configs and all their bases must be in, links followed; repeatable.
+    #[arg(long, value_name = "DIR")]
+    pub config_root: Vec<PathBuf>,
+    /// Makes a changed variable reach what bases built from it.
+    #[arg(long)]
+    pub propagate: bool,
+}
+
+impl ConfigDiffArguments {
+    /// How both configs are found.
+    pub fn load_arguments(&self) -> LoadArguments {
+        let (config_path, config_root) = (self.config_path.clone(), self.config_root.clone());
+        LoadArguments {
+            config_path,
+            config_root,
+            propagate: self.propagate,
+            ..LoadArguments::default()
+        }
+    }
 }
 
 /// `config print CONFIG …`

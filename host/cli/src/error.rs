@@ -18,6 +18,16 @@ pub enum CliError {
     /// The hooks that the config asks for cannot be had.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// Components of the config are asked for wrongly.
+    #[error("{}: {}\n\n{excerpts}", config.display(), count_in_words(*count))]
+    Check {
+        /// The config file.
+        config: PathBuf,
+        /// How many things are wrong.
+        count: usize,
+        /// Each with its excerpt.
+        excerpts: String,
+    },
     /// A checkpoint that was named is not there.
     #[error("checkpoint {}: expected a file or folder, found nothing{way_out}", path.display())]
     Checkpoint {
@@ -52,6 +62,13 @@ pub enum CliError {
     /// The output cannot be written.
     #[error("output: cannot be written")]
     Output(#[from] io::Error),
+}
+
+fn count_in_words(count: usize) -> String {
+    match count {
+        1 => "one thing is wrong with its components".to_owned(),
+        many => format!("{many} things are wrong with its components"),
+    }
 }
 
 impl CliError {

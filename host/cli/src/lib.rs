@@ -18,6 +18,7 @@
 //! ```
 
 pub mod args;
+mod check;
 mod commands;
 mod error;
 mod exit;
@@ -31,4 +32,4 @@ mod trainer;
 pub use commands::run;
 pub use error::CliError;
 pub use exit::Exit;
-pub use loading::{load, load_with_warnings};
+pub use loading::{load, load_with_warnings, resolver};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use snaphook_config::{Config, ConfigError, LoadOptions};
+use snaphook_config::{Config, ConfigError, LoadOptions, Resolver};
 
 use crate::args::LoadArguments;
 use crate::report;
@@ -11,11 +11,16 @@ use crate::report;
 ///
 /// Errors: as [`snaphook_config::load`].
 pub fn load(path: &Path, arguments: &LoadArguments) -> Result<Config, ConfigError> {
+    resolver(arguments).load(path)
+}
+
+/// Loads configs under the rules of the command line.
+pub fn resolver(arguments: &LoadArguments) -> Resolver {
     let options = LoadOptions {
         overrides: arguments.overrides(),
         search_paths: arguments.config_path.clone(),
     };
-    snaphook_config::load(path, &options)
+    Resolver::new(options).roots(arguments.config_root.clone()).propagate(arguments.propagate)
 }
 
 /// As [`load`]; what looks wrong but is none is told on stderr.

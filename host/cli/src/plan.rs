@@ -128,10 +128,19 @@ impl HookPlan {
     ///
     /// Errors: everything that is wrong, together.
     pub fn of(config: &Config, types: &dyn HookTypes) -> Result<HookPlan, PlanError> {
-        let fail = |problems| PlanError { config: config.path().to_path_buf(), problems };
-        let specs = hook_specs(config.value())
-            .map_err(|error| fail(vec![problem(config, &error.key, error.message)]))?;
+        match HookPlan::look(config, types) {
+            (plan, problems) if problems.is_empty() => Ok(plan),
+            (_, problems) => Err(PlanError { config: config.path().to_path_buf(), problems }),
+        }
+    }
+
+    /// The hooks that are found, and everything that is wrong with them or the others.
+    pub fn look(config: &Config, types: &dyn HookTypes) -> (HookPlan, Vec<PlanProblem>) {
         let (mut hooks, mut problems) = (Vec::new(), Vec::new());
+        let specs = hook_specs(config.value()).unwrap_or_else(|error| {
+            problems.push(problem(config, &error.key, error.message));
+            Vec::new()
+        });
         for spec in specs {
             match types.find(&spec.type_name) {
                 Ok(found) => {
@@ -148,7 +157,7 @@ impl HookPlan {
                 }
             }
         }
-        if problems.is_empty() { Ok(HookPlan { hooks }) } else { Err(fail(problems)) }
+        (HookPlan { hooks }, problems)
     }
 
     /// The hooks that are called at a point, first to last: by priority, then as registered.

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::check::check;
+use crate::check::{check, check_declared};
 use crate::read::unknown_type;
 use crate::{Declared, Problem, Role, data, run, vision};
 
@@ -48,6 +48,19 @@ impl Catalog {
     /// The problem of a dict whose `type` is none of a role's.
     pub fn unknown(&self, role: Role, value: &Json, path: &str) -> Problem {
         unknown_type(role, &value["type"], path, &self.names(role))
+    }
+
+    /// Everything that is wrong with the sections of a whole config; its other keys are variables.
+    pub fn check_config(&self, config: &Json) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(declared) = self.find(Role::Settings, "Config") {
+            let is_section = |key: &str| !declared.schema["properties"][key].is_null();
+            let sections = config.as_object().into_iter().flatten();
+            let sections = sections.filter(|(key, _)| is_section(key));
+            let sections = sections.map(|(key, value)| (key.clone(), value.clone())).collect();
+            check_declared(self, declared, &Json::Object(sections), "", &mut problems);
+        }
+        problems
     }
 
     /// Everything that is wrong with a component's dict and all components below it.

@@ -28,7 +28,7 @@ pub(crate) fn check(
     }
 }
 
-fn check_declared(
+pub(crate) fn check_declared(
     catalog: &Catalog,
     declared: &Declared,
     value: &Json,

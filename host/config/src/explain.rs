@@ -60,20 +60,25 @@ impl fmt::Display for Explanation {
     }
 }
 
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Lost {
+    /// What is lost and the ways out, without the variable's name and place.
+    pub fn message(&self) -> String {
         const MOST: usize = 5;
         let places = self.places.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
         let more = match self.places.len().saturating_sub(MOST) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        write!(
-            f,
-            "{}: `{}` is changed, but {places}{more} built from it in a base keep the old value \
-             (change them too, or set `_propagate_ = True`)",
-            self.changed, self.variable
+        format!(
+            "is changed, but {places}{more} built from it in a base keep the old value (change them too, \
+             or set `_propagate_ = True`)"
         )
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: `{}` {}", self.changed, self.variable, self.message())
     }
 }
 

@@ -17,9 +17,16 @@ pub struct Location {
     pub line: u32,
 }
 
+impl Location {
+    /// Whether an override wrote it; the line is then its place among them.
+    pub fn is_override(&self) -> bool {
+        self.file == Path::new(OVERRIDES)
+    }
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.file == Path::new(OVERRIDES) {
+        if self.is_override() {
             write!(f, "{OVERRIDES}, option {}", self.line)
         } else {
             write!(f, "{}, line {}", self.file.display(), self.line)

@@ -43,7 +43,7 @@ mod transform;
 pub use cache::ImageCache;
 pub use dataset::{
     AnnotatedImages, BadImages, ConcatDataset, Dataset, DatasetMeta, Draw, MultiImageMixDataset,
-    RepeatDataset, build_dataset, dataset_names, draw_usable,
+    RepeatDataset, build_dataset, dataset_names, default_classes, draw_usable,
 };
 pub use error::DataError;
 pub use eval::{CocoEvaluator, CocoResult, Detection};

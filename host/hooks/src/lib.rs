@@ -13,4 +13,4 @@ mod spec;
 pub use dispatcher::{Dispatcher, HookCost, HookFault, HookRow, Host, hook_table, source_label};
 pub use line::{Fields, LineHeader, iteration_line, summary_line};
 pub use priority::{OnError, Priority};
-pub use spec::{HookSpec, SpecError, hook_specs, plain_type};
+pub use spec::{DEFAULT_HOOKS, HookSpec, SpecError, hook_specs, plain_type};

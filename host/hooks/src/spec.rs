@@ -29,7 +29,8 @@ pub struct SpecError {
     pub message: String,
 }
 
-const DEFAULTS: [(&str, &str); 6] = [
+/// The hooks that every run has: their names in `default_hooks`, and their types.
+pub const DEFAULT_HOOKS: [(&str, &str); 6] = [
     ("runtime_info", "RuntimeInfoHook"),
     ("timer", "IterTimerHook"),
     ("sampler_seed", "DistSamplerSeedHook"),
@@ -51,7 +52,7 @@ pub fn hook_specs(config: &Json) -> Result<Vec<HookSpec>, SpecError> {
         Json::Object(map) => map.clone(),
         other => return Err(wrong("default_hooks", "a dict of hooks", other)),
     };
-    for (name, type_name) in DEFAULTS {
+    for (name, type_name) in DEFAULT_HOOKS {
         let key = format!("default_hooks.{name}");
         match defaults.get(name) {
             None => specs.push(read(&key, &Json::Object(Map::new()), Some(type_name))?),
@@ -59,7 +60,7 @@ pub fn hook_specs(config: &Json) -> Result<Vec<HookSpec>, SpecError> {
             Some(value) => specs.push(read(&key, value, Some(type_name))?),
         }
     }
-    let known = |name: &str| DEFAULTS.iter().any(|(default, _)| *default == name);
+    let known = |name: &str| DEFAULT_HOOKS.iter().any(|(default, _)| *default == name);
     for (name, value) in defaults.iter().filter(|(name, value)| !known(name) && !value.is_null()) {
         if name != "_scope_" {
             specs.push(read(&format!("default_hooks.{name}"), value, None)?);

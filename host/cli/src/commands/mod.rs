@@ -19,6 +19,8 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Config(ConfigCommand::Print(arguments)) => config::print(&arguments),
         Command::Config(ConfigCommand::Explain(arguments)) => config::explain(&arguments),
         Command::Config(ConfigCommand::Diff(arguments)) => config::diff(&arguments),
+        Command::Config(ConfigCommand::Check(arguments)) => config::check_config(&arguments),
+        Command::Config(ConfigCommand::Schema(arguments)) => config::schema(&arguments),
         Command::Plugins(PluginsCommand::List(arguments)) => plugins::list(&arguments),
         Command::Plugins(PluginsCommand::Inspect(arguments)) => plugins::inspect(&arguments),
         Command::Hooks(HooksCommand::List(arguments)) => hooks::list(&arguments),

@@ -4,9 +4,11 @@
 use std::path::Path;
 
 use crate::args::{LoadArguments, PluginArguments, Resume, TestArguments, TrainArguments};
+use crate::check::{Finding, check_components, excerpts};
+use crate::loading::resolver;
 use crate::plan::HookPlan;
 use crate::plugins::Plugins;
-use crate::{CliError, Exit, load, trainer};
+use crate::{CliError, Exit, report, trainer};
 
 pub(super) fn train(arguments: &TrainArguments) -> Result<Exit, CliError> {
     if let Some(Resume::From(path)) = arguments.resume() {
@@ -29,12 +31,22 @@ fn expect_checkpoint(path: &Path, way_out: &str) -> Result<(), CliError> {
     Err(CliError::Checkpoint { path: path.to_path_buf(), way_out: way_out.to_owned() })
 }
 
+/// Types and arguments of all components are checked here; files and data, when the trainer builds them.
 fn check(
     path: &Path,
     arguments: &LoadArguments,
     plugins: &PluginArguments,
 ) -> Result<(), CliError> {
-    let config = load(path, arguments)?;
+    let resolver = resolver(arguments);
+    let config = resolver.load(path)?;
     HookPlan::of(&config, &Plugins::find(plugins, Some(&config))?)?;
+    let wrong = check_components(&config);
+    if !wrong.is_empty() {
+        let excerpts = excerpts(&wrong, &arguments.overrides(), &std::io::stderr());
+        let (config, count) = (path.to_path_buf(), wrong.len());
+        return Err(CliError::Check { config, count, excerpts });
+    }
+    let lost = resolver.lost(path)?.into_iter().filter_map(Finding::lost);
+    lost.for_each(|finding| report::print_warning(&finding.line()));
     Ok(())
 }

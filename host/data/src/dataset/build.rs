@@ -37,6 +37,16 @@ pub fn build_dataset(value: &Value) -> Result<Arc<dyn Dataset>, DataError> {
     build(value)
 }
 
+/// The classes that a data set of this type has when its `metainfo` names none.
+pub fn default_classes(type_name: &str) -> Option<Vec<String>> {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    match type_name {
+        "CocoDataset" => Some(owned(&coco::classes())),
+        "VOCDataset" => Some(owned(&voc::VOC_CLASSES)),
+        _ => None,
+    }
+}
+
 fn build_repeat(declared: &declared::RepeatDataset) -> Result<Arc<dyn Dataset>, DataError> {
     Ok(Arc::new(RepeatDataset::new(build_dataset(&declared.dataset)?, declared.times)))
 }

@@ -15,9 +15,13 @@ use crate::{DataError, ImageRecord, Instance};
 /// COCO's own classes, used when `metainfo` names none.
 const COCO_CLASSES: &str = "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush";
 
+/// COCO's own classes.
+pub(super) fn classes() -> Vec<&'static str> {
+    COCO_CLASSES.split(',').collect()
+}
+
 pub(super) fn build(declared: CocoDataset) -> Result<AnnotatedImages, DataError> {
-    let default_classes: Vec<&str> = COCO_CLASSES.split(',').collect();
-    let config = LeafConfig::new("CocoDataset", declared.fields(), &default_classes)?;
+    let config = LeafConfig::new("CocoDataset", declared.fields(), &classes())?;
     let file = CocoFile::read(&config.ann_file)?;
     let records = records(&file, &config)?;
     config.finish("CocoDataset", records)

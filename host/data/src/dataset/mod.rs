@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use build::{build_dataset, dataset_names};
+pub use build::{build_dataset, dataset_names, default_classes};
 pub(crate) use coco_file::CocoFile;
 pub use draw::{BadImages, Draw, draw_usable};
 pub use leaf::AnnotatedImages;

@@ -14,7 +14,8 @@ use super::leaf::{AnnotatedImages, LeafConfig};
 use crate::image::read_image;
 use crate::{DataError, ImageId, ImageRecord, Instance};
 
-const VOC_CLASSES: [&str; 20] = [
+/// Pascal VOC's own classes.
+pub(super) const VOC_CLASSES: [&str; 20] = [
     "aeroplane",
     "bicycle",
     "bird",

@@ -1,10 +1,15 @@
-//! `snaphook config print`, `explain` and `diff`. Knows nothing of what the values mean.
+//! `snaphook config …`. `print`, `explain` and `diff`, here, know nothing of what the values mean.
 
-use snaphook_config::{LoadOptions, Resolver};
+mod check;
+mod schema;
+
+pub(super) use check::check_config;
+pub(super) use schema::schema;
 
 use crate::args::{
-    ConfigDiffArguments, ConfigExplainArguments, ConfigFormat, ConfigPrintArguments, LoadArguments,
+    ConfigDiffArguments, ConfigExplainArguments, ConfigFormat, ConfigPrintArguments,
 };
+use crate::loading::resolver;
 use crate::{CliError, Exit, load_with_warnings, output};
 
 pub(super) fn print(arguments: &ConfigPrintArguments) -> Result<Exit, CliError> {
@@ -20,17 +25,13 @@ pub(super) fn print(arguments: &ConfigPrintArguments) -> Result<Exit, CliError> 
 }
 
 pub(super) fn explain(arguments: &ConfigExplainArguments) -> Result<Exit, CliError> {
-    let options = LoadOptions {
-        overrides: arguments.load.overrides(),
-        search_paths: arguments.load.config_path.clone(),
-    };
-    let explanation = Resolver::new(options).explain(&arguments.config, &arguments.key)?;
+    let explanation = resolver(&arguments.load).explain(&arguments.config, &arguments.key)?;
     output::print(&explanation.to_string())?;
     Ok(Exit::Done)
 }
 
 pub(super) fn diff(arguments: &ConfigDiffArguments) -> Result<Exit, CliError> {
-    let load = LoadArguments::with_config_path(arguments.config_path.clone());
+    let load = arguments.load_arguments();
     let before = load_with_warnings(&arguments.before, &load)?;
     let after = load_with_warnings(&arguments.after, &load)?;
     let changes = snaphook_config::diff(&before, &after);
