@@ -66,6 +66,8 @@ pub struct FakeRunner {
     config: Json,
     world: (u64, u64),
     scalars: BTreeMap<String, Vec<(f64, u64)>>,
+    /// The keys of `scalars` in the order in which they first came, as a host answers them.
+    scalar_keys: Vec<String>,
     logs: Vec<LogRecord>,
     calls: Vec<ServiceCall>,
 }
@@ -99,6 +101,7 @@ impl FakeRunner {
             config: json!({}),
             world: (0, 1),
             scalars: BTreeMap::new(),
+            scalar_keys: Vec::new(),
             logs: Vec::new(),
             calls: Vec::new(),
         }
@@ -271,7 +274,7 @@ impl FakeRunner {
                 Ok(put(&mut self.info, &text("key"), &call.arguments["value"]))
             }
             (ids::MESSAGES, "info") => Ok(self.info.get(&text("key")).cloned().unwrap_or_default()),
-            (ids::MESSAGES, "keys") => Ok(self.scalars.keys().cloned().collect::<Vec<_>>().into()),
+            (ids::MESSAGES, "keys") => Ok(self.scalar_keys.clone().into()),
             (ids::CHECKPOINT, "entry") => {
                 Ok(self.entries.get(&text("key")).cloned().unwrap_or_default())
             }
@@ -338,6 +341,9 @@ impl Services for FakeRunner {
     }
 
     fn scalar_add(&mut self, key: &str, value: f64, count: u64) {
+        if !self.scalars.contains_key(key) {
+            self.scalar_keys.push(key.to_owned());
+        }
         self.scalars.entry(key.to_owned()).or_default().push((value, count));
     }
 

@@ -6,10 +6,12 @@
 //! | `hook_points` | every hook point comes in MMEngine's order with MMEngine's counters |
 //! | `wrong_hooks` | wrong kwargs, unknown and doubled types, hooks that fail and panic |
 //! | `killed_while_saving` | a run that is killed while it saves goes on from the last whole checkpoint |
+//! | `built_in_hooks` | early stopping, traces, copied logs |
 //! | `resume` | a resumed run equals one that was never interrupted |
 //! | `bad_config`, `bad_data`, `bad_files` | wrong input ends with one clear message and nothing half-written |
 //! | `plugin_watch` | what plugins log is heard, what crashes is named, what was loaded is written down |
 //! | `full_disk` | a checkpoint that cannot be written is a failed run; the older one stays |
+//! | `logs` | MMEngine's lines and files, JSON lines, TensorBoard's event files |
 //! | `cli` | what the commands print; none of them runs a plugin's code |
 //! | `tidy` | what the sources promise: headers, lengths, no libtorch where none belongs |
 //!
@@ -19,10 +21,12 @@
 mod bad_config;
 mod bad_data;
 mod bad_files;
+mod built_in_hooks;
 mod cli;
 mod full_disk;
 mod hook_points;
 mod killed_while_saving;
+mod logs;
 mod outside_plugin;
 mod plugin_watch;
 mod resume;

@@ -1,11 +1,13 @@
 //! The command line, shared by `snaphook` and `snaphook-trainer`. Knows nothing of what commands do.
 
+mod log;
 mod refused;
 
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+pub use log::{LogArguments, LogFormat};
 use refused::{RefusedInTest, RefusedInTrain};
 
 const EXAMPLES: &str = "\
@@ -79,6 +81,9 @@ pub struct TrainArguments {
     /// Where plugins are looked for.
     #[command(flatten)]
     pub plugins: PluginArguments,
+    /// How the run tells what it does.
+    #[command(flatten)]
+    pub log: LogArguments,
     #[command(flatten)]
     refused: RefusedInTrain,
 }
@@ -121,6 +126,9 @@ pub struct TestArguments {
     /// Where plugins are looked for.
     #[command(flatten)]
     pub plugins: PluginArguments,
+    /// How the run tells what it does.
+    #[command(flatten)]
+    pub log: LogArguments,
     #[command(flatten)]
     refused: RefusedInTest,
 }
@@ -381,6 +389,15 @@ pub struct DoctorArguments {
 }
 
 impl Cli {
+    /// Who reads what the command tells.
+    pub fn log_format(&self) -> LogFormat {
+        match &self.command {
+            Command::Train(train) => train.log.log_format,
+            Command::Test(test) => test.log.log_format,
+            _ => LogFormat::Text,
+        }
+    }
+
     /// Reads this process's command line; prints help or what is wrong with it, and exits.
     pub fn parse_arguments() -> Cli {
         Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit())

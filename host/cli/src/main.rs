@@ -6,10 +6,12 @@ use snaphook_cli::args::Cli;
 use snaphook_cli::{report, run};
 
 fn main() -> ExitCode {
-    match run(Cli::parse_arguments()) {
+    let cli = Cli::parse_arguments();
+    let format = cli.log_format();
+    match run(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            report::print_error(&error);
+            report::print_error_as(format, &error);
             error.exit().into()
         }
     }

@@ -3,9 +3,25 @@
 use std::error::Error;
 use std::io::{IsTerminal, Write};
 
+use serde_json::json;
+
+use crate::args::LogFormat;
+
 /// Writes `error: …` with the whole chain of causes to stderr, each cause once.
 pub fn print_error(error: &dyn Error) {
     tell("1;31", "error:", &error_text(error));
+}
+
+/// As [`print_error`], as one line of JSON where a program reads.
+pub fn print_error_as(format: LogFormat, error: &dyn Error) {
+    match format {
+        LogFormat::Text => print_error(error),
+        LogFormat::Json => {
+            let line = json!({ "level": "ERROR", "message": error_text(error) });
+            // When stderr itself is closed there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
 }
 
 /// Writes `warning: …` to stderr.

@@ -20,6 +20,13 @@ pub enum LineHeader {
         /// Batches of an epoch.
         batches: u64,
     },
+    /// `Iter(train) [ 10/100]`.
+    TrainIter {
+        /// From 1.
+        iter: u64,
+        /// Iterations of the run.
+        max_iters: u64,
+    },
     /// `Epoch(val)  [1][ 10/100]`.
     ValEpoch {
         /// Epochs trained; 0 without training.
@@ -31,11 +38,13 @@ pub enum LineHeader {
         /// Batches of the validation.
         batches: u64,
     },
-    /// `Epoch(test) [ 10/100]`.
-    Test {
+    /// `Iter(val) [ 10/100]`, `Epoch(test) [ 10/100]` and `Iter(test) [ 10/100]`.
+    Plain {
+        /// `Epoch(test)`.
+        word: &'static str,
         /// From 1.
         batch: u64,
-        /// Batches of the test.
+        /// Batches of the validation or test.
         batches: u64,
     },
 }
@@ -50,10 +59,15 @@ impl LineHeader {
                     count(batch, batches)
                 )
             }
+            LineHeader::TrainIter { iter, max_iters } => {
+                format!("Iter(train) {}", count(iter, max_iters))
+            }
             LineHeader::ValEpoch { epoch, max_epochs, batch, batches } => {
                 format!("Epoch(val){}{}", epoch_field(epoch, max_epochs), count(batch, batches))
             }
-            LineHeader::Test { batch, batches } => format!("Epoch(test) {}", count(batch, batches)),
+            LineHeader::Plain { word, batch, batches } => {
+                format!("{word} {}", count(batch, batches))
+            }
         }
     }
 }
@@ -71,54 +85,71 @@ fn count(batch: u64, batches: u64) -> String {
     format!("[{batch:>width$}/{batches}]")
 }
 
+/// The numbers of a line after an iteration.
+#[derive(Clone, Debug, Default)]
+pub struct IterationNumbers {
+    /// Shown as `1.0000e-02`.
+    pub rates: Fields,
+    /// Seconds that are left; shown together with `time` and `data_time`, if all three are known.
+    pub eta_s: Option<f64>,
+    /// The losses and so on; may hold `time` and `data_time`.
+    pub fields: Fields,
+    /// Digits behind the point.
+    pub digits: usize,
+}
+
 /// A line after an iteration: header, learning rates, eta and times, then losses.
-///
-/// Units: `eta_s` seconds. `rates` are shown as `1.0000e-02`; `fields` may hold `time` and `data_time`,
-/// which go to the front when an eta is known.
-pub fn iteration_line(
-    header: &LineHeader,
-    rates: &Fields,
-    eta_s: Option<f64>,
-    fields: &Fields,
-) -> String {
-    let rates: Vec<_> =
-        rates.iter().map(|(name, value)| format!("{name}: {}", scientific(*value))).collect();
+pub fn iteration_line(header: &LineHeader, numbers: &IterationNumbers) -> String {
+    let digits = numbers.digits;
+    let rate = |(name, value): &(String, f64)| format!("{name}: {}", scientific(*value, digits));
+    let rates: Vec<_> = numbers.rates.iter().map(rate).collect();
     let mut line = format!("{}  {}  ", header.text(), rates.join(" "));
+    let fields = &numbers.fields;
     let value = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
-    let timed = match (eta_s, value("time"), value("data_time")) {
+    let timed = match (numbers.eta_s, value("time"), value("data_time")) {
         (Some(eta), Some(time), Some(data_time)) => {
-            line +=
-                &format!("eta: {}  time: {time:.4}  data_time: {data_time:.4}  ", duration(eta));
+            let (time, data_time) = (fixed(time, digits), fixed(data_time, digits));
+            line += &format!("eta: {}  time: {time}  data_time: {data_time}  ", duration(eta));
             true
         }
         _ => false,
     };
-    let shown = fields.iter().filter(|(key, _)| !(timed && (key == "time" || key == "data_time")));
-    let items: Vec<_> = shown.map(|(name, value)| format!("{name}: {}", fixed(*value))).collect();
+    let is_shown = |(key, _): &&(String, f64)| match header {
+        // MMEngine shows nothing else of an evaluation's iterations.
+        LineHeader::ValEpoch { .. } => key.starts_with("val/loss"),
+        LineHeader::Plain { .. } => false,
+        _ => !(timed && (key == "time" || key == "data_time")),
+    };
+    let items = fields.iter().filter(is_shown);
+    let items: Vec<_> =
+        items.map(|(name, value)| format!("{name}: {}", fixed(*value, digits))).collect();
     line + &items.join("  ")
 }
 
 /// The line after all batches of a validation or test: metrics, then mean times.
-pub fn summary_line(header: &LineHeader, metrics: &Fields) -> String {
+pub fn summary_line(header: &LineHeader, metrics: &Fields, digits: usize) -> String {
     let head = match *header {
         LineHeader::ValEpoch { epoch, batches, .. } => {
             format!("Epoch(val) [{epoch}][{batches}/{batches}]")
         }
-        LineHeader::Test { batches, .. } => format!("Epoch(test) [{batches}/{batches}]"),
-        LineHeader::TrainEpoch { .. } => header.text(),
+        LineHeader::Plain { word, batches, .. } => format!("{word} [{batches}/{batches}]"),
+        LineHeader::TrainEpoch { .. } | LineHeader::TrainIter { .. } => header.text(),
     };
     let items: Vec<_> =
-        metrics.iter().map(|(name, value)| format!("{name}: {}", fixed(*value))).collect();
+        metrics.iter().map(|(name, value)| format!("{name}: {}", fixed(*value, digits))).collect();
     format!("{head}    {}", items.join("  "))
 }
 
-fn fixed(value: f64) -> String {
-    if value.is_nan() { "nan".to_owned() } else { format!("{value:.4}") }
+fn fixed(value: f64, digits: usize) -> String {
+    if value.is_nan() { "nan".to_owned() } else { format!("{value:.digits$}") }
 }
 
 /// Python's `{:.4e}`: at least two digits of exponent, with its sign.
-fn scientific(value: f64) -> String {
-    let text = format!("{value:.4e}");
+fn scientific(value: f64, digits: usize) -> String {
+    if value.is_nan() {
+        return "nan".to_owned();
+    }
+    let text = format!("{value:.digits$e}");
     match text.split_once('e') {
         Some((mantissa, exponent)) => {
             let (sign, digits) = match exponent.strip_prefix('-') {
@@ -151,6 +182,11 @@ mod tests {
         items.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
     }
 
+    fn line(header: &LineHeader, rates: Fields, eta_s: f64, fields: Fields) -> String {
+        let eta_s = Some(eta_s);
+        iteration_line(header, &IterationNumbers { rates, eta_s, fields, digits: 4 })
+    }
+
     #[test]
     fn a_training_line_is_mmengines_to_the_space() {
         let header = LineHeader::TrainEpoch { epoch: 1, max_epochs: 30, batch: 10, batches: 205 };
@@ -158,7 +194,7 @@ mod tests {
         let values =
             fields(&[("data_time", 0.0123), ("loss", 12.34567), ("loss_cls", 1.0), ("time", 0.5)]);
         assert_eq!(
-            iteration_line(&header, &rates, Some(3725.9), &values),
+            line(&header, rates, 3725.9, values),
             "Epoch(train)  [1][ 10/205]  base_lr: 1.0000e-02 lr: 1.0000e-02  eta: 1:02:05  \
              time: 0.5000  data_time: 0.0123  loss: 12.3457  loss_cls: 1.0000"
         );
@@ -169,20 +205,20 @@ mod tests {
         let header = LineHeader::ValEpoch { epoch: 5, max_epochs: Some(30), batch: 3, batches: 11 };
         let values = fields(&[("data_time", 0.0), ("time", 0.25)]);
         assert_eq!(
-            iteration_line(&header, &Vec::new(), Some(2.0), &values),
+            line(&header, Fields::new(), 2.0, values),
             "Epoch(val)  [5][ 3/11]    eta: 0:00:02  time: 0.2500  data_time: 0.0000  "
         );
         assert_eq!(
-            summary_line(&header, &fields(&[("coco/bbox_mAP", 0.291), ("time", 0.2)])),
+            summary_line(&header, &fields(&[("coco/bbox_mAP", 0.291), ("time", 0.2)]), 4),
             "Epoch(val) [5][11/11]    coco/bbox_mAP: 0.2910  time: 0.2000"
         );
     }
 
     #[test]
     fn python_spells_numbers_this_way() {
-        assert_eq!(scientific(5.0721e-4), "5.0721e-04");
-        assert_eq!(scientific(0.0), "0.0000e+00");
-        assert_eq!(scientific(12.0), "1.2000e+01");
+        assert_eq!(scientific(5.0721e-4, 4), "5.0721e-04");
+        assert_eq!(scientific(0.0, 4), "0.0000e+00");
+        assert_eq!(scientific(12.0, 4), "1.2000e+01");
         assert_eq!(duration(90_061.0), "1 day, 1:01:01");
         assert_eq!(duration(-3.0), "0:00:00");
     }

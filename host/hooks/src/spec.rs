@@ -1,6 +1,6 @@
 //! Reads `default_hooks` and `custom_hooks` of a config. Knows nothing of which hooks exist.
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::{OnError, Priority};
 
@@ -55,7 +55,7 @@ pub fn hook_specs(config: &Json) -> Result<Vec<HookSpec>, SpecError> {
     for (name, type_name) in DEFAULT_HOOKS {
         let key = format!("default_hooks.{name}");
         match defaults.get(name) {
-            None => specs.push(read(&key, &Json::Object(Map::new()), Some(type_name))?),
+            None => specs.push(read(&key, &unnamed(name), Some(type_name))?),
             Some(Json::Null) => {}
             Some(value) => specs.push(read(&key, value, Some(type_name))?),
         }
@@ -76,6 +76,11 @@ pub fn hook_specs(config: &Json) -> Result<Vec<HookSpec>, SpecError> {
         other => return Err(wrong("custom_hooks", "a list of dicts", other)),
     }
     Ok(specs)
+}
+
+/// The kwargs of a default hook that the config does not name.
+fn unnamed(name: &str) -> Json {
+    if name == "checkpoint" { json!({ "interval": 1 }) } else { json!({}) }
 }
 
 fn read(key: &str, value: &Json, default_type: Option<&str>) -> Result<HookSpec, SpecError> {
@@ -141,7 +146,6 @@ pub fn plain_type(type_name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn types(config: &Json) -> Vec<String> {
         hook_specs(config).unwrap().into_iter().map(|spec| spec.type_name).collect()
@@ -163,6 +167,14 @@ mod tests {
             "TraceHook",
         ];
         assert_eq!(types(&config), expected);
+    }
+
+    #[test]
+    fn a_checkpoint_hook_that_nobody_names_saves_every_epoch() {
+        let kwargs = |config: Json| hook_specs(&config).unwrap().pop().unwrap().kwargs;
+        assert_eq!(kwargs(json!({})), json!({ "interval": 1 }));
+        let named = json!({ "default_hooks": { "checkpoint": { "type": "CheckpointHook" } } });
+        assert_eq!(kwargs(named), json!({}));
     }
 
     #[test]

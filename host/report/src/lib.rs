@@ -2,6 +2,7 @@
 
 mod error;
 mod record;
+pub mod tensorboard;
 
 pub use error::ReportError;
 pub use record::{Environment, HookCost, Kind, PhaseTime, Position, RUN_FILE, RunRecord, Status};

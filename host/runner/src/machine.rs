@@ -12,7 +12,7 @@ use tch::{Device, Tensor};
 use crate::averaging::Averager;
 use crate::clock::{Clock, Track};
 use crate::history::Messages;
-use crate::log::{RunLogger, ScalarFile};
+use crate::log::{RunLogger, VisBackends, VisSettings};
 use crate::optim::OptimWrapper;
 use crate::{AnyBatch, AnyPredictions, EvaluationParts, Task};
 use snaphook_schedules::Schedules;
@@ -99,7 +99,10 @@ pub struct Machine {
     pub(crate) entries: Map<String, Json>,
     pub(crate) batch: Option<AnyBatch>,
     pub(crate) predictions: Option<AnyPredictions>,
-    pub(crate) scalars: Option<ScalarFile>,
+    pub(crate) visuals: Option<VisBackends>,
+    pub(crate) vis_settings: VisSettings,
+    /// Pictures that this test has drawn.
+    pub(crate) drawn: u64,
     pub(crate) clock: Clock,
     /// Training iterations that were finished when this process began to train.
     pub(crate) first_iter: u64,
@@ -136,7 +139,9 @@ impl Machine {
             entries: Map::new(),
             batch: None,
             predictions: None,
-            scalars: None,
+            visuals: None,
+            vis_settings: VisSettings::default(),
+            drawn: 0,
             clock: Clock::default(),
             first_iter: 0,
             resumed_from: None,

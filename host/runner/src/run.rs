@@ -8,7 +8,7 @@ use snaphook_plugin_api::HookPoint;
 use snaphook_report::Kind;
 
 use crate::clock::Phase;
-use crate::log::ScalarFile;
+use crate::log::{VisBackends, VisSettings};
 use crate::loops::{self, EvalStage};
 use crate::machine::{Machine, stage};
 use crate::optim::OptimWrapper;
@@ -52,10 +52,12 @@ impl Run {
         self.finish(result)
     }
 
-    /// Whether the checkpoint that the run would start from fits it, before anything is written.
+    /// Whether the checkpoint that the run would start from fits it, and what it would write is known, before
+    /// anything is written.
     ///
-    /// Errors: a checkpoint that is missing, damaged, or of another model or optimizer.
+    /// Errors: a checkpoint that is missing, damaged, or of another model or optimizer; a wrong `visualizer`.
     pub fn check_start(&mut self, start: &Start) -> Result<(), RunError> {
+        self.machine.vis_settings = VisSettings::from_config(&self.machine.config)?;
         saving::check(self, start)
     }
 
@@ -146,7 +148,8 @@ impl Run {
     fn open_files(&mut self, kind: Kind) -> Result<(), RunError> {
         let vis_data = self.machine.info.vis_data();
         std::fs::create_dir_all(&vis_data).map_err(|error| RunError::file(&vis_data, error))?;
-        self.machine.scalars = Some(ScalarFile::create(&vis_data, &self.machine.info.timestamp)?);
+        let (settings, timestamp) = (&self.machine.vis_settings, &self.machine.info.timestamp);
+        self.machine.visuals = Some(VisBackends::open(settings, &vis_data, timestamp)?);
         self.record = Some(RecordKeeper::start(kind, &mut self.machine, &self.dispatcher)?);
         self.machine.log.info(hook_table(|point| self.dispatcher.rows(point)));
         Ok(())

@@ -114,9 +114,11 @@ pub trait Evaluator {
 pub struct DrawRequest {
     /// The folder that the pictures go into; made if it is missing.
     pub folder: PathBuf,
-    /// Prefix of the file names: `val_img`.
+    /// Begin of the file names: `val_img`.
     pub name: String,
-    /// Iteration or picture number, part of the file name.
+    /// Whether a picture keeps the name of its own file; otherwise it is called `<name>_<step>.png`.
+    pub keeps_names: bool,
+    /// Number of the first picture, the next ones count on.
     pub step: u64,
     /// Boxes below this score are left out.
     pub score_threshold: f64,

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
-use snaphook_cli::args::{LoadArguments, PluginArguments, Resume, TestArguments, TrainArguments};
+use snaphook_cli::args::{
+    LoadArguments, LogFormat, PluginArguments, Resume, TestArguments, TrainArguments,
+};
 use snaphook_config::{Config, LoadOptions};
 use snaphook_hooks::hook_table;
 use snaphook_plugin_api::host::LogLevel;
@@ -29,6 +31,7 @@ struct Request<'a> {
     start: Start,
     seed: Option<u64>,
     predictions_out: Option<PathBuf>,
+    log_format: LogFormat,
 }
 
 impl<'a> Request<'a> {
@@ -51,6 +54,7 @@ impl<'a> Request<'a> {
             start,
             seed: None,
             predictions_out: None,
+            log_format: LogFormat::Text,
         })
     }
 
@@ -106,6 +110,7 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     let mut request = Request::new(&arguments.config, &arguments.load, &arguments.plugins)?;
     request.set_work_dir(arguments.work_dir.as_ref());
     request.seed = arguments.seed;
+    request.log_format = arguments.log.log_format;
     match arguments.resume() {
         Some(Resume::Last) => request.start = Start::ResumeLast,
         Some(Resume::From(path)) => request.start = Start::Resume(path),
@@ -127,6 +132,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     let mut request = Request::new(&arguments.config, &arguments.load, &arguments.plugins)?;
     request.set_work_dir(arguments.work_dir.as_ref());
     request.start = Start::Weights(arguments.checkpoint.clone());
+    request.log_format = arguments.log.log_format;
     if let Some(folder) = &arguments.show_dir {
         let hook = &mut request.value["default_hooks"]["visualization"];
         if hook.is_null() {
@@ -144,7 +150,11 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
 }
 
 fn build(request: &Request<'_>, trains: bool) -> Result<Run, TrainerError> {
-    let log = RunLogger::new(Console::detect(), log_level(&request.value));
+    let console = match request.log_format {
+        LogFormat::Text => Console::detect(),
+        LogFormat::Json => Console::Json,
+    };
+    let log = RunLogger::new(console, log_level(&request.value));
     start_tracing(&log);
     plugin_watch::listen(&log);
     for warning in request.config.warnings() {

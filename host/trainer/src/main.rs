@@ -9,19 +9,24 @@ mod plugin_watch;
 
 use std::process::ExitCode;
 
-use snaphook_cli::args::{Cli, Command};
+use snaphook_cli::args::{Cli, Command, LogFormat};
 
 use error::TrainerError;
 
 fn main() -> ExitCode {
+    let mut format = LogFormat::Text;
     let result = match demo_data::requested() {
         Some(request) => request.and_then(|request| request.draw()),
-        None => run(&Cli::parse_arguments()),
+        None => {
+            let cli = Cli::parse_arguments();
+            format = cli.log_format();
+            run(&cli)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            snaphook_cli::report::print_error(&error);
+            snaphook_cli::report::print_error_as(format, &error);
             ExitCode::from(error.exit_code())
         }
     }

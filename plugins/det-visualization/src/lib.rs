@@ -6,7 +6,7 @@ use snaphook_plugin_api::prelude::*;
 /// Draws predicted boxes onto pictures of the validation or test set.
 ///
 /// Source: `mmdet/engine/hooks/visualization_hook.py`. The pictures go to the run's folder:
-/// `vis_data/vis_image` in validation, `test_out_dir` in a test.
+/// `vis_data/vis_image` in validation and in a test without `test_out_dir`, else `test_out_dir`.
 #[derive(Kwargs)]
 pub struct DetVisualizationHook {
     /// Whether anything is drawn.
@@ -29,19 +29,20 @@ impl Hook for DetVisualizationHook {
         if !self.draw || !(runner.iter() + step.batch_idx).is_multiple_of(self.interval) {
             return Ok(());
         }
-        let options = json!({ "name": "val_img", "score_thr": self.score_thr, "most": 1 });
+        let step = runner.iter() + step.batch_idx;
+        let options =
+            json!({ "name": "val_img", "score_thr": self.score_thr, "most": 1, "step": step });
         runner.visuals().draw_predictions(options)?;
         Ok(())
     }
 
-    fn after_test_iter(&mut self, runner: &mut Runner, step: &EvalStep) -> HookResult {
+    fn after_test_iter(&mut self, runner: &mut Runner, _: &EvalStep) -> HookResult {
         if !self.draw {
             return Ok(());
         }
         let options = json!({
             "name": "test_img",
             "score_thr": self.score_thr,
-            "step": step.batch_idx,
             "folder": self.test_out_dir,
             "most": u32::MAX,
         });

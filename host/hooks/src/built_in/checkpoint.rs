@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use snaphook_plugin_api::prelude::*;
 
+use super::direction::DirectionKeys;
+
 /// Saves checkpoints at intervals, the best by a metric, and keeps only the newest ones.
 ///
 /// Source: `mmengine/hooks/checkpoint_hook.py`. Better here: an old checkpoint is removed only after
 /// the new one is whole on disk, and the best one can be resumed (it has the optimizer).
 #[derive(Kwargs)]
 pub struct CheckpointHook {
-    /// Epochs (or iterations) between checkpoints; -1 saves none at intervals.
-    #[kwarg(default = 1, min = -1)]
+    /// Epochs (or iterations) between checkpoints; -1 saves none at intervals. A config that does not name the hook
+    /// at all has it with 1.
+    #[kwarg(default = -1, min = -1)]
     interval: i64,
     /// Whether `interval` counts epochs.
     #[kwarg(default = true)]
@@ -35,6 +38,12 @@ pub struct CheckpointHook {
     /// `greater`, `less`, a list of them, or none: told from the metric's name.
     #[kwarg]
     rule: Option<Json>,
+    /// Names of metrics of which more is better, instead of MMEngine's (`acc`, `mAP`, …).
+    #[kwarg]
+    greater_keys: Option<Json>,
+    /// Names of metrics of which less is better, instead of MMEngine's (`loss`).
+    #[kwarg]
+    less_keys: Option<Json>,
     /// The first epoch (or iteration) that is saved.
     #[kwarg(default = 0)]
     save_begin: u64,
@@ -54,10 +63,6 @@ struct Best {
     /// The checkpoint that is being saved for this metric: its own state must name it.
     pending: Option<PathBuf>,
 }
-
-const GREATER: [&str; 9] =
-    ["acc", "top", "ar@", "auc", "precision", "map", "mdice", "miou", "macc"];
-const LESS: [&str; 1] = ["loss"];
 
 impl CheckpointHook {
     fn is_due(&self, finished: u64, is_last: bool) -> bool {
@@ -106,8 +111,10 @@ impl CheckpointHook {
                 return Err(HookError::fatal(text));
             }
         };
+        let keys = DirectionKeys::read(self.greater_keys.as_ref(), self.less_keys.as_ref())?;
         let best = |(index, metric): (usize, String)| {
-            let greater = is_greater_better(&metric, rule_for(self.rule.as_ref(), index))?;
+            let rule = rule_for(self.rule.as_ref(), index);
+            let greater = keys.is_greater_better("save_best", &metric, rule)?;
             Ok(Best { metric, greater, ..Best::default() })
         };
         names.into_iter().enumerate().map(best).collect()
@@ -130,28 +137,6 @@ fn file_name(path: &Path) -> PathBuf {
 fn rule_for(rule: Option<&Json>, index: usize) -> Option<&str> {
     let rule = rule?;
     rule.as_str().or_else(|| rule.get(index).and_then(Json::as_str))
-}
-
-fn is_greater_better(metric: &str, rule: Option<&str>) -> Result<bool, HookError> {
-    match rule {
-        Some("greater") => return Ok(true),
-        Some("less") => return Ok(false),
-        Some(other) => {
-            let text = format!("rule: expected \"greater\" or \"less\", found \"{other}\"");
-            return Err(HookError::fatal(text));
-        }
-        None => {}
-    }
-    let name = metric.to_ascii_lowercase();
-    if GREATER.iter().any(|key| name.contains(key)) {
-        return Ok(true);
-    }
-    if LESS.iter().any(|key| name.contains(key)) {
-        return Ok(false);
-    }
-    Err(HookError::fatal(format!(
-        "save_best: whether more of \"{metric}\" is better is not known (say rule='greater' or rule='less')"
-    )))
 }
 
 #[hook(priority = "VERY_LOW")]
@@ -276,18 +261,5 @@ impl Hook for CheckpointHook {
             .as_array()
             .map_or_else(Vec::new, |list| list.iter().filter_map(best).collect());
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whether_more_is_better_is_told_from_the_name() {
-        assert_eq!(is_greater_better("coco/bbox_mAP_50", None).ok(), Some(true));
-        assert_eq!(is_greater_better("val_loss", None).ok(), Some(false));
-        assert_eq!(is_greater_better("coco/bbox_mAP", Some("less")).ok(), Some(false));
-        assert!(is_greater_better("speed", None).is_err());
     }
 }

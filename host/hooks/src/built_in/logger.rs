@@ -1,9 +1,15 @@
 //! Writes the log lines and the scalar records. Knows nothing of where the numbers come from.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Map, json};
 use snaphook_plugin_api::prelude::*;
 
-use crate::{Fields, LineHeader, iteration_line, summary_line};
+use super::upload::{self, Suffixes};
+use crate::log_processor::LogProcessor;
+use crate::{
+    Fields, IterationNumbers, LineHeader, iteration_line, number, python_json, summary_line,
+};
 
 /// Logs every so many iterations, and the metrics of a validation or test.
 ///
@@ -20,16 +26,30 @@ pub struct LoggerHook {
     /// Iterations between lines with the experiment's name.
     #[kwarg(default = 1000, min = 1)]
     interval_exp_name: u64,
+    /// A folder that the run's files are copied to at its end, below the name of the work folder.
+    #[kwarg]
+    out_dir: Option<String>,
+    /// How the names of the copied files end: a text or a list.
+    #[kwarg]
+    out_suffix: Option<Json>,
+    /// Whether the copied files stay in the run's folder too.
+    #[kwarg(default = true)]
+    keep_local: bool,
     /// Whether the step of a metric record is the epoch.
     #[kwarg(default = true)]
     log_metric_by_epoch: bool,
-    window: u64,
+    /// Taken for MMEngine's configs: only local folders are written, so that it must be None.
+    #[kwarg]
+    file_client_args: Option<Json>,
+    /// Taken for MMEngine's configs: only local folders are written, so that it must be None or `local`.
+    #[kwarg]
+    backend_args: Option<Json>,
+    processor: LogProcessor,
     experiment_name: String,
-    run_dir: std::path::PathBuf,
+    work_dir: PathBuf,
+    run_dir: PathBuf,
     timestamp: String,
 }
-
-const DEFAULT_WINDOW: u64 = 10;
 
 impl LoggerHook {
     fn is_due(&self, runner: &Runner, batch_idx: u64) -> bool {
@@ -38,68 +58,80 @@ impl LoggerHook {
         runner.every_n_inner_iters(batch_idx, self.interval) || last
     }
 
-    fn fields(&self, runner: &mut Runner, stage: &str) -> Result<Fields, HookError> {
-        let prefix = format!("{stage}/");
-        let mut fields = Fields::new();
-        for key in runner.messages().keys()? {
-            let Some(name) = key.strip_prefix(&prefix) else { continue };
-            let value = if is_averaged(name) {
-                runner.messages().mean(&key, self.window)
-            } else {
-                runner.messages().current(&key)
-            };
-            fields.extend(value.map(|value| (name.to_owned(), value)));
-        }
-        Ok(fields)
-    }
-
-    fn eta(&self, runner: &mut Runner) -> Result<Option<f64>, HookError> {
-        Ok(runner.messages().info("eta")?.and_then(|eta| eta.as_f64()))
+    fn line(
+        &self,
+        runner: &mut Runner,
+        header: &LineHeader,
+        fields: &Fields,
+    ) -> Result<String, HookError> {
+        let (rates, fields) = fields.iter().cloned().partition(|(name, _)| name.ends_with("lr"));
+        let eta_s = runner.messages().info("eta")?.and_then(|eta| eta.as_f64());
+        let digits = self.processor.num_digits;
+        Ok(iteration_line(header, &IterationNumbers { rates, eta_s, fields, digits }))
     }
 
     fn eval_iteration(&self, runner: &mut Runner, stage: &str, batch_idx: u64) -> HookResult {
-        if !runner.every_n_inner_iters(batch_idx, self.interval) {
-            return Ok(());
+        if runner.every_n_inner_iters(batch_idx, self.interval) {
+            let fields = self.processor.iteration(runner, stage, batch_idx + 1)?;
+            let header = self.eval_header(runner, stage, batch_idx + 1);
+            let line = self.line(runner, &header, &fields)?;
+            runner.info(&line);
         }
-        let mut fields = self.fields(runner, stage)?;
-        fields
-            .retain(|(name, _)| name == "time" || name == "data_time" || name.starts_with("loss"));
-        let eta = self.eta(runner)?;
-        let header = eval_header(runner, stage, batch_idx + 1);
-        runner.info(&iteration_line(&header, &Fields::new(), eta, &fields));
         Ok(())
     }
 
     fn summary(&self, runner: &mut Runner, stage: &str) -> Result<Fields, HookError> {
-        let batches = runner.epoch_length();
-        let mut fields = self.fields(runner, stage)?;
-        fields.retain(|(name, _)| name != "time" && name != "data_time");
-        for name in ["data_time", "time"] {
-            let mean = runner.messages().mean(&format!("{stage}/{name}"), batches);
-            fields.extend(mean.map(|value| (name.to_owned(), value)));
-        }
-        let header = eval_header(runner, stage, batches);
-        runner.info(&summary_line(&header, &fields));
+        let mut fields = self.processor.summary(runner, stage)?;
+        self.name_in_full(&mut fields, stage);
+        let header = self.eval_header(runner, stage, runner.epoch_length());
+        runner.info(&summary_line(&header, &fields, self.processor.num_digits));
         Ok(fields)
     }
-}
 
-/// What MMEngine's `mean_pattern` matches.
-fn is_averaged(name: &str) -> bool {
-    name.contains("loss") || name.contains("time") || name.contains("grad_norm")
-}
-
-fn eval_header(runner: &Runner, stage: &str, batch: u64) -> LineHeader {
-    let batches = runner.epoch_length();
-    if stage == "test" {
-        return LineHeader::Test { batch, batches };
+    /// With a hierarchy, names in records begin with their stage.
+    fn name_in_full(&self, fields: &mut Fields, stage: &str) {
+        if self.processor.log_with_hierarchy {
+            fields.iter_mut().for_each(|(name, _)| *name = format!("{stage}/{name}"));
+        }
     }
-    let max_epochs = Some(runner.max_epochs()).filter(|most| *most > 0);
-    LineHeader::ValEpoch { epoch: runner.epoch(), max_epochs, batch, batches }
+
+    fn train_header(&self, runner: &Runner, batch: u64) -> LineHeader {
+        let progress = runner.progress();
+        if !self.processor.by_epoch {
+            return LineHeader::TrainIter {
+                iter: progress.iter + 1,
+                max_iters: progress.max_iters,
+            };
+        }
+        LineHeader::TrainEpoch {
+            epoch: progress.epoch + 1,
+            max_epochs: progress.max_epochs,
+            batch,
+            batches: progress.epoch_length,
+        }
+    }
+
+    fn eval_header(&self, runner: &Runner, stage: &str, batch: u64) -> LineHeader {
+        let batches = runner.epoch_length();
+        let word = match (stage, self.processor.by_epoch) {
+            ("test", true) => "Epoch(test)",
+            ("test", false) => "Iter(test)",
+            (_, false) => "Iter(val)",
+            _ => {
+                let max_epochs = Some(runner.max_epochs()).filter(|most| *most > 0);
+                return LineHeader::ValEpoch { epoch: runner.epoch(), max_epochs, batch, batches };
+            }
+        };
+        LineHeader::Plain { word, batch, batches }
+    }
+
+    fn suffixes(&self) -> Result<Suffixes, HookError> {
+        Suffixes::read(self.out_suffix.as_ref())
+    }
 }
 
 fn record(fields: &Fields) -> Map<String, Json> {
-    fields.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
+    fields.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
 
 #[hook(priority = "BELOW_NORMAL")]
@@ -107,10 +139,18 @@ impl Hook for LoggerHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         let info = runner.run().info()?;
         self.experiment_name = info.experiment_name;
+        self.work_dir = info.work_dir;
         self.run_dir = info.run_dir;
         self.timestamp = info.timestamp;
-        let window = runner.run().config()?["log_processor"]["window_size"].as_u64();
-        self.window = window.unwrap_or(DEFAULT_WINDOW);
+        self.processor = LogProcessor::from_config(&runner.run().config()?["log_processor"])?;
+        upload::check("file_client_args", self.file_client_args.as_ref())?;
+        upload::check("backend_args", self.backend_args.as_ref())?;
+        self.suffixes()?;
+        if let Some(folder) = &mut self.out_dir {
+            *folder = upload::below(folder, &self.work_dir)?;
+            runner
+                .info(&format!("Text logs will be saved to {folder} after the training process."));
+        }
         Ok(())
     }
 
@@ -122,21 +162,16 @@ impl Hook for LoggerHook {
         if !self.is_due(runner, batch_idx) {
             return Ok(());
         }
-        let fields = self.fields(runner, "train")?;
+        let mut fields = self.processor.iteration(runner, "train", batch_idx + 1)?;
+        let header = self.train_header(runner, batch_idx + 1);
+        let line = self.line(runner, &header, &fields)?;
+        runner.info(&line);
+        self.name_in_full(&mut fields, "train");
         let mut record = record(&fields);
-        let (mut rates, others): (Fields, Fields) =
-            fields.into_iter().partition(|(name, _)| name.ends_with("lr"));
-        rates.sort_by(|a, b| a.0.cmp(&b.0));
-        let header = LineHeader::TrainEpoch {
-            epoch: runner.epoch() + 1,
-            max_epochs: runner.max_epochs(),
-            batch: batch_idx + 1,
-            batches: runner.epoch_length(),
-        };
-        let eta = self.eta(runner)?;
-        runner.info(&iteration_line(&header, &rates, eta, &others));
         let step = runner.iter() + 1;
-        record.insert("epoch".to_owned(), json!(runner.epoch() + 1));
+        if self.processor.by_epoch {
+            record.insert("epoch".to_owned(), json!(runner.epoch() + 1));
+        }
         record.insert("iter".to_owned(), json!(step));
         Ok(runner.visuals().add_scalars(&Json::Object(record), step)?)
     }
@@ -158,8 +193,25 @@ impl Hook for LoggerHook {
     fn after_test_epoch(&mut self, runner: &mut Runner, _: &Metrics) -> HookResult {
         let fields = self.summary(runner, "test")?;
         let path = self.run_dir.join(format!("{}.json", self.timestamp));
-        let text = Json::Object(record(&fields)).to_string();
+        let text = python_json(&Json::Object(record(&fields)));
         std::fs::write(&path, text)
             .map_err(|error| HookError::fatal(format!("{}: {error}", path.display())))
+    }
+
+    fn after_run(&mut self, runner: &mut Runner) -> HookResult {
+        let Some(folder) = &self.out_dir else { return Ok(()) };
+        let folder = Path::new(folder);
+        for name in self.suffixes()?.files_in(&self.run_dir)? {
+            let (from, to) = (self.run_dir.join(&name), folder.join(&name));
+            upload::copy(&from, &to)?;
+            let (from, to) = (from.display(), to.display());
+            runner.info(&format!("The file {from} has been uploaded to {to}."));
+            if !self.keep_local {
+                runner.info(&format!(
+                    "{from} was removed due to the `self.keep_local=False`. You can check the running logs in {to}"
+                ));
+            }
+        }
+        if self.keep_local { Ok(()) } else { self.suffixes()?.remove_from(&self.run_dir) }
     }
 }

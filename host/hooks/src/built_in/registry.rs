@@ -5,8 +5,8 @@ use snaphook_plugin_api::host::{HookInstance, HookType, NativeHook};
 use snaphook_plugin_api::{HookError, HookPoint};
 
 use super::{
-    CheckpointHook, DistSamplerSeedHook, EMAHook, IterTimerHook, LoggerHook, ParamSchedulerHook,
-    RuntimeInfoHook,
+    CheckpointHook, DistSamplerSeedHook, EMAHook, EarlyStoppingHook, EmptyCacheHook, IterTimerHook,
+    LoggerHook, ParamSchedulerHook, ProfilerHook, RuntimeInfoHook, SyncBuffersHook,
 };
 
 /// A built-in hook: how it is called and how one is made.
@@ -46,6 +46,10 @@ pub fn all() -> Vec<BuiltIn> {
         entry::<ParamSchedulerHook>(),
         entry::<CheckpointHook>(),
         entry::<EMAHook>(),
+        entry::<EarlyStoppingHook>(),
+        entry::<SyncBuffersHook>(),
+        entry::<EmptyCacheHook>(),
+        entry::<ProfilerHook>(),
     ]
 }
 

@@ -9,8 +9,9 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::Local;
+use chrono::{Local, SecondsFormat};
 use indicatif::ProgressBar;
+use serde_json::{Map, Value as Json, json};
 use snaphook_plugin_api::host::LogLevel;
 use tracing::field::{Field, Visit};
 
@@ -21,6 +22,8 @@ pub enum Console {
     Terminal,
     /// A file or a pipe: plain lines.
     Plain,
+    /// A program reads it: one JSON object a line, on standard error.
+    Json,
     /// Nothing is printed (tests, other ranks).
     Silent,
 }
@@ -117,6 +120,14 @@ impl RunLogger {
         self.write(LogLevel::Warn, "", message.as_ref());
     }
 
+    /// Numbers of one step, for programs that read the console; people see them in lines.
+    pub fn scalars(&self, values: &Map<String, Json>, step: u64) {
+        if self.console == Console::Json {
+            // Numbers that JSON does not know are texts here.
+            print_json(json!({ "level": "INFO", "step": step, "scalars": values }));
+        }
+    }
+
     /// One record. `source` is the hook or module that it comes from, empty for the runner itself.
     pub fn write(&self, level: LogLevel, source: &str, message: &str) {
         if level > self.level {
@@ -135,12 +146,17 @@ impl RunLogger {
         body.push_str(message);
         let line = format!("{} - mmengine - {name} - {body}\n", now.format("%Y/%m/%d %H:%M:%S"));
         shared.append(&line);
-        self.show(&shared, level, &now.format("%m/%d %H:%M:%S").to_string(), &body);
+        match self.console {
+            Console::Json => {
+                print_json(json!({ "level": name, "source": source, "message": message }))
+            }
+            _ => self.show(&shared, level, &now.format("%m/%d %H:%M:%S").to_string(), &body),
+        }
     }
 
     fn show(&self, shared: &Shared, level: LogLevel, time: &str, body: &str) {
         let line = match self.console {
-            Console::Silent => return,
+            Console::Silent | Console::Json => return,
             Console::Plain => format!("{time} - mmengine - {} - {body}\n", level_name(level)),
             Console::Terminal => {
                 let colour = match level {
@@ -180,6 +196,17 @@ impl Shared {
             eprintln!("snaphook: the log file cannot be written any more: {error}");
         }
     }
+}
+
+/// One line of JSON on standard error, with the time in front.
+fn print_json(record: Json) {
+    let time = Local::now().to_rfc3339_opts(SecondsFormat::Millis, false);
+    let mut line = Map::from_iter([("time".to_owned(), time.into())]);
+    if let Json::Object(fields) = record {
+        line.extend(fields.into_iter().filter(|(_, value)| value != ""));
+    }
+    // A reader that is gone must not end a training run.
+    let _ = std::io::stderr().lock().write_all(format!("{}\n", Json::Object(line)).as_bytes());
 }
 
 fn level_name(level: LogLevel) -> &'static str {

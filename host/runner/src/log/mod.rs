@@ -2,6 +2,8 @@
 
 mod logger;
 mod scalars;
+mod vis_backends;
 
 pub use logger::{Console, LogLayer, RunLogger};
 pub use scalars::ScalarFile;
+pub use vis_backends::{VisBackends, VisSettings};

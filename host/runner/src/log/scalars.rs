@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json};
+use snaphook_hooks::python_json;
 
 use crate::RunError;
 
@@ -18,13 +19,13 @@ pub struct ScalarFile {
 }
 
 impl ScalarFile {
-    /// Makes the two files in `vis_data`.
+    /// Makes the two files in `folder`.
     ///
     /// Errors: a file that cannot be made.
-    pub fn create(vis_data: &Path, timestamp: &str) -> Result<ScalarFile, RunError> {
-        let names = ["scalars.json".to_owned(), format!("{timestamp}.json")];
+    pub fn create(folder: &Path, name: &str, timestamp: &str) -> Result<ScalarFile, RunError> {
+        let names = [name.to_owned(), format!("{timestamp}.json")];
         let open = |name: String| {
-            let path = vis_data.join(name);
+            let path = folder.join(name);
             match File::options().create(true).append(true).open(&path) {
                 Ok(file) => Ok((path, file)),
                 Err(error) => Err(RunError::file(path, error)),
@@ -39,7 +40,7 @@ impl ScalarFile {
     pub fn append(&mut self, values: &Map<String, Json>, step: u64) -> Result<(), RunError> {
         let mut record = values.clone();
         record.insert("step".to_owned(), step.into());
-        let line = format!("{}\n", Json::Object(record));
+        let line = format!("{}\n", python_json(&Json::Object(record)));
         for (path, file) in &mut self.files {
             file.write_all(line.as_bytes()).map_err(|error| RunError::file(&*path, error))?;
         }

@@ -84,9 +84,10 @@ impl Machine {
                 let values =
                     values.ok_or_else(|| expected("values", "an object", &arguments["values"]))?;
                 let step = whole(arguments, "step")?;
-                if let Some(file) = &mut self.scalars {
-                    file.append(values, step).map_err(failed)?;
+                if let Some(visuals) = &mut self.visuals {
+                    visuals.scalars(values, step).map_err(failed)?;
                 }
+                self.log.scalars(values, step);
                 Ok(Json::Null)
             }
             "draw_predictions" => self.draw(arguments),
@@ -100,21 +101,29 @@ impl Machine {
         else {
             return Ok(json!([]));
         };
-        let folder = match arguments["folder"].as_str() {
-            Some(folder) => self.info.run_dir.join(folder),
-            None => self.info.vis_data().join("vis_image"),
+        let (folder, keeps_names) = match arguments["folder"].as_str() {
+            Some(folder) => (self.info.run_dir.join(folder), true),
+            None => (self.vis_settings.picture_folder(&self.info.vis_data()), false),
         };
         let is_test = self.progress.stage == stage::TEST;
         let name =
             arguments["name"].as_str().unwrap_or(if is_test { "test_img" } else { "val_img" });
+        let usual_step = if is_test { self.drawn + 1 } else { self.progress.iter };
         let request = DrawRequest {
             folder,
             name: name.to_owned(),
-            step: arguments["step"].as_u64().unwrap_or(self.progress.iter),
+            keeps_names,
+            step: arguments["step"].as_u64().unwrap_or(usual_step),
             score_threshold: arguments["score_thr"].as_f64().unwrap_or(0.3),
             most: arguments["most"].as_u64().unwrap_or(1) as usize,
         };
         let files = painter.draw(batch, predictions, &request).map_err(failed)?;
+        self.drawn += if is_test { files.len() as u64 } else { 0 };
+        if let Some(visuals) = self.visuals.as_mut().filter(|_| !keeps_names) {
+            for (file, step) in files.iter().zip(request.step..) {
+                visuals.picture(name, file, step).map_err(failed)?;
+            }
+        }
         Ok(json!(files))
     }
 }

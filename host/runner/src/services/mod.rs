@@ -44,7 +44,9 @@ impl Services for Machine {
     }
 
     fn scalar_read(&mut self, key: &str, statistic: Statistic, window: u64) -> Option<f64> {
-        let window = usize::try_from(window).unwrap_or(usize::MAX);
+        // 0 asks for all of the history.
+        let window =
+            usize::try_from(window).ok().filter(|window| *window > 0).unwrap_or(usize::MAX);
         match statistic {
             Statistic::Current => self.messages.current(key),
             Statistic::Mean => self.messages.mean(key, window),

@@ -237,12 +237,13 @@ mod tests {
         let request = DrawRequest {
             folder: folder.path().join("pictures"),
             name: "val_img".into(),
+            keeps_names: false,
             step: 5,
             score_threshold: 0.0,
             most: 1,
         };
         let files = task.painter.unwrap().draw(&batch, &predictions, &request).unwrap();
-        assert_eq!(files, [request.folder.join("val_img_5_00000.jpg")]);
+        assert_eq!(files, [request.folder.join("val_img_5.png")]);
         assert!(files[0].exists());
     }
 

@@ -8,7 +8,7 @@ use snaphook_runner::{AnyBatch, AnyPredictions, BoxError, DrawRequest, Painter};
 
 use crate::{ModelError, Predictions};
 
-/// Writes one file per picture: `<name>_<step>_<picture>.jpg`, with the picture's own name without its ending.
+/// Writes one file per picture: `<name>_<step>.png`, or one with the picture's own name.
 pub struct DetectionPainter {
     meta: DatasetMeta,
 }
@@ -66,9 +66,11 @@ impl Painter for DetectionPainter {
         })?;
         let mut files = Vec::new();
         let pairs = batch.samples.iter().zip(pictures).take(request.most);
-        for (sample, picture) in pairs {
-            let own = sample.meta.img_path.file_stem().unwrap_or_default().to_string_lossy();
-            let path = request.folder.join(format!("{}_{}_{own}.jpg", request.name, request.step));
+        for ((sample, picture), step) in pairs.zip(request.step..) {
+            let path = match sample.meta.img_path.file_name().filter(|_| request.keeps_names) {
+                Some(own) => request.folder.join(own),
+                None => request.folder.join(format!("{}_{step}.png", request.name)),
+            };
             let threshold = request.score_threshold;
             files.push(self.draw_one(sample, &picture.detections, threshold, path)?);
         }

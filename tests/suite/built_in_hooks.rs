@@ -1,0 +1,71 @@
+//! Built-in hooks in real runs, those that no other file is about.
+
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+use snaphook_tests::{Workspace, checkpoints};
+
+fn epochs(workspace: &Workspace) -> Vec<String> {
+    let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    checkpoints(&workspace.work()).into_iter().map(name).collect()
+}
+
+/// Never better by 2: every validation after the first is one without an improvement.
+const STOPS_AFTER: &str = "custom_hooks = [dict(type='EarlyStoppingHook', monitor='coco/bbox_mAP', min_delta=2, patience=2)]";
+
+#[test]
+fn early_stopping_ends_a_run_and_goes_on_counting_after_a_resume() {
+    let workspace = Workspace::with(STOPS_AFTER);
+    let outcome = workspace.train(&["train_cfg.max_epochs=9"]);
+    outcome.expect_code(0).expect_text(&["Training stops: coco/bbox_mAP did not improve in 2"]);
+    assert_eq!(epochs(&workspace), ["epoch_1", "epoch_2", "epoch_3"]);
+
+    let halves = Workspace::with(STOPS_AFTER);
+    // The checkpoint of epoch 2 is saved before the validation that counts the first miss.
+    halves.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    halves.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=9"]).expect_code(0);
+    assert_eq!(epochs(&halves), ["epoch_1", "epoch_2", "epoch_3", "epoch_4"]);
+}
+
+#[test]
+fn a_trace_has_iterations_phases_and_hooks() {
+    let workspace = Workspace::with(
+        "custom_hooks = [dict(type='ProfilerHook', on_trace_ready=dict(type='log_trace'), json_trace_path='t/a.json'), \
+         dict(type='SyncBuffersHook'), dict(type='EmptyCacheHook', before_epoch=True, after_iter=True)]",
+    );
+    let outcome = workspace.train(&["train_cfg.max_epochs=1"]);
+    outcome.expect_code(0).expect_text(&["The trace is in ", "Time of the run so far:"]);
+    let line = outcome.stdout.lines().find(|line| line.contains("The trace is in ")).unwrap();
+    let path = line.split("The trace is in ").nth(1).unwrap();
+    assert!(path.ends_with("/t/a.json"), "{path}");
+    let trace: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let count = |name: &str| events.iter().filter(|event| event["name"] == name).count();
+    assert_eq!((count("iteration 0"), count("iteration 1"), count("forward")), (1, 1, 2));
+    assert!(count("data") >= 2 && count("backward") == 2 && count("optimizer") >= 2);
+    let hook = events.iter().find(|event| event["name"] == "IterTimerHook").unwrap();
+    assert!(hook["args"]["point"].is_string() && hook["dur"].is_f64());
+    // Phases follow each other without a gap: a microsecond is what rounding may leave.
+    let phases: Vec<_> = events.iter().filter(|e| e["tid"] == 2 && e["ph"] == "X").collect();
+    for pair in phases.windows(2) {
+        let end = pair[0]["ts"].as_f64().unwrap() + pair[0]["dur"].as_f64().unwrap();
+        assert!((pair[1]["ts"].as_f64().unwrap() - end).abs() < 1.0);
+    }
+}
+
+#[test]
+fn logs_are_copied_where_the_config_says() {
+    let workspace =
+        Workspace::with("default_hooks['logger'].update(out_dir='copies', keep_local=False)");
+    let outcome = workspace.train(&["train_cfg.max_epochs=1"]);
+    outcome
+        .expect_code(0)
+        .expect_text(&["Text logs will be saved to copies/work", "has been uploaded to"]);
+    let copies = workspace.file("copies/work");
+    assert!(copies.join("vis_data/scalars.json").is_file());
+    let elsewhere = workspace
+        .train(&["train_cfg.max_epochs=1", "default_hooks.logger.out_dir=s3://bucket/logs"]);
+    elsewhere
+        .expect_code(1)
+        .expect_error(&["out_dir: expected a local folder, found s3://bucket/logs"]);
+}
