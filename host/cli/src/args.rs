@@ -2,12 +2,15 @@
 
 mod log;
 mod refused;
+mod trial;
 
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use log::{LogArguments, LogFormat};
+pub use trial::{Amount, TrialArguments};
+
 use refused::{RefusedInTest, RefusedInTrain};
 
 const EXAMPLES: &str = "\
@@ -72,9 +75,9 @@ pub struct TrainArguments {
     /// Seed of all random numbers [default: randomness.seed of the config, else drawn anew].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Builds everything that the config asks for, then stops before the first iteration.
-    #[arg(long)]
-    pub dry_run: bool,
+    /// What makes the run a quick trial.
+    #[command(flatten)]
+    pub trial: TrialArguments,
     /// How the config is changed and found.
     #[command(flatten)]
     pub load: LoadArguments,
@@ -498,8 +501,6 @@ mod tests {
         let lines = [
             "train a.py --amp",
             "train a.py --auto-scale-lr",
-            "train a.py --fast-dev-run",
-            "train a.py --fast-dev-run 3",
             "train a.py --launcher pytorch",
             "train a.py --local-rank 1",
             "test a.py b --tta",

@@ -102,12 +102,7 @@ impl Writer<'_> {
     fn role(&self, role: Role) -> Json {
         let names = self.catalog.names(role);
         let mut choices: Vec<Json> = self.catalog.of_role(role).map(choice).collect();
-        if let Some(declared) = role.default_type().and_then(|name| self.catalog.find(role, name)) {
-            choices.push(json!({
-                "if": {"not": {"required": ["type"]}},
-                "then": reference(&definition(declared)),
-            }));
-        }
+        choices.extend(self.nameless(role));
         let mut schema = json!({
             "type": "object",
             "properties": {"type": {
@@ -120,6 +115,27 @@ impl Writer<'_> {
             schema["required"] = json!(["type"]);
         }
         schema
+    }
+
+    /// The schemas of a dict without a `type`, where one is taken for granted.
+    fn nameless(&self, role: Role) -> Vec<Json> {
+        let find = |name: &str| self.catalog.find(role, name).map(|found| definition(found));
+        let Some(default) = role.default_type().and_then(find) else { return Vec::new() };
+        let nameless = json!({"not": {"required": ["type"]}});
+        let when = |condition: Json, name: &str| {
+            json!({"if": {"allOf": [nameless, condition]}, "then": reference(name)})
+        };
+        match find("IterBasedTrainLoop").filter(|_| role == Role::TrainLoop) {
+            None => vec![when(json!(true), &default)],
+            // As `Role::type_without_name` chooses.
+            Some(other) => {
+                let by_iteration = json!({"anyOf": [
+                    {"required": ["by_epoch"], "properties": {"by_epoch": {"const": false}}},
+                    {"required": ["max_iters"], "not": {"required": ["max_epochs"]}},
+                ]});
+                vec![when(json!({"not": by_iteration}), &default), when(by_iteration, &other)]
+            }
+        }
     }
 
     /// One component: its keyword arguments, and the keys of the registry.

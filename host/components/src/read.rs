@@ -33,7 +33,7 @@ pub fn read<T: Component>(value: &Json, path: &str) -> Result<T, ComponentError>
 /// Errors: not a dict, or no `type` in it.
 pub fn type_name<'a>(role: Role, value: &'a Json, path: &str) -> Result<&'a str, ComponentError> {
     let map = dict(value, path)?;
-    match (map.get("type"), role.default_type()) {
+    match (map.get("type"), role.type_without_name(map)) {
         (Some(Json::String(name)), _) => Ok(plain_type(name)),
         (None, Some(default)) => Ok(default),
         (found, _) => {

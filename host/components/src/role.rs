@@ -1,5 +1,7 @@
 //! The roles that components have in a config. Knows nothing of the components.
 
+use serde_json::{Map, Value as Json};
+
 /// What a component is for; a `type` is looked up among those of its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -142,7 +144,19 @@ impl Role {
         NAMES.iter().find(|(_, known, _)| *known == name).map(|(role, _, _)| *role)
     }
 
-    /// The `type` of a dict that names none, where MMEngine takes one for granted.
+    /// The `type` of this dict, which names none, where MMEngine takes one for granted.
+    ///
+    /// Source: `build_train_loop` in `mmengine/runner/runner.py`, where `by_epoch` chooses; here `max_iters` does, too.
+    pub fn type_without_name(self, dict: &Map<String, Json>) -> Option<&'static str> {
+        let by_iteration = dict.get("by_epoch") == Some(&Json::Bool(false))
+            || (dict.contains_key("max_iters") && !dict.contains_key("max_epochs"));
+        match self {
+            Role::TrainLoop if by_iteration => Some("IterBasedTrainLoop"),
+            _ => self.default_type(),
+        }
+    }
+
+    /// The `type` that is taken for granted when a dict says nothing else.
     pub fn default_type(self) -> Option<&'static str> {
         match self {
             Role::OptimWrapper => Some("OptimWrapper"),

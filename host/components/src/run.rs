@@ -15,12 +15,12 @@ pub struct Config {
     /// Data to train with.
     #[kwarg(settings = "Dataloader")]
     pub train_dataloader: Option<Json>,
-    /// Data to validate with.
-    #[kwarg(settings = "Dataloader")]
-    pub val_dataloader: Option<Json>,
-    /// Data to test with.
-    #[kwarg(settings = "Dataloader")]
-    pub test_dataloader: Option<Json>,
+    /// Data to validate with; a list for several sets, with a list of as many evaluators.
+    #[kwarg(default = None, any_of(Json, Vec<Json>), settings = "Dataloader")]
+    pub val_dataloader: Option<OneOrMany<Json>>,
+    /// Data to test with, as `val_dataloader`.
+    #[kwarg(default = None, any_of(Json, Vec<Json>), settings = "Dataloader")]
+    pub test_dataloader: Option<OneOrMany<Json>>,
     /// How long to train, and when to validate.
     #[kwarg(component = "train_loop")]
     pub train_cfg: Option<Json>,
@@ -30,12 +30,12 @@ pub struct Config {
     /// How to test.
     #[kwarg(component = "test_loop")]
     pub test_cfg: Option<Json>,
-    /// What a validation is scored with.
-    #[kwarg(default = None, any_of(Json, Vec<Json>), component = "metric")]
-    pub val_evaluator: Option<OneOrMany<Json>>,
-    /// What a test is scored with.
-    #[kwarg(default = None, any_of(Json, Vec<Json>), component = "metric")]
-    pub test_evaluator: Option<OneOrMany<Json>>,
+    /// What a validation is scored with: metrics, or for several sets a metric or a list of them for each.
+    #[kwarg(default = None, any_of(Json, Vec<Json>, Vec<Vec<Json>>), component = "metric")]
+    pub val_evaluator: Option<Json>,
+    /// What a test is scored with, as `val_evaluator`.
+    #[kwarg(default = None, any_of(Json, Vec<Json>, Vec<Vec<Json>>), component = "metric")]
+    pub test_evaluator: Option<Json>,
     /// The optimizer, and what is around its step.
     #[kwarg(component = "optim_wrapper")]
     pub optim_wrapper: Option<Json>,
@@ -167,9 +167,37 @@ impl Component for EpochBasedTrainLoop {
     const NAMES: &'static [&'static str] = &["EpochBasedTrainLoop"];
 }
 
+/// Trains by iterations, as if they were one epoch.
+#[derive(Kwargs)]
+pub struct IterBasedTrainLoop {
+    /// Iterations of the run.
+    #[kwarg(min = 1)]
+    pub max_iters: u64,
+    /// The first iteration (from 1) after which a validation may run.
+    #[kwarg(default = 1, min = 0)]
+    pub val_begin: u64,
+    /// Iterations between validations.
+    #[kwarg(default = 1000, min = 1)]
+    pub val_interval: u64,
+    /// From an iteration on, another interval: a list of (iteration, interval).
+    #[kwarg(default = None)]
+    pub dynamic_intervals: Option<Vec<(u64, u64)>>,
+    /// MMEngine's other way to name the loop.
+    #[kwarg(default = false, only(false))]
+    pub by_epoch: bool,
+}
+
+impl Component for IterBasedTrainLoop {
+    const ROLE: Role = Role::TrainLoop;
+    const NAMES: &'static [&'static str] = &["IterBasedTrainLoop"];
+}
+
 /// Validates.
 #[derive(Kwargs)]
 pub struct ValLoop {
+    /// Whether the losses are computed on the validation data as well.
+    #[kwarg(default = false)]
+    pub loss: bool,
     /// Half precision is not known yet.
     #[kwarg(default = false, only(false))]
     pub fp16: bool,
@@ -232,6 +260,7 @@ pub(crate) fn declared() -> Vec<Declared> {
         Declared::of::<Randomness>(),
         Declared::of::<AutoScaleLr>(),
         Declared::of::<EpochBasedTrainLoop>(),
+        Declared::of::<IterBasedTrainLoop>(),
         Declared::of::<ValLoop>(),
         Declared::of::<TestLoop>(),
         Declared::of::<LogProcessor>(),

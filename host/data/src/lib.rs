@@ -51,5 +51,5 @@ pub use image::Image;
 pub use loader::{Batch, EpochBatches, Loader, LoaderConfig, OnBadImage};
 pub use rng::SampleRng;
 pub use sample::{ImageId, ImageRecord, Instance, Sample, SampleMeta};
-pub use sampler::{DefaultSampler, Rank};
+pub use sampler::{DefaultSampler, InfiniteSampler, Rank};
 pub use transform::{Pipeline, Surroundings, Transform, build_transform, transform_names};

@@ -73,6 +73,9 @@ pub struct SampleMeta {
     pub img_shape: [usize; 2],
     /// (horizontal, vertical) factor of the last `Resize`.
     pub scale_factor: [f32; 2],
+    /// The factor that the picture had already when its boxes were loaded, so that they lack it: test pipelines load
+    /// annotations after `Resize`, since metrics compare in the coordinates of the file.
+    pub boxes_lack_scale: [f32; 2],
     /// Whether `RandomFlip` mirrored the picture.
     pub flip: bool,
     /// How it did.
@@ -106,6 +109,7 @@ impl Sample {
             ori_shape: shape,
             img_shape: shape,
             scale_factor: [1.0, 1.0],
+            boxes_lack_scale: [1.0, 1.0],
             flip: false,
             flip_direction: None,
         };

@@ -1,8 +1,8 @@
 //! The order of samples in an epoch, as a pure function of seed, epoch, rank and world size.
 //! Knows nothing of what the samples are; any position can be asked for without those before it.
 //!
-//! Source: MMEngine 0.10.7 `dataset/sampler.py`, `DefaultSampler` with `round_up=True`. We differ in the
-//! values of the shuffle: they come from our own generator, not from torch's.
+//! Source: MMEngine 0.10.7 `dataset/sampler.py`, `DefaultSampler` with `round_up=True` and `InfiniteSampler`. We differ
+//! in the values of the shuffle: they come from our own generator, not from torch's.
 
 use crate::SampleRng;
 
@@ -53,9 +53,58 @@ impl DefaultSampler {
     }
 }
 
+/// MMEngine's `InfiniteSampler`: one order after the other without an end, whole batches across their borders.
+///
+/// Its epochs are stretches of this stream, as long as the data set is in whole batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InfiniteSampler {
+    /// Whether each order is random.
+    pub shuffle: bool,
+    /// The seed of the orders; the same on all ranks.
+    pub seed: u64,
+}
+
+impl InfiniteSampler {
+    /// The samples of a rank in an epoch of `own` samples.
+    pub fn indices(&self, len: usize, own: usize, epoch: u64, rank: Rank) -> Vec<usize> {
+        let Some(len) = Some(len as u64).filter(|len| *len > 0) else { return Vec::new() };
+        let first = epoch * own as u64;
+        let place = |at: u64| (first + at) * rank.world as u64 + rank.rank as u64;
+        let mut order = (u64::MAX, Vec::new());
+        let sample = |at: u64| {
+            let (pass, within) = (place(at) / len, (place(at) % len) as usize);
+            if order.0 != pass {
+                let single =
+                    DefaultSampler { shuffle: self.shuffle, seed: self.seed, round_up: true };
+                order = (pass, single.indices(len as usize, pass, Rank::default()));
+            }
+            order.1[within]
+        };
+        (0..own as u64).map(sample).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_infinite_stream_goes_on_across_epochs_and_is_shared_by_ranks() {
+        let sampler = InfiniteSampler { shuffle: true, seed: 5 };
+        let whole: Vec<usize> =
+            (0..5).flat_map(|epoch| sampler.indices(5, 4, epoch, Rank::default())).collect();
+        // Twenty samples in epochs of four are four passes through five.
+        for pass in whole.chunks(5) {
+            let mut sorted = pass.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4]);
+        }
+        assert_ne!(whole[..5], whole[5..10]);
+        let of = |rank| sampler.indices(5, 10, 0, Rank { rank, world: 2 });
+        let interleaved: Vec<usize> =
+            of(0).into_iter().zip(of(1)).flat_map(|(even, odd)| [even, odd]).collect();
+        assert_eq!(interleaved, whole);
+    }
 
     fn sampler(shuffle: bool, round_up: bool) -> DefaultSampler {
         DefaultSampler { shuffle, seed: 5, round_up }

@@ -46,6 +46,8 @@ pub trait Host: Services + Sized {
     fn hook_returned(&mut self, hook: &dyn HookInstance, point: HookPoint, began: Instant) {
         let _ = (hook, point, began);
     }
+    /// Forgets what hooks asked for: the run is ending with an error.
+    fn drop_requests(&mut self);
 }
 
 /// A hook with its place in the order.
@@ -120,32 +122,96 @@ impl Dispatcher {
         batch_idx: Option<u64>,
         host: &mut H,
     ) -> Result<(), H::Error> {
+        self.call_from(0, point, batch_idx, host).map_err(|(_, error)| error)
+    }
+
+    /// As [`Dispatcher::call`], but after an error the hooks that come later are called all the same, so that they all have
+    /// seen the point; what those ask for is not carried out, and their errors are only logged.
+    ///
+    /// Errors: the first one.
+    pub fn call_to_the_end<H: Host>(
+        &mut self,
+        point: HookPoint,
+        batch_idx: Option<u64>,
+        host: &mut H,
+    ) -> Result<(), H::Error>
+    where
+        H::Error: std::fmt::Display,
+    {
+        let Err((mut next, first)) = self.call_from(0, point, batch_idx, host) else {
+            return Ok(());
+        };
+        host.drop_requests();
+        while let Err((after, error)) = self.call_one_by_one(next, point, batch_idx, host) {
+            host.log(LogLevel::Warn, "", &format!("While the run was ending: {error}"));
+            next = after;
+        }
+        Err(first)
+    }
+
+    /// The hooks of a point from a position on, without carrying out what they ask for.
+    fn call_one_by_one<H: Host>(
+        &mut self,
+        from: usize,
+        point: HookPoint,
+        batch_idx: Option<u64>,
+        host: &mut H,
+    ) -> Result<(), (usize, H::Error)> {
+        for position in from..self.by_point[point.number() as usize].len() {
+            let called = self.call_hook(position, point, batch_idx, host, Instant::now());
+            host.drop_requests();
+            called.map_err(|error| (position + 1, H::Error::from(error)))?;
+        }
+        Ok(())
+    }
+
+    /// The hooks of a point from a position on; an error comes with the position after it.
+    fn call_from<H: Host>(
+        &mut self,
+        from: usize,
+        point: HookPoint,
+        batch_idx: Option<u64>,
+        host: &mut H,
+    ) -> Result<(), (usize, H::Error)> {
         let slot = point.number() as usize;
-        if self.by_point[slot].is_empty() {
+        if self.by_point[slot].len() <= from {
             return Ok(());
         }
         let mut before = Instant::now();
-        for position in 0..self.by_point[slot].len() {
-            let index = self.by_point[slot][position];
-            let registered = &mut self.hooks[index];
-            if registered.is_disabled {
-                continue;
-            }
-            let result = registered.hook.call(point, batch_idx, host);
-            let after = Instant::now();
-            registered.spent += after - before;
-            registered.calls += 1;
-            host.hook_returned(&*registered.hook, point, before);
-            before = after;
-            if let Err(error) = result {
-                self.fault(index, point, error, host)?;
-            }
+        for position in from..self.by_point[slot].len() {
+            let called = self.call_hook(position, point, batch_idx, host, before);
+            before = called.map_err(|error| (position + 1, H::Error::from(error)))?;
             if host.has_requests() {
-                host.carry_out(self)?;
+                host.carry_out(self).map_err(|error| (position + 1, error))?;
                 before = Instant::now();
             }
         }
         Ok(())
+    }
+
+    /// Calls one hook and counts its time, from `before` on; returns the time after it.
+    fn call_hook<H: Host>(
+        &mut self,
+        position: usize,
+        point: HookPoint,
+        batch_idx: Option<u64>,
+        host: &mut H,
+        before: Instant,
+    ) -> Result<Instant, Box<HookFault>> {
+        let index = self.by_point[point.number() as usize][position];
+        let registered = &mut self.hooks[index];
+        if registered.is_disabled {
+            return Ok(before);
+        }
+        let result = registered.hook.call(point, batch_idx, host);
+        let after = Instant::now();
+        registered.spent += after - before;
+        registered.calls += 1;
+        host.hook_returned(&*registered.hook, point, before);
+        match result {
+            Ok(()) => Ok(after),
+            Err(error) => self.fault(index, point, error, host).map(|()| after),
+        }
     }
 
     fn fault(
@@ -167,6 +233,8 @@ impl Dispatcher {
         };
         // A run that is ending with an error must not end with another one.
         if registered.on_error == OnError::Stop && point != HookPoint::OnException {
+            // Whatever comes on the way to the end does not call it again either.
+            registered.is_disabled |= panicked;
             return Err(Box::new(fault));
         }
         registered.is_disabled = registered.on_error == OnError::Disable || panicked;

@@ -12,6 +12,9 @@ use crate::history::HistoryError;
 use crate::optim::OptimError;
 use snaphook_schedules::ScheduleError;
 
+/// The signal of Ctrl-C, on every Unix.
+const SIGINT: usize = 2;
+
 /// Why a run could not start or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -70,6 +73,12 @@ pub enum RunError {
     /// The schedule section is wrong.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// The process was asked to end.
+    #[error("interrupted by signal {signal}")]
+    Interrupted {
+        /// The signal's number.
+        signal: usize,
+    },
     /// A file of the work folder could not be written.
     #[error("{}: {source}", path.display())]
     File {
@@ -99,6 +108,9 @@ impl RunError {
             RunError::Hook(_) | RunError::Model { .. } | RunError::Metric(_) => 3,
             RunError::Checkpoint(error) if error.is_write() => 3,
             RunError::File { .. } => 3,
+            // Saved, start me again; Ctrl-C is answered as the shell expects.
+            RunError::Interrupted { signal } if *signal != SIGINT => 75,
+            RunError::Interrupted { .. } => 128 + SIGINT as u8,
             _ => 1,
         }
     }
@@ -113,6 +125,7 @@ impl RunError {
             RunError::Metric(_) => "metric",
             RunError::Checkpoint(_) | RunError::Averaging(_) | RunError::History(_) => "checkpoint",
             RunError::File { .. } => "file",
+            RunError::Interrupted { .. } => "interrupted",
         }
     }
 }

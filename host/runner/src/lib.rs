@@ -9,6 +9,8 @@ pub mod checkpoint;
 mod clock;
 mod error;
 pub mod history;
+mod interrupt;
+mod limit;
 pub mod log;
 mod loops;
 mod machine;
@@ -21,16 +23,20 @@ mod services;
 mod settings;
 mod state;
 mod task;
+mod trial;
 mod workdir;
 
 pub use error::RunError;
+pub use interrupt::Interrupt;
+pub use limit::{Amount, Limited};
 pub use machine::{Machine, RunInfo};
 pub use run::Run;
 pub use saving::peek;
-pub use settings::{Start, TrainSettings};
+pub use settings::{Length, Start, TrainSettings, ValidationSettings};
 pub use state::{Entry, Layer, ModelState, Role, Scope};
 pub use task::{
-    AnyBatch, AnyPredictions, BoxError, DataSource, DrawRequest, Evaluation, EvaluationParts,
+    AnyBatch, AnyPredictions, BoxError, DataSource, DrawRequest, Evaluation, EvaluationSet,
     Evaluator, Losses, Model, ModuleInfo, Painter, StepContext, Task,
 };
+pub use trial::{FastRun, StepCost};
 pub use workdir::RunNames;

@@ -10,11 +10,13 @@ use snaphook_plugin_api::host::Progress;
 use tch::{Device, Tensor};
 
 use crate::averaging::Averager;
+use crate::checkpoint::Writer;
 use crate::clock::{Clock, Track};
 use crate::history::Messages;
 use crate::log::{RunLogger, VisBackends, VisSettings};
 use crate::optim::OptimWrapper;
-use crate::{AnyBatch, AnyPredictions, EvaluationParts, Task};
+use crate::settings::ValidationSettings;
+use crate::{AnyBatch, AnyPredictions, EvaluationSet, FastRun, Interrupt, Task};
 use snaphook_schedules::Schedules;
 
 /// What a run is called and where it writes.
@@ -67,6 +69,9 @@ pub(crate) struct SaveRequest {
     pub(crate) schedules: Option<bool>,
     pub(crate) last: bool,
     pub(crate) best: Option<String>,
+    /// Saved because the run ends early, not because its time had come.
+    #[serde(skip)]
+    pub(crate) interim: bool,
 }
 
 /// The state of a run. Implements the host services, see `services`.
@@ -107,6 +112,37 @@ pub struct Machine {
     /// Training iterations that were finished when this process began to train.
     pub(crate) first_iter: u64,
     pub(crate) resumed_from: Option<PathBuf>,
+    /// How validations are made.
+    pub(crate) validation: ValidationSettings,
+    /// Whether this run only shows that everything works.
+    pub(crate) fast: Option<FastRun>,
+    /// Who asks the process to end.
+    pub interrupt: Interrupt,
+    /// Whether training goes on after what runs now: weights were loaded, and hooks heard of the start.
+    pub(crate) is_training_begun: bool,
+    /// Whether a validation comes before the next training iteration.
+    pub(crate) is_validation_pending: bool,
+    /// Whether all of the state belongs to one iteration. It does not from the forward pass on, which moves running
+    /// means, until the last hook of the iteration was called.
+    pub(crate) is_whole: bool,
+    /// Checkpoints on their way to the disk.
+    pub(crate) writer: Writer,
+    /// Where the run stood when it was saved last: a second checkpoint of the same moment is not needed.
+    pub(crate) saved: Option<SavedMoment>,
+    /// What that checkpoint says, while a validation is still to add to it.
+    pub(crate) saved_state: Option<Json>,
+    /// Checkpoints of interruptions, which the next regular one makes superfluous.
+    pub(crate) interim: Vec<PathBuf>,
+}
+
+/// A moment of the run that is in a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SavedMoment {
+    pub(crate) epoch: u64,
+    pub(crate) iter: u64,
+    pub(crate) is_validation_pending: bool,
+    /// Its name in the work folder.
+    pub(crate) name: String,
 }
 
 /// Stage numbers of [`Progress`].
@@ -145,6 +181,16 @@ impl Machine {
             clock: Clock::default(),
             first_iter: 0,
             resumed_from: None,
+            validation: ValidationSettings::default(),
+            fast: None,
+            interrupt: Interrupt::default(),
+            is_training_begun: false,
+            is_validation_pending: false,
+            is_whole: true,
+            writer: Writer::default(),
+            saved: None,
+            saved_state: None,
+            interim: Vec::new(),
         }
     }
 
@@ -167,8 +213,7 @@ impl Machine {
     /// How many values of a scalar the log's means need: a window, or all batches of an evaluation.
     pub(crate) fn history_window(&self) -> usize {
         let window = self.config["log_processor"]["window_size"].as_u64().unwrap_or(10) as usize;
-        let batches =
-            |parts: &Option<EvaluationParts>| parts.as_ref().map_or(0, |(data, _)| data.batches());
+        let batches = |sets: &[EvaluationSet]| sets.iter().map(|set| set.data.batches()).sum();
         window.max(batches(&self.task.validation)).max(batches(&self.task.test))
     }
 
@@ -176,8 +221,8 @@ impl Machine {
     pub(crate) fn data_meta(&self, split: &str) -> Json {
         match split {
             "train" => self.task.train_data.as_ref().map(|data| data.meta()),
-            "val" => self.task.validation.as_ref().map(|(data, _)| data.meta()),
-            "test" => self.task.test.as_ref().map(|(data, _)| data.meta()),
+            "val" => self.task.validation.first().map(|set| set.data.meta()),
+            "test" => self.task.test.first().map(|set| set.data.meta()),
             _ => None,
         }
         .unwrap_or(Json::Null)

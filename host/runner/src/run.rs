@@ -15,7 +15,7 @@ use crate::optim::OptimWrapper;
 use crate::progress_bar::TrainingBar;
 use crate::record::RecordKeeper;
 use crate::saving;
-use crate::settings::{Start, TrainSettings};
+use crate::settings::{Length, Start, TrainSettings, ValidationSettings};
 use crate::{Evaluation, RunError};
 use snaphook_schedules::{ScheduleContext, Schedules};
 
@@ -27,12 +27,13 @@ pub struct Run {
     pub dispatcher: Dispatcher,
     bar: Option<TrainingBar>,
     record: Option<RecordKeeper>,
+    sanity_batches: u64,
 }
 
 impl Run {
     /// A run that has not begun.
     pub fn new(machine: Machine, dispatcher: Dispatcher) -> Run {
-        Run { machine, dispatcher, bar: None, record: None }
+        Run { machine, dispatcher, bar: None, record: None, sanity_batches: 0 }
     }
 
     /// Trains by `train_cfg`, validating and saving on the way.
@@ -42,6 +43,11 @@ impl Run {
     pub fn train(&mut self, start: &Start) -> Result<(), RunError> {
         let result = self.try_train(start);
         self.finish(result)
+    }
+
+    /// Runs a few batches of every validation set before training, see [`Run::train`]; 0 by default.
+    pub fn check_validation_first(&mut self, batches: u64) {
+        self.sanity_batches = batches;
     }
 
     /// Tests the model by `test_dataloader` and `test_evaluator`.
@@ -66,11 +72,15 @@ impl Run {
         if self.machine.optim.is_none() {
             self.prepare()?;
         }
+        self.machine.validation = ValidationSettings::from_config(&self.machine.config)?;
         self.open_files(Kind::Train)?;
         self.call(HookPoint::BeforeRun)?;
         self.init_weights()?;
         saving::start(self, start)?;
         self.machine.first_iter = self.machine.progress.iter;
+        if self.sanity_batches > 0 {
+            loops::sanity_check(self, self.sanity_batches)?;
+        }
         self.bar = TrainingBar::new(&self.machine);
         let began = Instant::now();
         loops::train(self, &settings)?;
@@ -95,20 +105,56 @@ impl Run {
     fn finish<T>(&mut self, result: Result<T, RunError>) -> Result<T, RunError> {
         self.bar = None;
         self.machine.log.set_bar(None);
-        if let Err(error) = &result {
-            self.machine.log.last_error(&error.to_string());
-            self.machine.payload = loops::exception_payload(error);
-            let told = self.dispatcher.call(HookPoint::OnException, None, &mut self.machine);
-            // The first error is the one that ends the run.
-            if let Err(second) = told {
-                self.machine.log.warn(format!("While the run was ending: {second}"));
+        let result = match result {
+            Err(RunError::Interrupted { signal }) => self.interrupted(signal),
+            Err(error) => {
+                self.fail(&error);
+                Err(error)
             }
-        }
+            Ok(value) => Ok(value),
+        };
         self.machine.progress.stage = stage::IDLE;
         let Some(mut record) = self.record.take() else { return result };
         let written = record.finish(result.as_ref().err(), &mut self.machine, &self.dispatcher);
         // The first error is the one that ends the run.
         if result.is_ok() { written.and(result) } else { result }
+    }
+
+    /// Saves, and lets hooks end the run in good order: not as a failure, since it goes on later.
+    fn interrupted<T>(&mut self, signal: usize) -> Result<T, RunError> {
+        let saved = saving::save_interrupted(self).inspect_err(|error| self.fail(error))?;
+        let name = signal_name(signal);
+        self.machine.log.info(match saved {
+            Some(path) => {
+                format!("Interrupted by {name}, saved to {} (go on with --resume)", path.display())
+            }
+            None => format!("Interrupted by {name}, nothing was there to save"),
+        });
+        self.call(HookPoint::AfterRun)?;
+        Err(RunError::Interrupted { signal })
+    }
+
+    /// Saves what is sound, and tells hooks. The first error is the one that ends the run: later ones are logged.
+    fn fail(&mut self, error: &RunError) {
+        self.machine.log.last_error(&error.to_string());
+        self.machine.requests.clear();
+        let is_writing = matches!(error, RunError::Checkpoint(error) if error.is_write());
+        let saved = if is_writing { Ok(None) } else { saving::save_emergency(self) };
+        match saved {
+            Ok(Some(path)) => {
+                self.machine.log.info(format!("Saved to {} before the run ends", path.display()))
+            }
+            Ok(None) => {}
+            Err(second) => self.while_ending(&second),
+        }
+        self.machine.payload = loops::exception_payload(error);
+        if let Err(second) = self.call(HookPoint::OnException) {
+            self.while_ending(&second);
+        }
+    }
+
+    fn while_ending(&self, second: &RunError) {
+        self.machine.log.warn(format!("While the run was ending: {second}"));
     }
 
     /// Builds optimizer and schedules by the config, and sets the run's limits; [`Run::train`] does it
@@ -125,19 +171,16 @@ impl Run {
             let text = "no batch: the data set is empty, or smaller than one batch with drop_last";
             return Err(RunError::config("train_dataloader", text));
         }
+        let (max_epochs, max_iters) = settings.limits(batches);
         let progress = &mut self.machine.progress;
-        progress.by_epoch = 1;
-        progress.max_epochs = settings.max_epochs;
-        progress.max_iters = settings.max_epochs * batches;
+        progress.by_epoch = u32::from(matches!(settings.length, Length::Epochs(_)));
+        progress.max_epochs = max_epochs;
+        progress.max_iters = max_iters;
         progress.epoch_length = batches;
         let config = &self.machine.config;
         let mut optim =
             OptimWrapper::build(&config["optim_wrapper"], self.machine.task.model.state())?;
-        let context = ScheduleContext {
-            max_epochs: settings.max_epochs,
-            max_iters: settings.max_epochs * batches,
-            epoch_length: batches,
-        };
+        let context = ScheduleContext { max_epochs, max_iters, epoch_length: batches };
         self.machine.messages.keep_at_least(self.machine.history_window());
         self.machine.schedules =
             Some(Schedules::build(&config["param_scheduler"], context, &mut optim)?);
@@ -155,7 +198,7 @@ impl Run {
         Ok(())
     }
 
-    fn init_weights(&mut self) -> Result<(), RunError> {
+    pub(crate) fn init_weights(&mut self) -> Result<(), RunError> {
         let seed = self.machine.info.seed;
         let failed = |source| RunError::Model { stage: "initialisation", iter: 0, source };
         self.machine.task.model.init_weights(seed).map_err(failed)
@@ -163,23 +206,46 @@ impl Run {
 
     /// Calls a point that has no batch.
     pub(crate) fn call(&mut self, point: HookPoint) -> Result<(), RunError> {
-        self.call_hooks(point, None)
+        self.call_hooks(point, None, Turns::UntilError)
     }
 
     /// Calls a point of a batch.
     pub(crate) fn call_batch(&mut self, point: HookPoint, batch_idx: u64) -> Result<(), RunError> {
-        self.call_hooks(point, Some(batch_idx))
+        self.call_hooks(point, Some(batch_idx), Turns::UntilError)
     }
 
-    fn call_hooks(&mut self, point: HookPoint, batch_idx: Option<u64>) -> Result<(), RunError> {
+    fn call_hooks(
+        &mut self,
+        point: HookPoint,
+        batch_idx: Option<u64>,
+        turns: Turns,
+    ) -> Result<(), RunError> {
         let outer = self.machine.clock.enter(Phase::Hooks);
-        let result = self.dispatcher.call(point, batch_idx, &mut self.machine);
+        let (hooks, machine) = (&mut self.dispatcher, &mut self.machine);
+        let result = match turns {
+            Turns::UntilError => hooks.call(point, batch_idx, machine),
+            Turns::All => hooks.call_to_the_end(point, batch_idx, machine),
+        };
         self.machine.clock.enter(outer);
         result?;
         match &mut self.record {
             Some(record) => record.after(point, &mut self.machine, &self.dispatcher),
             None => Ok(()),
         }
+    }
+
+    /// Calls a point at which every hook has its turn, whatever one of them says; the first error comes back.
+    pub(crate) fn call_to_the_end(&mut self, point: HookPoint) -> Result<(), RunError> {
+        self.call_hooks(point, None, Turns::All)
+    }
+
+    /// The same for a point of a batch.
+    pub(crate) fn call_batch_to_the_end(
+        &mut self,
+        point: HookPoint,
+        batch_idx: u64,
+    ) -> Result<(), RunError> {
+        self.call_hooks(point, Some(batch_idx), Turns::All)
     }
 
     /// Moves the progress bar.
@@ -210,5 +276,24 @@ impl Run {
             in_loop.as_secs_f64(),
             dear.join(", ")
         ));
+    }
+}
+
+/// Which hooks are called when one of them fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turns {
+    /// Those before it.
+    UntilError,
+    /// All the same.
+    All,
+}
+
+/// A signal as people call it.
+fn signal_name(signal: usize) -> String {
+    // The numbers are the same on every Linux.
+    let known = [(1, "SIGHUP"), (2, "SIGINT"), (10, "SIGUSR1"), (12, "SIGUSR2"), (15, "SIGTERM")];
+    match known.iter().find(|(number, _)| *number == signal) {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("signal {signal}"),
     }
 }

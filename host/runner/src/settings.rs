@@ -6,23 +6,35 @@ use serde_json::{Map, Value as Json};
 
 use crate::RunError;
 
-/// When and how long to train and validate: `train_cfg`.
+/// How long a run trains, and what its loop counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// `EpochBasedTrainLoop`: so many times through the data.
+    Epochs(u64),
+    /// `IterBasedTrainLoop`: so many iterations, as if they were one epoch.
+    Iterations(u64),
+}
+
+/// When and how long to train and validate: `train_cfg`. Numbers are epochs or iterations, as the loop counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainSettings {
-    /// Epochs of the run.
-    pub max_epochs: u64,
-    /// The first epoch (from 1) after which a validation may run.
+    /// The loop, with its end.
+    pub length: Length,
+    /// The first epoch or iteration (from 1) after which a validation may run.
     pub val_begin: u64,
-    /// Epochs between validations.
+    /// Epochs or iterations between validations.
     pub val_interval: u64,
-    /// `(epoch, interval)`: from that epoch (from 1 by MMEngine's rule) on, another interval.
+    /// `(from, interval)`: from that epoch or iteration (from 1 by MMEngine's rule) on, another interval.
     pub dynamic_intervals: Vec<(u64, u64)>,
 }
 
 impl TrainSettings {
     /// Reads `train_cfg`.
     ///
-    /// Errors: another loop than `EpochBasedTrainLoop`, a missing or wrong number.
+    /// Source: the arguments of `EpochBasedTrainLoop` and `IterBasedTrainLoop` in `mmengine/runner/loops.py`; without
+    /// `type`, `by_epoch` chooses (true where it is not given, which MMEngine refuses).
+    ///
+    /// Errors: an unknown loop or key, a missing or wrong number.
     pub fn from_config(config: &Json) -> Result<TrainSettings, RunError> {
         let section = &config["train_cfg"];
         let Some(map) = section.as_object() else {
@@ -31,51 +43,91 @@ impl TrainSettings {
                 "missing (say train_cfg = dict(max_epochs=12))",
             ));
         };
-        check_loop(map)?;
+        let is_by_epoch = is_by_epoch(map)?;
+        let (end, default_interval) = if is_by_epoch { (EPOCHS, 1) } else { (ITERATIONS, 1000) };
+        check_keys(map, end)?;
+        let last = number(map, end, None)?;
         Ok(TrainSettings {
-            max_epochs: number(map, "max_epochs", None)?,
+            length: if is_by_epoch { Length::Epochs(last) } else { Length::Iterations(last) },
             val_begin: number(map, "val_begin", Some(1))?,
-            val_interval: number(map, "val_interval", Some(1))?,
+            val_interval: number(map, "val_interval", Some(default_interval))?,
             dynamic_intervals: dynamic_intervals(&section["dynamic_intervals"])?,
         })
     }
 
-    /// The validation interval in force when `epoch` epochs are finished.
+    /// Epochs and iterations of the run, for data of so many batches.
+    ///
+    /// Source: `max_epochs` and `max_iters` of MMEngine's loops; an iteration-based run is one epoch.
+    pub fn limits(&self, batches: u64) -> (u64, u64) {
+        match self.length {
+            Length::Epochs(epochs) => (epochs, epochs * batches),
+            Length::Iterations(iterations) => (1, iterations),
+        }
+    }
+
+    /// The number of the last epoch or iteration.
+    pub fn last(&self) -> u64 {
+        match self.length {
+            Length::Epochs(last) | Length::Iterations(last) => last,
+        }
+    }
+
+    /// The validation interval in force when so many epochs or iterations are finished.
     ///
     /// Source: `calc_dynamic_intervals` and `_decide_current_val_interval` in `mmengine/runner`.
-    pub fn interval_at(&self, epoch: u64) -> u64 {
-        let mut reached = self.dynamic_intervals.iter().filter(|(from, _)| epoch + 1 >= *from);
+    pub fn interval_at(&self, finished: u64) -> u64 {
+        let mut reached = self.dynamic_intervals.iter().filter(|(from, _)| finished + 1 >= *from);
         reached.next_back().map_or(self.val_interval, |(_, interval)| *interval)
     }
 
-    /// Whether a validation follows, now that `epoch` epochs are finished.
-    pub fn is_validation_due(&self, epoch: u64) -> bool {
-        let interval = self.interval_at(epoch).max(1);
-        epoch >= self.val_begin && (epoch.is_multiple_of(interval) || epoch == self.max_epochs)
+    /// Whether a validation follows, now that so many epochs or iterations are finished.
+    pub fn is_validation_due(&self, finished: u64) -> bool {
+        let interval = self.interval_at(finished).max(1);
+        finished >= self.val_begin && (finished.is_multiple_of(interval) || finished == self.last())
     }
 }
 
-fn check_loop(map: &Map<String, Json>) -> Result<(), RunError> {
-    match map.get("type").and_then(Json::as_str) {
-        None | Some("EpochBasedTrainLoop" | "mmengine.EpochBasedTrainLoop") => {}
+const EPOCHS: &str = "max_epochs";
+const ITERATIONS: &str = "max_iters";
+
+fn is_by_epoch(map: &Map<String, Json>) -> Result<bool, RunError> {
+    let by_epoch = match map.get("by_epoch") {
+        None => None,
+        Some(Json::Bool(by_epoch)) => Some(*by_epoch),
+        Some(other) => {
+            let message = format!("expected True or False, found {other}");
+            return Err(RunError::config("train_cfg.by_epoch", message));
+        }
+    };
+    let name = map.get("type").and_then(Json::as_str);
+    match name.map(|name| name.rsplit('.').next().unwrap_or(name)) {
+        None => Ok(by_epoch.unwrap_or(!map.contains_key(ITERATIONS))),
+        Some("EpochBasedTrainLoop") => Ok(true),
+        Some("IterBasedTrainLoop") => Ok(false),
         Some(other) => {
             let message =
-                format!("found \"{other}\", this version trains with EpochBasedTrainLoop only");
-            return Err(RunError::config("train_cfg.type", message));
+                format!("expected EpochBasedTrainLoop or IterBasedTrainLoop, found \"{other}\"");
+            Err(RunError::config("train_cfg.type", message))
         }
     }
-    if map.get("by_epoch") == Some(&Json::Bool(false)) {
-        let message = "false asks for an iteration-based loop, this version trains by epochs only";
-        return Err(RunError::config("train_cfg.by_epoch", message));
+}
+
+fn check_keys(map: &Map<String, Json>, end: &str) -> Result<(), RunError> {
+    let known = ["type", "by_epoch", end, "val_begin", "val_interval", "dynamic_intervals"];
+    match map.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => {
+            let message = format!("unknown (a loop with {end} knows {})", known[2..].join(", "));
+            Err(RunError::config(format!("train_cfg.{key}"), message))
+        }
     }
-    Ok(())
 }
 
 fn number(map: &Map<String, Json>, key: &str, default: Option<u64>) -> Result<u64, RunError> {
     match (map.get(key), default) {
         (None, Some(default)) => Ok(default),
-        (Some(value), _) if value.as_u64().is_some_and(|found| found > 0) => {
-            Ok(value.as_u64().unwrap_or(1))
+        (Some(value), _) if whole(value).is_some_and(|found| found > 0) => {
+            Ok(whole(value).unwrap_or(1))
         }
         (found, _) => {
             let found = found.map_or("nothing".to_owned(), Json::to_string);
@@ -83,6 +135,13 @@ fn number(map: &Map<String, Json>, key: &str, default: Option<u64>) -> Result<u6
             Err(RunError::config(format!("train_cfg.{key}"), message))
         }
     }
+}
+
+/// A whole number; 90e3 is one, as for MMEngine.
+fn whole(value: &Json) -> Option<u64> {
+    let float =
+        || value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..1e15).contains(float));
+    value.as_u64().or_else(|| float().map(|float| float as u64))
 }
 
 fn dynamic_intervals(value: &Json) -> Result<Vec<(u64, u64)>, RunError> {
@@ -93,13 +152,58 @@ fn dynamic_intervals(value: &Json) -> Result<Vec<(u64, u64)>, RunError> {
         _ => None,
     }
     .ok_or_else(|| {
-        let message = format!("expected a list of (epoch, interval), found {value}");
+        let message = format!("expected a list of (epoch or iteration, interval), found {value}");
         RunError::config("train_cfg.dynamic_intervals", message)
     })
     .map(|mut pairs: Vec<(u64, u64)>| {
         pairs.sort_unstable();
         pairs
     })
+}
+
+/// How validations are made: `val_cfg`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ValidationSettings {
+    /// Whether the losses are computed on the validation data as well.
+    pub loss: bool,
+}
+
+impl ValidationSettings {
+    /// Reads `val_cfg`; a config without one has the defaults. `loss` is a key of ours.
+    ///
+    /// Errors: an unknown loop or key, `fp16=True`.
+    pub fn from_config(config: &Json) -> Result<ValidationSettings, RunError> {
+        let wrong =
+            |key: &str, message: String| RunError::config(format!("val_cfg.{key}"), message);
+        let empty = Map::new();
+        let map = match &config["val_cfg"] {
+            Json::Null => &empty,
+            Json::Object(map) => map,
+            other => {
+                return Err(RunError::config("val_cfg", format!("expected a dict, found {other}")));
+            }
+        };
+        let mut settings = ValidationSettings::default();
+        for (key, value) in map {
+            match (key.as_str(), value) {
+                ("type", Json::String(name)) if name.rsplit('.').next() == Some("ValLoop") => {}
+                ("type", other) => {
+                    return Err(wrong("type", format!("expected ValLoop, found {other}")));
+                }
+                ("loss", Json::Bool(loss)) => settings.loss = *loss,
+                ("fp16", Json::Bool(false)) => {}
+                ("fp16", Json::Bool(true)) => {
+                    let message = "found True, this version validates in 32 bits only";
+                    return Err(wrong(key, message.to_owned()));
+                }
+                ("loss" | "fp16", other) => {
+                    return Err(wrong(key, format!("expected True or False, found {other}")));
+                }
+                _ => return Err(wrong(key, "unknown (a ValLoop knows loss, fp16)".to_owned())),
+            }
+        }
+        Ok(settings)
+    }
 }
 
 /// Where weights come from when a run starts.
@@ -141,6 +245,22 @@ mod tests {
         let settings = TrainSettings::from_config(&config).unwrap();
         let due: Vec<_> = (1..=30).filter(|epoch| settings.is_validation_due(*epoch)).collect();
         assert_eq!(due, [5, 10, 15, 20, 24, 25, 26, 27, 28, 29, 30]);
+    }
+
+    #[test]
+    fn an_iteration_loop_is_told_by_its_type_its_flag_or_its_end() {
+        let read = |section: Json| TrainSettings::from_config(&json!({"train_cfg": section}));
+        for section in [
+            json!({"type": "IterBasedTrainLoop", "max_iters": 9e4}),
+            json!({"by_epoch": false, "max_iters": 90000}),
+            json!({"max_iters": 90000}),
+        ] {
+            let settings = read(section).unwrap();
+            assert_eq!((settings.length, settings.val_interval), (Length::Iterations(90000), 1000));
+            assert_eq!(settings.limits(7), (1, 90000));
+        }
+        let text = read(json!({"by_epoch": false, "max_epochs": 3})).unwrap_err().to_string();
+        assert!(text.starts_with("train_cfg.max_epochs: unknown (a loop with max_iters"), "{text}");
     }
 
     #[test]

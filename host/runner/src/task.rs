@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use tch::Tensor;
 
 use crate::ModelState;
+use crate::limit::{Amount, Limited};
 
 /// Any error of a model, a data source or a metric; the message says what and where.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -58,6 +59,13 @@ pub trait Model {
     fn loss(&mut self, batch: &AnyBatch, context: &StepContext) -> Result<Losses, BoxError>;
     /// Predictions for a batch, in the coordinates of the original pictures.
     fn predict(&mut self, batch: &AnyBatch) -> Result<AnyPredictions, BoxError>;
+    /// Losses of a validation batch in evaluation mode, without gradients: running means stand still, and nothing is
+    /// drawn at random.
+    ///
+    /// Errors: a model that has none.
+    fn validation_loss(&mut self, _batch: &AnyBatch) -> Result<Losses, BoxError> {
+        Err("this model has no loss in validation (leave out loss=True of val_cfg)".into())
+    }
     /// The parts with their attributes.
     fn modules(&self) -> Vec<ModuleInfo>;
     /// Sets an attribute (`bbox_head`, `use_l1`, true).
@@ -138,7 +146,14 @@ pub trait Painter {
 }
 
 /// Data with the metric that is measured on it.
-pub type EvaluationParts = (Box<dyn DataSource>, Box<dyn Evaluator>);
+pub struct EvaluationSet {
+    /// What its metrics begin with, as in `night/coco/bbox_mAP`; `None` for the only one.
+    pub name: Option<String>,
+    /// The data.
+    pub data: Box<dyn DataSource>,
+    /// The metric.
+    pub evaluator: Box<dyn Evaluator>,
+}
 
 /// Everything of a field that a run works with.
 pub struct Task {
@@ -146,10 +161,35 @@ pub struct Task {
     pub model: Box<dyn Model>,
     /// Training data; `None` for a test.
     pub train_data: Option<Box<dyn DataSource>>,
-    /// Validation data and metric.
-    pub validation: Option<EvaluationParts>,
-    /// Test data and metric.
-    pub test: Option<EvaluationParts>,
+    /// Validation sets, one after the other; empty for a run that does not validate.
+    pub validation: Vec<EvaluationSet>,
+    /// Test sets, as `validation`.
+    pub test: Vec<EvaluationSet>,
     /// Draws predictions.
     pub painter: Option<Box<dyn Painter>>,
+}
+
+impl Task {
+    /// Leaves out all but the first batches: of training, and of every validation set.
+    pub fn limit(&mut self, train: Option<Amount>, validation: Option<Amount>) {
+        if let Some(amount) = train {
+            self.train_data = self.train_data.take().map(|data| limited(data, amount));
+        }
+        if let Some(amount) = validation {
+            for set in std::mem::take(&mut self.validation) {
+                self.validation.push(EvaluationSet { data: limited(set.data, amount), ..set });
+            }
+        }
+    }
+
+    /// Trains on the same few batches in every epoch.
+    pub fn overfit(&mut self, amount: Amount) {
+        let repeat = |data| Box::new(Limited::repeating(data, amount)) as Box<dyn DataSource>;
+        self.train_data = self.train_data.take().map(repeat);
+        self.limit(None, Some(amount));
+    }
+}
+
+fn limited(data: Box<dyn DataSource>, amount: Amount) -> Box<dyn DataSource> {
+    Box::new(Limited::new(data, amount))
 }

@@ -7,9 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value as Json, json};
 use snaphook_cli::args::{
     LoadArguments, LogFormat, PluginArguments, Resume, TestArguments, TrainArguments,
+    TrialArguments,
 };
 use snaphook_config::{Config, LoadOptions};
-use snaphook_hooks::hook_table;
 use snaphook_plugin_api::host::LogLevel;
 use snaphook_runner::log::{Console, LogLayer, RunLogger};
 use snaphook_runner::{Machine, Run, RunError, RunInfo, RunNames, Start, Task};
@@ -19,7 +19,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::error::TrainerError;
 use crate::hooks::{self, Hooks};
-use crate::{cuda, plugin_watch};
+use crate::{cuda, plugin_watch, signals, trial};
 
 /// What a config and the command line ask for, before anything is built.
 struct Request<'a> {
@@ -116,12 +116,12 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
         Some(Resume::From(path)) => request.start = Start::Resume(path),
         None => {}
     }
-    let mut run = build(&request, true)?;
-    if arguments.dry_run {
-        run.machine.log.info(hook_table(|point| run.dispatcher.rows(point)));
-        run.machine.log.info("Everything could be built; nothing was trained (--dry-run)");
-        return Ok(());
+    let interrupt = signals::catch();
+    let mut run = build(&request, true, &arguments.trial)?;
+    if arguments.trial.dry_run {
+        return trial::dry_run(&mut run).map_err(|error| request.run_error(error));
     }
+    run.machine.interrupt = interrupt;
     open_folders(&mut run, &request)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     run.train(&request.start).map_err(|error| request.run_error(error))
@@ -142,14 +142,20 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
         hook["test_out_dir"] = json!(folder);
     }
     request.predictions_out = arguments.out.clone();
-    let mut run = build(&request, false)?;
+    let interrupt = signals::catch();
+    let mut run = build(&request, false, &TrialArguments::default())?;
+    run.machine.interrupt = interrupt;
     open_folders(&mut run, &request)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     run.test(&request.start).map_err(|error| request.run_error(error))?;
     Ok(())
 }
 
-fn build(request: &Request<'_>, trains: bool) -> Result<Run, TrainerError> {
+fn build(
+    request: &Request<'_>,
+    trains: bool,
+    trial: &TrialArguments,
+) -> Result<Run, TrainerError> {
     let console = match request.log_format {
         LogFormat::Text => Console::detect(),
         LogFormat::Json => Console::Json,
@@ -173,6 +179,7 @@ fn build(request: &Request<'_>, trains: bool) -> Result<Run, TrainerError> {
     let mut machine = Machine::new(log, request.value.clone(), info, task);
     machine.plugins = plugins;
     let mut run = Run::new(machine, dispatcher);
+    trial::apply(trial, &mut run);
     if trains {
         run.prepare().map_err(|error| request.run_error(error))?;
     }

@@ -39,6 +39,11 @@ pub(crate) enum TrainerError {
 }
 
 impl TrainerError {
+    /// Whether the run ended because it was asked to; it has said so itself.
+    pub(crate) fn is_interruption(&self) -> bool {
+        matches!(self, TrainerError::Run { error, .. } if matches!(**error, RunError::Interrupted { .. }))
+    }
+
     /// The exit code that the program ends with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {

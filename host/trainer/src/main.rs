@@ -6,6 +6,8 @@ mod demo_data;
 mod error;
 mod hooks;
 mod plugin_watch;
+mod signals;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -26,7 +28,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            snaphook_cli::report::print_error_as(format, &error);
+            if !error.is_interruption() {
+                snaphook_cli::report::print_error_as(format, &error);
+            }
             ExitCode::from(error.exit_code())
         }
     }

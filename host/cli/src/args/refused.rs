@@ -40,8 +40,6 @@ pub(super) struct RefusedInTrain {
     amp: bool,
     #[arg(long, alias = "auto_scale_lr", hide = true)]
     auto_scale_lr: bool,
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1", hide = true)]
-    fast_dev_run: Option<u64>,
     #[command(flatten)]
     both: RefusedInBoth,
 }
@@ -54,10 +52,6 @@ impl RefusedInTrain {
         if self.auto_scale_lr {
             let way_out = "set optim_wrapper.optimizer.lr=… for your batch size";
             return Some(refusal("--auto-scale-lr", way_out));
-        }
-        if self.fast_dev_run.is_some() {
-            let way_out = "use --dry-run, or train_cfg.max_epochs=1 and a small data set";
-            return Some(refusal("--fast-dev-run", way_out));
         }
         self.both.problem()
     }

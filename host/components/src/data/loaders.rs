@@ -10,6 +10,9 @@ pub struct Dataloader {
     /// The data set.
     #[kwarg(component = "dataset")]
     pub dataset: Json,
+    /// What the metrics of this set begin with, where a validation or test has several.
+    #[kwarg(default = None)]
+    pub name: Option<String>,
     /// Samples in a batch.
     #[kwarg(default = 1, min = 1)]
     pub batch_size: usize,
@@ -75,6 +78,22 @@ impl Component for DefaultSampler {
     const NAMES: &'static [&'static str] = &["DefaultSampler"];
 }
 
+/// One shuffled pass after the other without an end, for loops that count iterations.
+#[derive(Kwargs)]
+pub struct InfiniteSampler {
+    /// Whether each pass has its own random order.
+    #[kwarg(default = true)]
+    pub shuffle: bool,
+    /// Seed of the order; that of the run without it.
+    #[kwarg(default = None)]
+    pub seed: Option<u64>,
+}
+
+impl Component for InfiniteSampler {
+    const ROLE: Role = Role::DataSampler;
+    const NAMES: &'static [&'static str] = &["InfiniteSampler"];
+}
+
 /// Taken for MMDetection's configs: pictures are not grouped by their shape yet.
 #[derive(Kwargs)]
 pub struct AspectRatioBatchSampler {}
@@ -97,6 +116,7 @@ pub(super) fn declared() -> Vec<Declared> {
     vec![
         Declared::of::<Dataloader>(),
         Declared::of::<DefaultSampler>(),
+        Declared::of::<InfiniteSampler>(),
         Declared::of::<AspectRatioBatchSampler>(),
         Declared::of::<PseudoCollate>(),
     ]

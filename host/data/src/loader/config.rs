@@ -5,10 +5,10 @@ use serde_json::Value;
 use snaphook_components::data::{
     self as declared, AspectRatioBatchSampler, Dataloader, PseudoCollate,
 };
-use snaphook_components::read;
+use snaphook_components::{Role, read, type_name};
 
 use crate::DataError;
-use crate::sampler::{DefaultSampler, Rank};
+use crate::sampler::{DefaultSampler, InfiniteSampler, Rank};
 
 /// What happens when a picture cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +32,8 @@ pub struct LoaderConfig {
     pub shuffle: bool,
     /// Whether a last batch that is not full is left out.
     pub drop_last: bool,
+    /// Whether samples are one stream without an end, cut into epochs of whole batches (`InfiniteSampler`).
+    pub is_infinite: bool,
     /// Whether the sampler repeats samples so that all ranks get the same number.
     pub round_up: bool,
     /// Seed of the order and of all transforms.
@@ -49,6 +51,7 @@ impl Default for LoaderConfig {
             num_workers: 0,
             shuffle: false,
             drop_last: false,
+            is_infinite: false,
             round_up: true,
             seed: 0,
             rank: Rank::default(),
@@ -92,18 +95,53 @@ impl LoaderConfig {
     }
 
     fn read_sampler(&mut self, value: &Value) -> Result<(), DataError> {
-        let declared: declared::DefaultSampler = read(value, "dataloader.sampler")?;
+        if type_name(Role::DataSampler, value, SAMPLER)? == "InfiniteSampler" {
+            let declared: declared::InfiniteSampler = read(value, SAMPLER)?;
+            self.is_infinite = true;
+            self.shuffle = declared.shuffle;
+            self.seed = declared.seed.unwrap_or(self.seed);
+            return Ok(());
+        }
+        let declared: declared::DefaultSampler = read(value, SAMPLER)?;
         self.shuffle = declared.shuffle;
         self.round_up = declared.round_up;
         self.seed = declared.seed.unwrap_or(self.seed);
         Ok(())
     }
 
-    /// The order of samples that these settings mean.
-    pub fn sampler(&self) -> DefaultSampler {
+    /// Batches of an epoch of a data set of this size, on this rank.
+    ///
+    /// An infinite stream has as many as the data set gives on one rank, as `len(dataloader)` is in MMEngine.
+    pub fn batches(&self, samples: usize) -> usize {
+        if self.is_infinite {
+            return match samples {
+                0 => 0,
+                _ => (samples / self.batch_size).max(1),
+            };
+        }
+        let own = self.finite().len(samples, self.rank);
+        if self.drop_last { own / self.batch_size } else { own.div_ceil(self.batch_size) }
+    }
+
+    /// The samples of an epoch of a data set of this size, in order, on this rank.
+    pub fn indices(&self, samples: usize, epoch: u64) -> Vec<usize> {
+        let most = self.batches(samples).saturating_mul(self.batch_size);
+        if self.is_infinite {
+            let stream = InfiniteSampler { shuffle: self.shuffle, seed: self.seed };
+            return stream.indices(samples, most, epoch, self.rank);
+        }
+        let mut indices = self.finite().indices(samples, epoch, self.rank);
+        indices.truncate(most);
+        indices
+    }
+
+    fn finite(&self) -> DefaultSampler {
         DefaultSampler { shuffle: self.shuffle, seed: self.seed, round_up: self.round_up }
     }
 }
+
+/// Where a sampler stands, for messages.
+const SAMPLER: &str = "dataloader.sampler";
 
 #[cfg(test)]
 mod tests {

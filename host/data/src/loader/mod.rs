@@ -61,9 +61,7 @@ impl Loader {
 
     /// Batches in an epoch, on this rank.
     pub fn len(&self) -> u64 {
-        let samples = self.config.sampler().len(self.dataset_len(), self.config.rank);
-        let batch = self.config.batch_size;
-        (if self.config.drop_last { samples / batch } else { samples.div_ceil(batch) }) as u64
+        self.config.batches(self.dataset_len()) as u64
     }
 
     /// True if an epoch has no batch.

@@ -21,6 +21,7 @@ impl LoadAnnotations {
 
 impl Transform for LoadAnnotations {
     fn apply(&self, mut sample: Sample, _: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+        sample.meta.boxes_lack_scale = sample.meta.scale_factor;
         let instances = &sample.record.instances;
         if self.with_bbox {
             sample.boxes = instances.iter().map(|i| i.bbox).collect();

@@ -9,6 +9,7 @@
 //!     optimizer.safetensors    running tensors of the optimizer
 //!     state.json               meta, messages, schedules, hooks' states and everything else that is not a tensor
 //!     manifest.json            version, size and SHA-256 of each file; written last
+//!     after_validation.json    state.json anew, once the validation that follows is done; may be missing
 //! ```
 //!
 //! A folder, because PyTorch users can open its parts with `safetensors.torch.load_file("epoch_3/model.safetensors")`, the
@@ -19,6 +20,7 @@
 //! there is a whole checkpoint of that name, the one that was there before, or none; [`clean_leftovers`] removes the rest
 //! at the next start. Knows nothing of loops or hooks.
 
+mod background;
 mod error;
 mod files;
 mod folder;
@@ -26,15 +28,18 @@ mod manifest;
 mod model;
 mod parts;
 mod read;
+mod supplement;
 mod tensors;
 mod write;
 
+pub use background::{Job, Supplement, Writer, Written};
 pub use error::CheckpointError;
 pub use folder::{clean_leftovers, find_last, remove, write_last};
 pub use model::{LoadReport, load_into};
 pub use parts::Checkpoint;
 pub use read::{load, read_meta};
 pub use write::save;
+pub(crate) use write::state_json;
 
 #[cfg(test)]
 mod tests;

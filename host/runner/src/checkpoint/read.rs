@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::{self, FileRecord, hex};
 use super::write::{MODEL, OPTIMIZER, STATE};
-use super::{Checkpoint, CheckpointError, tensors};
+use super::{Checkpoint, CheckpointError, supplement, tensors};
 use crate::optim::OptimState;
 
 /// Reads the checkpoint at `path`; its tensors come to the CPU, sorted by name.
@@ -16,7 +16,7 @@ use crate::optim::OptimState;
 /// Errors: nothing or something else there, a file missing or changed, written by a later version.
 pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let files = manifest::read(path)?;
-    let mut state = read_state(path, &files)?;
+    let mut state = newest_state(path, &files)?;
     let group = |name: &str| {
         let file = format!("{name}.safetensors");
         let bytes = read_verified(path, &files, &file)?;
@@ -42,7 +42,13 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
 /// Errors: as [`load`], for the files that are read.
 pub fn read_meta(path: &Path) -> Result<Json, CheckpointError> {
     let files = manifest::read(path)?;
-    Ok(read_state(path, &files)?["meta"].take())
+    Ok(newest_state(path, &files)?["meta"].take())
+}
+
+/// What the validation after the save left, or what the save itself did.
+fn newest_state(path: &Path, files: &[FileRecord]) -> Result<Json, CheckpointError> {
+    let saved = read_state(path, files)?;
+    Ok(supplement::read(path)?.unwrap_or(saved))
 }
 
 fn read_state(path: &Path, files: &[FileRecord]) -> Result<Json, CheckpointError> {

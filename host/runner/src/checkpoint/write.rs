@@ -34,6 +34,16 @@ pub fn save(
     Ok(target)
 }
 
+/// Everything in a checkpoint that is not a tensor.
+pub(crate) fn state_json(checkpoint: &Checkpoint) -> Json {
+    json!({
+        "meta": checkpoint.meta,
+        "optimizer": checkpoint.optimizer.as_ref().map(|state| &state.scalars),
+        "groups": checkpoint.tensors.keys().collect::<Vec<_>>(),
+        "entries": checkpoint.entries,
+    })
+}
+
 /// A checkpoint that is being written; removed unless it gets published.
 struct Draft {
     folder: PathBuf,
@@ -56,13 +66,7 @@ impl Draft {
         for (group, tensors) in &checkpoint.tensors {
             files.push(self.write_tensors(group, tensors)?);
         }
-        let state = json!({
-            "meta": checkpoint.meta,
-            "optimizer": checkpoint.optimizer.as_ref().map(|state| &state.scalars),
-            "groups": checkpoint.tensors.keys().collect::<Vec<_>>(),
-            "entries": checkpoint.entries,
-        });
-        files.push(self.write_json(STATE, &state)?);
+        files.push(self.write_json(STATE, &state_json(checkpoint))?);
         self.write_json(MANIFEST, &manifest::to_json(&files))?;
         sync_folder(&self.folder).map_err(CheckpointError::write(&self.folder))
     }

@@ -4,12 +4,13 @@
 
 use serde_json::{Map, Value as Json, json};
 use snaphook_plugin_api::HookPoint;
-use tch::no_grad;
+use tch::{Tensor, no_grad};
 
+use super::boundary;
 use crate::clock::Phase;
 use crate::machine::{Machine, stage};
 use crate::run::Run;
-use crate::{DataSource, Evaluation, Evaluator, RunError};
+use crate::{AnyBatch, Evaluation, EvaluationSet, RunError, saving};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,76 +64,209 @@ impl EvalStage {
         }
     }
 
-    fn parts(
-        self,
-        machine: &mut Machine,
-    ) -> Result<(&mut dyn DataSource, &mut dyn Evaluator), RunError> {
-        let (parts, key) = match self {
-            EvalStage::Val => (&mut machine.task.validation, "val_dataloader"),
-            EvalStage::Test => (&mut machine.task.test, "test_dataloader"),
-        };
-        match parts {
-            Some((data, evaluator)) => Ok((data.as_mut(), evaluator.as_mut())),
-            None => Err(RunError::config(
-                key,
-                format!("missing, and it is needed for a {}", self.name()),
-            )),
+    fn sets(self, machine: &mut Machine) -> &mut Vec<EvaluationSet> {
+        match self {
+            EvalStage::Val => &mut machine.task.validation,
+            EvalStage::Test => &mut machine.task.test,
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            EvalStage::Val => "val_dataloader",
+            EvalStage::Test => "test_dataloader",
         }
     }
 }
 
-/// Runs all batches of a validation or test and computes the metrics.
+/// Runs all batches of a validation or test and computes the metrics. Several sets are one epoch for hooks: their batches
+/// follow one another, and `after_val_epoch` carries the metrics of all.
+///
+/// Errors: no data, a batch that cannot be read, a metric that cannot be computed, a hook; [`RunError::Interrupted`].
 pub(crate) fn evaluate(run: &mut Run, which: EvalStage) -> Result<Evaluation, RunError> {
     let points = which.points();
-    let batches = which.parts(&mut run.machine)?.0.batches();
+    let mut batches = 0;
+    for set in which.sets(&mut run.machine) {
+        batches += set.data.batches() as u64;
+    }
+    if which.sets(&mut run.machine).is_empty() {
+        let message = format!("missing, and it is needed for a {}", which.name());
+        return Err(RunError::config(which.key(), message));
+    }
     run.machine.progress.stage = which.number();
-    run.machine.progress.epoch_length = batches as u64;
+    run.machine.progress.epoch_length = batches;
     run.call(points.before)?;
     run.call(points.before_epoch)?;
     let outer = run.machine.clock.enter(Phase::Evaluation);
     run.machine.task.model.set_training(false);
-    no_grad(|| all_batches(run, which, &points))?;
-    let (data, evaluator) = which.parts(&mut run.machine)?;
-    let samples = data.samples();
-    let evaluation = evaluator.evaluate(samples).map_err(RunError::Metric)?;
+    let evaluation = all_sets(run, which, &points)?;
     run.machine.clock.enter(outer);
-    if let Some(table) = &evaluation.table {
-        run.machine.log.info(format!("\n{table}"));
-    }
     run.machine.payload = metrics_payload(&evaluation);
-    run.call(points.after_epoch)?;
+    run.machine.is_validation_pending &= which == EvalStage::Test;
+    let result = run.call_to_the_end(points.after_epoch);
     run.machine.payload = Json::Null;
+    result?;
     run.call(points.after)?;
+    if which == EvalStage::Val {
+        saving::add_validation(run)?;
+    }
     Ok(evaluation)
 }
 
-fn all_batches(run: &mut Run, which: EvalStage, points: &Points) -> Result<(), RunError> {
-    let data_error = |source| RunError::Data { stage: which.name(), source };
-    which.parts(&mut run.machine)?.0.start_epoch(0, 0).map_err(data_error)?;
-    let mut batch_idx = 0;
-    while let Some(batch) = which.parts(&mut run.machine)?.0.next_batch() {
-        run.machine.batch = Some(batch.map_err(data_error)?);
-        run.call_batch(points.before_iter, batch_idx)?;
-        predict(&mut run.machine, which)?;
-        run.call_batch(points.after_iter, batch_idx)?;
-        run.machine.end_step();
-        batch_idx += 1;
+/// A few batches of each validation set before training starts, to find out then what would fail after an epoch. No hook
+/// hears of it, and nothing is kept of it.
+///
+/// Source: `num_sanity_val_steps` of Lightning's `Trainer`.
+///
+/// Errors: as [`evaluate`].
+pub(crate) fn sanity_check(run: &mut Run, batches: u64) -> Result<(), RunError> {
+    let which = EvalStage::Val;
+    run.machine.task.model.set_training(false);
+    for index in 0..which.sets(&mut run.machine).len() {
+        start(run, which, index)?;
+        for _ in 0..batches {
+            boundary::check(run)?;
+            let Some(batch) = next(run, which, index)? else { break };
+            run.machine.batch = Some(batch);
+            no_grad(|| predict(&mut run.machine, which, index))?;
+            run.machine.end_step();
+        }
+        let set = &mut which.sets(&mut run.machine)[index];
+        set.data.end_epoch();
+        set.evaluator.evaluate(set.data.samples()).map_err(RunError::Metric)?;
     }
-    which.parts(&mut run.machine)?.0.end_epoch();
     Ok(())
 }
 
-fn predict(machine: &mut Machine, which: EvalStage) -> Result<(), RunError> {
+/// Predicts the first batch of validation data, if there is any; keeps nothing of it.
+///
+/// Errors: as [`evaluate`].
+pub(crate) fn predict_one(run: &mut Run) -> Result<(), RunError> {
+    let which = EvalStage::Val;
+    if which.sets(&mut run.machine).is_empty() {
+        return Ok(());
+    }
+    run.machine.task.model.set_training(false);
+    start(run, which, 0)?;
+    run.machine.batch = next(run, which, 0)?;
+    predict(&mut run.machine, which, 0)?;
+    run.machine.end_step();
+    which.sets(&mut run.machine)[0].data.end_epoch();
+    Ok(())
+}
+
+fn all_sets(run: &mut Run, which: EvalStage, points: &Points) -> Result<Evaluation, RunError> {
+    let mut all = Evaluation::default();
+    let mut batch_idx = 0;
+    let mut losses = LossMeans::default();
+    for index in 0..which.sets(&mut run.machine).len() {
+        batch_idx = all_batches(run, (which, index), points, batch_idx, &mut losses)?;
+        let set = &mut which.sets(&mut run.machine)[index];
+        let name = set.name.clone();
+        let found = set.evaluator.evaluate(set.data.samples()).map_err(RunError::Metric)?;
+        if let Some(table) = &found.table {
+            let heading = name.as_ref().map_or(String::new(), |name| format!("{name}:\n"));
+            run.machine.log.info(format!("\n{heading}{table}"));
+        }
+        let prefix = name.map_or(String::new(), |name| format!("{name}/"));
+        let named = |(key, value)| (format!("{prefix}{key}"), value);
+        all.metrics.extend(found.metrics.into_iter().map(named));
+        all.metrics.extend(losses.take().into_iter().map(named));
+    }
+    Ok(all)
+}
+
+/// Goes through one set; returns the number of the batch after its last one.
+fn all_batches(
+    run: &mut Run,
+    (which, index): (EvalStage, usize),
+    points: &Points,
+    first: u64,
+    losses: &mut LossMeans,
+) -> Result<u64, RunError> {
+    start(run, which, index)?;
+    let mut batch_idx = first;
+    while let Some(batch) = next(run, which, index)? {
+        run.machine.batch = Some(batch);
+        // Hooks see tensors without gradients, as the model does.
+        no_grad(|| {
+            run.call_batch(points.before_iter, batch_idx)?;
+            predict(&mut run.machine, which, index)?;
+            if which == EvalStage::Val && run.machine.validation.loss {
+                losses.add(&mut run.machine)?;
+            }
+            run.call_batch(points.after_iter, batch_idx)
+        })?;
+        run.machine.end_step();
+        batch_idx += 1;
+        boundary::check(run)?;
+    }
+    which.sets(&mut run.machine)[index].data.end_epoch();
+    Ok(batch_idx)
+}
+
+fn start(run: &mut Run, which: EvalStage, index: usize) -> Result<(), RunError> {
+    let set = &mut which.sets(&mut run.machine)[index];
+    set.data.start_epoch(0, 0).map_err(|source| RunError::Data { stage: which.name(), source })
+}
+
+fn next(run: &mut Run, which: EvalStage, index: usize) -> Result<Option<AnyBatch>, RunError> {
+    let batch = which.sets(&mut run.machine)[index].data.next_batch().transpose();
+    batch.map_err(|source| RunError::Data { stage: which.name(), source })
+}
+
+fn predict(machine: &mut Machine, which: EvalStage, index: usize) -> Result<(), RunError> {
     let iter = machine.progress.iter;
     let Some(batch) = machine.batch.take() else { return Ok(()) };
     let predicted = machine.task.model.predict(&batch);
     let failed = |source| RunError::Model { stage: which.name(), iter, source };
     let predictions = predicted.map_err(failed)?;
-    let (_, evaluator) = which.parts(machine)?;
+    let evaluator = &mut which.sets(machine)[index].evaluator;
     evaluator.process(&batch, &predictions).map_err(RunError::Metric)?;
     machine.batch = Some(batch);
     machine.predictions = Some(predictions);
     Ok(())
+}
+
+/// The losses on validation data: a mean over batches for each.
+///
+/// Source: `_update_losses` and `_parse_losses` in `mmengine/runner/loops.py`.
+#[derive(Default)]
+struct LossMeans {
+    sums: Vec<(String, Tensor)>,
+    batches: u64,
+}
+
+impl LossMeans {
+    fn add(&mut self, machine: &mut Machine) -> Result<(), RunError> {
+        let iter = machine.progress.iter;
+        let failed = |source| RunError::Model { stage: "validation", iter, source };
+        let Some(batch) = &machine.batch else { return Ok(()) };
+        for (name, loss) in machine.task.model.validation_loss(batch).map_err(failed)?.0 {
+            match self.sums.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += loss.detach(),
+                None => self.sums.push((name, loss.detach())),
+            }
+        }
+        self.batches += 1;
+        Ok(())
+    }
+
+    /// The means, then their sum as `val_loss`; empty when there were none. Starts anew.
+    fn take(&mut self) -> Vec<(String, f64)> {
+        let batches = std::mem::take(&mut self.batches).max(1) as f64;
+        let sums = std::mem::take(&mut self.sums);
+        let mut means: Vec<_> = sums
+            .iter()
+            .map(|(name, sum)| (name.clone(), sum.double_value(&[]) / batches))
+            .collect();
+        let total =
+            means.iter().filter(|(name, _)| name.contains("loss")).map(|(_, mean)| mean).sum();
+        if !means.is_empty() {
+            means.push(("val_loss".to_owned(), total));
+        }
+        means
+    }
 }
 
 fn metrics_payload(evaluation: &Evaluation) -> Json {

@@ -168,16 +168,20 @@ impl OptimWrapper {
         self.is_captured = false;
     }
 
-    /// A copy of everything that a checkpoint needs, by parameter name.
-    pub fn save(&self) -> OptimState {
-        let scalars = json!({
+    /// What a checkpoint needs beside the tensors.
+    pub fn save_scalars(&self) -> Json {
+        json!({
             "type": self.algorithm.name(),
             "groups": self.groups.iter().map(Group::save).collect::<Vec<_>>(),
             "base": self.base.as_ref().map(Group::save),
             "steps": saved::save_steps(&self.buckets),
-        });
+        })
+    }
+
+    /// A copy of everything that a checkpoint needs, by parameter name.
+    pub fn save(&self) -> OptimState {
         OptimState {
-            scalars,
+            scalars: self.save_scalars(),
             tensors: no_grad(|| saved::save_tensors(&self.buckets, self.slot_names)),
         }
     }

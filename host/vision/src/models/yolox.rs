@@ -104,6 +104,23 @@ impl Model for Yolox {
         Ok(self.head.loss(&outputs, &targets))
     }
 
+    fn validation_loss(&mut self, batch: &AnyBatch) -> Result<Losses, BoxError> {
+        let batch = pictures_of(batch)?;
+        if batch.samples.is_empty() {
+            return Ok(Losses::default());
+        }
+        let targets: Result<Vec<_>, _> = batch.samples.iter().map(|s| self.targets(s)).collect();
+        let mut targets = targets?;
+        for (sample, targets) in batch.samples.iter().zip(&mut targets) {
+            let [x, y] = sample.meta.boxes_lack_scale;
+            targets.boxes.iter_mut().for_each(|[x1, y1, x2, y2]| {
+                (*x1, *y1, *x2, *y2) = (*x1 * x, *y1 * y, *x2 * x, *y2 * y);
+            });
+        }
+        let images = self.preprocessor.images(&pixels(batch))?;
+        Ok(tch::no_grad(|| self.head.loss(&self.forward(&images, Mode::Frozen), &targets)))
+    }
+
     fn predict(&mut self, batch: &AnyBatch) -> Result<AnyPredictions, BoxError> {
         let batch = pictures_of(batch)?;
         if batch.samples.is_empty() {

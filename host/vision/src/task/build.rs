@@ -1,10 +1,10 @@
 //! Everything that a run needs of detection, from a whole config.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 use snaphook_data::{CocoEvaluator, Loader, LoaderConfig, OnBadImage};
-use snaphook_runner::{DataSource, EvaluationParts, Model, Painter, Task};
+use snaphook_runner::{DataSource, EvaluationSet, Model, Painter, Task};
 use tch::Device;
 
 use super::{CocoMetric, DetectionData, DetectionPainter};
@@ -61,31 +61,44 @@ pub fn build_task(config: &Json, options: &TaskOptions) -> Result<Task, BuildErr
         false => None,
     };
     let validation = match options.with_val {
-        true => evaluated(config, ["val_dataloader", "val_evaluator"], options, most)?,
-        false => None,
+        true => sets(config, ["val_dataloader", "val_evaluator"], options, most)?,
+        false => Vec::new(),
     };
-    let test = match options.with_test {
-        true => evaluated(config, ["test_dataloader", "test_evaluator"], options, most)?
-            .map(|(loader, metric)| (loader, metric.writing_to(options.predictions_out.clone()))),
-        false => None,
+    let mut test = match options.with_test {
+        true => sets(config, ["test_dataloader", "test_evaluator"], options, most)?,
+        false => Vec::new(),
     };
-    let painted = [&validation, &test].into_iter().flatten().map(|(loader, _)| loader).next();
+    if let Some(out) = &options.predictions_out {
+        let is_only_one = test.len() == 1;
+        for set in &mut test {
+            let name = set.name.as_deref().filter(|_| !is_only_one);
+            set.metric.write_to(name.map_or_else(|| out.clone(), |name| with_name(out, name)));
+        }
+    }
+    let painted = validation.iter().chain(&test).map(|set| &set.loader).next();
     let painter = painted.or(train.as_ref()).map(painter);
     Ok(Task {
         model,
         train_data: train.map(source),
-        validation: validation.map(parts),
-        test: test.map(parts),
+        validation: validation.into_iter().map(parts).collect(),
+        test: test.into_iter().map(parts).collect(),
         painter,
     })
+}
+
+/// `results.json` of the set `night` is `results_night.json`.
+fn with_name(out: &Path, name: &str) -> PathBuf {
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    let ending = out.extension().map_or(String::new(), |end| format!(".{}", end.to_string_lossy()));
+    out.with_file_name(format!("{stem}_{name}{ending}"))
 }
 
 fn source(loader: Loader) -> Box<dyn DataSource> {
     Box::new(DetectionData::new(loader))
 }
 
-fn parts((loader, metric): Evaluated) -> EvaluationParts {
-    (source(loader), Box::new(metric))
+fn parts(set: Evaluated) -> EvaluationSet {
+    EvaluationSet { name: set.name, data: source(set.loader), evaluator: Box::new(set.metric) }
 }
 
 fn painter(loader: &Loader) -> Box<dyn Painter> {
@@ -119,6 +132,15 @@ fn loader(
     most_classes: Option<u64>,
 ) -> Result<Loader, BuildError> {
     let entry = present(config, key).ok_or_else(|| missing(key))?;
+    loader_of(entry, key, options, most_classes)
+}
+
+fn loader_of(
+    entry: &Json,
+    key: &str,
+    options: &TaskOptions,
+    most_classes: Option<u64>,
+) -> Result<Loader, BuildError> {
     let defaults = LoaderConfig {
         seed: options.seed,
         on_bad_image: options.on_bad_image,
@@ -130,31 +152,98 @@ fn loader(
     Ok(loader)
 }
 
-/// A data loader with its metric.
-type Evaluated = (Loader, CocoMetric);
+/// A data loader with its metric, and the name of the two among others.
+struct Evaluated {
+    name: Option<String>,
+    loader: Loader,
+    metric: CocoMetric,
+}
 
-/// `None` where the config has neither.
-fn evaluated(
+/// The sets of a validation or test; empty where the config has neither data nor metric.
+///
+/// MMEngine knows one. Here a list of data loaders is several sets, with a list of as many evaluators; the name of a set
+/// is its loader's `name`, or its number.
+fn sets(
     config: &Json,
     [data_key, metric_key]: [&'static str; 2],
     options: &TaskOptions,
     most_classes: Option<u64>,
-) -> Result<Option<Evaluated>, BuildError> {
-    let Some(metric) = present(config, metric_key) else {
-        return match present(config, data_key) {
-            None => Ok(None),
-            Some(_) => Err(missing(metric_key)),
-        };
+) -> Result<Vec<Evaluated>, BuildError> {
+    let (data, metric) = match (present(config, data_key), present(config, metric_key)) {
+        (None, None) => return Ok(Vec::new()),
+        (Some(_), None) => return Err(missing(metric_key)),
+        (None, Some(_)) => return Err(missing(data_key)),
+        (Some(data), Some(metric)) => (data, metric),
     };
-    let loader = loader(config, data_key, options, most_classes)?;
+    let Some(loaders) = data.as_array() else {
+        return Ok(vec![evaluated(
+            None,
+            (data, data_key),
+            (metric, metric_key),
+            options,
+            most_classes,
+        )?]);
+    };
+    let metrics = metric.as_array().filter(|metrics| metrics.len() == loaders.len());
+    let metrics = metrics.ok_or_else(|| BuildError::Value {
+        path: metric_key.into(),
+        message: format!(
+            "expected a list of {}, an evaluator for each entry of {data_key}, found {}",
+            loaders.len(),
+            metric.as_array().map_or("one".to_owned(), |metrics| metrics.len().to_string())
+        ),
+    })?;
+    let mut sets: Vec<Evaluated> = Vec::new();
+    for (index, (loader, metric)) in loaders.iter().zip(metrics).enumerate() {
+        let (data_path, metric_path) =
+            (format!("{data_key}.{index}"), format!("{metric_key}.{index}"));
+        let (name, loader) = named(loader, index, &data_path)?;
+        if sets.iter().any(|set| set.name.as_ref() == Some(&name)) {
+            let message = format!("expected a name for each set, found \"{name}\" twice");
+            return Err(BuildError::Value { path: format!("{data_path}.name"), message });
+        }
+        let (data, metric) = ((&loader, data_path.as_str()), (metric, metric_path.as_str()));
+        sets.push(evaluated(Some(name), data, metric, options, most_classes)?);
+    }
+    Ok(sets)
+}
+
+/// Takes the name out of a data loader's entry.
+fn named(entry: &Json, index: usize, path: &str) -> Result<(String, Json), BuildError> {
+    let mut entry = entry.clone();
+    let name = entry.as_object_mut().and_then(|entry| entry.remove("name"));
+    match name {
+        None => Ok((index.to_string(), entry)),
+        Some(Json::String(name)) if is_plain(&name) => Ok((name, entry)),
+        Some(other) => {
+            let message = format!("expected a name of letters, digits, - and _, found {other}");
+            Err(BuildError::Value { path: format!("{path}.name"), message })
+        }
+    }
+}
+
+/// Whether a name can be part of a metric's name and of a file's.
+fn is_plain(name: &str) -> bool {
+    let is_one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !name.is_empty() && name.bytes().all(is_one)
+}
+
+fn evaluated(
+    name: Option<String>,
+    (data, data_path): (&Json, &str),
+    (metric, metric_path): (&Json, &str),
+    options: &TaskOptions,
+    most_classes: Option<u64>,
+) -> Result<Evaluated, BuildError> {
+    let loader = loader_of(data, data_path, options, most_classes)?;
     let dataset = loader.dataset();
     // MMEngine takes one metric or a list of them.
     let entries = metric.as_array().map_or(std::slice::from_ref(metric), Vec::as_slice);
     let evaluators: Result<Vec<_>, _> =
         entries.iter().map(|entry| CocoEvaluator::from_dataset(entry, dataset.as_ref())).collect();
     let evaluators = evaluators
-        .map_err(|source| BuildError::Data { path: metric_key.into(), source: source.into() })?;
-    Ok(Some((loader, CocoMetric::new(evaluators))))
+        .map_err(|source| BuildError::Data { path: metric_path.into(), source: source.into() })?;
+    Ok(Evaluated { name, loader, metric: CocoMetric::new(evaluators) })
 }
 
 fn present<'a>(config: &'a Json, key: &str) -> Option<&'a Json> {
@@ -225,7 +314,7 @@ mod tests {
         assert!(train.next_batch().is_none());
         assert_eq!(train.meta()["classes"], json!(CLASSES));
 
-        let (mut data, mut metric) = task.validation.unwrap();
+        let EvaluationSet { mut data, evaluator: mut metric, .. } = task.validation.pop().unwrap();
         data.start_epoch(0, 0).unwrap();
         let batch = data.next_batch().unwrap().unwrap();
         task.model.set_training(false);
@@ -258,11 +347,33 @@ mod tests {
     fn a_metric_without_a_file_scores_against_the_data_set() {
         let (_folder, mut config) = drawn();
         config["val_evaluator"] = json!({"type": "CocoMetric"});
-        let (_, mut metric) =
-            build_task(&config, &TaskOptions::default()).unwrap().validation.unwrap();
+        let mut task = build_task(&config, &TaskOptions::default()).unwrap();
+        let mut metric = task.validation.pop().unwrap().evaluator;
         let evaluation = metric.evaluate(0).unwrap();
         assert!(
             evaluation.metrics.iter().any(|(name, value)| name == "coco/bbox_mAP" && *value == 0.0)
+        );
+    }
+
+    #[test]
+    fn several_validation_sets_have_names_and_a_metric_each() {
+        let (_folder, mut config) = drawn();
+        let set = config["val_dataloader"].clone();
+        let mut night = set.clone();
+        night["name"] = "night".into();
+        let metric = config["val_evaluator"].clone();
+        config["val_dataloader"] = json!([set, night]);
+        config["val_evaluator"] = json!([metric, [metric]]);
+        let task = build_task(&config, &TaskOptions::default()).unwrap();
+        let names: Vec<_> = task.validation.iter().map(|set| set.name.clone().unwrap()).collect();
+        assert_eq!(names, ["0", "night"]);
+
+        let error =
+            |config: &Json| build_task(config, &TaskOptions::default()).err().unwrap().to_string();
+        config["val_evaluator"] = metric;
+        assert_eq!(
+            error(&config),
+            "val_evaluator: expected a list of 2, an evaluator for each entry of val_dataloader, found one"
         );
     }
 

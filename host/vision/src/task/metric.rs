@@ -19,9 +19,9 @@ impl CocoMetric {
         CocoMetric { evaluators, out: None }
     }
 
-    /// The same, writing the predictions to a file before they are scored: COCO's results format.
-    pub fn writing_to(self, out: Option<PathBuf>) -> CocoMetric {
-        CocoMetric { out, ..self }
+    /// Writes the predictions to a file before they are scored: COCO's results format.
+    pub fn write_to(&mut self, out: PathBuf) {
+        self.out = Some(out);
     }
 
     fn write(&self) -> Result<(), ModelError> {

@@ -1,91 +1,23 @@
-//! The epoch-based training loop. The only place that calls the training points.
+//! One training iteration: the only place that calls the points within it.
 //!
-//! Source: `mmengine/runner/loops.py`, `EpochBasedTrainLoop`. Where we differ: a stop request is
-//! honoured at the next iteration, not at the end of the epoch.
+//! Source: `run_iter` of the loops in `mmengine/runner/loops.py`.
 
 use std::time::Instant;
 
-use serde_json::Value as Json;
 use snaphook_plugin_api::HookPoint;
 use tch::Tensor;
 
-use super::{EvalStage, evaluate};
 use crate::clock::Phase;
-use crate::machine::stage;
 use crate::run::Run;
-use crate::settings::TrainSettings;
 use crate::{AnyBatch, BoxError, RunError, StepContext};
 
-/// Trains until the last epoch or a stop request.
-pub(crate) fn train(run: &mut Run, settings: &TrainSettings) -> Result<(), RunError> {
-    enter(run);
-    run.call(HookPoint::BeforeTrain)?;
-    if run.machine.progress.epoch >= settings.max_epochs {
-        let done = run.machine.progress.epoch;
-        run.machine.log.warn(format!(
-            "Nothing is left to train: {done} epochs are done, max_epochs is {}",
-            settings.max_epochs
-        ));
-    }
-    while run.machine.progress.epoch < settings.max_epochs && run.machine.stop.is_none() {
-        if !epoch(run)? {
-            break;
-        }
-        let finished = run.machine.progress.epoch;
-        let asked = std::mem::take(&mut run.machine.wants_validation);
-        if run.machine.task.validation.is_some() && (settings.is_validation_due(finished) || asked)
-        {
-            evaluate(run, EvalStage::Val)?;
-            enter(run);
-        }
-    }
-    if let Some(reason) = &run.machine.stop {
-        run.machine.log.info(format!("Training stops: {reason}"));
-    }
-    run.call(HookPoint::AfterTrain)
-}
-
-fn enter(run: &mut Run) {
-    let batches = run.machine.task.train_data.as_ref().map_or(0, |data| data.batches());
-    run.machine.progress.epoch_length = batches as u64;
-    run.machine.progress.stage = stage::TRAIN;
-}
-
-/// Trains an epoch; false when a stop request ended it before its last batch. Such an epoch does not count,
-/// so that no checkpoint claims it, and `after_train_epoch` is not called.
-fn epoch(run: &mut Run) -> Result<bool, RunError> {
-    run.call(HookPoint::BeforeTrainEpoch)?;
-    run.machine.task.model.set_training(true);
-    let progress = run.machine.progress;
-    // A run resumed in mid-epoch goes on at the batch after the last one that it had finished.
-    let start = progress.iter.saturating_sub(progress.epoch * progress.epoch_length);
-    on_data(run, |data| data.start_epoch(progress.epoch, start))?;
-    let mut batch_idx = start;
-    while let Some(batch) = next_batch(run)? {
-        iteration(run, batch, batch_idx)?;
-        run.machine.progress.iter += 1;
-        run.show_progress();
-        batch_idx += 1;
-        if run.machine.stop.is_some() {
-            break;
-        }
-    }
-    on_data(run, |data| {
-        data.end_epoch();
-        Ok(())
-    })?;
-    if batch_idx < progress.epoch_length && run.machine.stop.is_some() {
-        return Ok(false);
-    }
-    run.call(HookPoint::AfterTrainEpoch)?;
-    run.machine.progress.epoch += 1;
-    Ok(true)
-}
-
-fn iteration(run: &mut Run, batch: AnyBatch, batch_idx: u64) -> Result<(), RunError> {
+/// Trains on a batch. The state of the run is not whole from the optimizer's step on until all hooks of the iteration
+/// have been called.
+pub(super) fn iteration(run: &mut Run, batch: AnyBatch, batch_idx: u64) -> Result<(), RunError> {
     let began = Instant::now();
     run.machine.batch = Some(batch);
     run.call_batch(HookPoint::BeforeTrainIter, batch_idx)?;
+    run.machine.is_whole = false;
     run.machine.clock.enter(Phase::Forward);
     let loss = forward(run)?;
     run.machine.clock.enter(Phase::Backward);
@@ -94,9 +26,31 @@ fn iteration(run: &mut Run, batch: AnyBatch, batch_idx: u64) -> Result<(), RunEr
     run.call_batch(HookPoint::AfterBackward, batch_idx)?;
     optimize(run, batch_idx)?;
     run.machine.clock.enter(Phase::Other);
-    run.call_batch(HookPoint::AfterTrainIter, batch_idx)?;
+    let result = run.call_batch_to_the_end(HookPoint::AfterTrainIter, batch_idx);
     run.machine.end_step();
+    if let Err(error) = result {
+        // Every other hook has had its turn: the iteration is over, and the state can be saved.
+        run.machine.progress.iter += 1;
+        run.machine.is_whole = true;
+        return Err(error);
+    }
+    run.machine.is_whole = true;
     run.machine.trace_iteration(began);
+    Ok(())
+}
+
+/// Trains on a batch without calling any hook.
+pub(crate) fn bare(run: &mut Run, batch: AnyBatch) -> Result<(), RunError> {
+    run.machine.batch = Some(batch);
+    let loss = forward(run)?;
+    backward(run, &loss);
+    if let Some(optim) = &mut run.machine.optim {
+        optim.clip();
+        optim.step();
+        optim.zero_grad();
+    }
+    run.machine.progress.iter += 1;
+    run.machine.end_step();
     Ok(())
 }
 
@@ -114,6 +68,8 @@ fn forward(run: &mut Run) -> Result<Tensor, RunError> {
     let Some(batch) = &machine.batch else {
         return Err(failed("there is no batch".into()));
     };
+    // Whatever a model draws at random, such as dropout, depends on the iteration alone: a resumed run draws the same.
+    tch::manual_seed(draw_seed(context.seed, context.iter));
     let losses = machine.task.model.loss(batch, &context).map_err(failed)?.0;
     let terms: Vec<_> = losses.iter().filter(|(name, _)| name.contains("loss")).collect();
     let Some(first) = terms.first() else {
@@ -150,14 +106,16 @@ fn optimize(run: &mut Run, batch_idx: u64) -> Result<(), RunError> {
     run.call_batch(HookPoint::AfterOptimStep, batch_idx)
 }
 
-fn next_batch(run: &mut Run) -> Result<Option<AnyBatch>, RunError> {
+/// The next batch of the training data; `None` at the end of an epoch.
+pub(crate) fn next_batch(run: &mut Run) -> Result<Option<AnyBatch>, RunError> {
     let outer = run.machine.clock.enter(Phase::Data);
     let batch = run.machine.task.train_data.as_mut().and_then(|data| data.next_batch());
     run.machine.clock.enter(outer);
     batch.transpose().map_err(data_error)
 }
 
-fn on_data(
+/// Does something with the training data.
+pub(crate) fn on_data(
     run: &mut Run,
     act: impl FnOnce(&mut dyn crate::DataSource) -> Result<(), BoxError>,
 ) -> Result<(), RunError> {
@@ -167,11 +125,24 @@ fn on_data(
     }
 }
 
-fn data_error(source: BoxError) -> RunError {
+/// An error of the training data.
+pub(super) fn data_error(source: BoxError) -> RunError {
     RunError::Data { stage: "training", source }
 }
 
-/// What `on_exception` carries.
-pub(crate) fn exception_payload(error: &RunError) -> Json {
-    serde_json::json!({ "kind": error.kind(), "message": error.to_string() })
+/// Ends an epoch of the training data.
+pub(crate) fn end_data(run: &mut Run) -> Result<(), RunError> {
+    on_data(run, |data| {
+        data.end_epoch();
+        Ok(())
+    })
+}
+
+/// A seed of its own for every iteration of every run.
+fn draw_seed(seed: u64, iter: u64) -> i64 {
+    // The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): neighbours become unlike.
+    let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(iter);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ (mixed >> 31)) as i64
 }

@@ -1,0 +1,218 @@
+//! Writes checkpoints on a thread of its own, one after the other. Knows nothing of what they hold.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use serde_json::Value as Json;
+
+use super::{Checkpoint, CheckpointError, save, supplement, write_last};
+
+/// A checkpoint on its way to the disk.
+pub struct Job {
+    /// What is written. Nobody else may change its tensors meanwhile: they are copies.
+    pub checkpoint: Checkpoint,
+    /// The folder that it goes into.
+    pub folder: PathBuf,
+    /// Its name there.
+    pub name: String,
+    /// Whether `last_checkpoint` names it once it is whole.
+    pub is_last: bool,
+    /// Handed back with the result.
+    pub details: Json,
+}
+
+/// What a validation adds to a checkpoint, see [`super`].
+pub struct Supplement {
+    /// The checkpoint.
+    pub checkpoint: PathBuf,
+    /// Everything that is not a tensor, as it is after the validation.
+    pub state: Json,
+}
+
+enum Work {
+    Checkpoint(Box<Job>),
+    Supplement(Supplement),
+}
+
+/// A checkpoint that is whole on the disk.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What came with the job.
+    pub details: Json,
+}
+
+/// The thread that writes. Dropping it waits for what was begun.
+#[derive(Default)]
+pub struct Writer {
+    thread: Option<Thread>,
+    in_flight: usize,
+}
+
+struct Thread {
+    jobs: Sender<Work>,
+    results: Receiver<Result<Option<Written>, CheckpointError>>,
+    handle: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Begins to write; [`Writer::finished`] and [`Writer::wait`] tell when it is done. Everything is done in order, so
+    /// that a checkpoint that is there means that those before it are.
+    ///
+    /// Errors: no thread can be started.
+    pub fn start(&mut self, job: Job) -> Result<(), CheckpointError> {
+        let path = job.folder.join(&job.name);
+        self.send(Work::Checkpoint(Box::new(job)), path)
+    }
+
+    /// Begins to add to a checkpoint; its end is told only when it fails.
+    ///
+    /// Errors: as [`Writer::start`].
+    pub fn add(&mut self, supplement: Supplement) -> Result<(), CheckpointError> {
+        let path = supplement.checkpoint.clone();
+        self.send(Work::Supplement(supplement), path)
+    }
+
+    fn send(&mut self, work: Work, path: PathBuf) -> Result<(), CheckpointError> {
+        if self.thread.is_none() {
+            self.thread = Some(Thread::start().map_err(CheckpointError::write(&path))?);
+        }
+        if let Some(thread) = &self.thread {
+            thread.jobs.send(work).map_err(|_| gone(path))?;
+            self.in_flight += 1;
+        }
+        Ok(())
+    }
+
+    /// How many were begun whose end has not been asked for.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The next checkpoint that has reached the disk since the last question, without waiting.
+    ///
+    /// Errors: it could not be written.
+    pub fn finished(&mut self) -> Option<Result<Written, CheckpointError>> {
+        while self.in_flight > 0 {
+            let result = self.thread.as_ref()?.results.try_recv().ok()?;
+            self.in_flight -= 1;
+            if let Some(told) = result.transpose() {
+                return Some(told);
+            }
+        }
+        None
+    }
+
+    /// Waits for the next one that is in flight; `None` when there is none.
+    ///
+    /// Errors: it could not be written.
+    pub fn wait(&mut self) -> Option<Result<Written, CheckpointError>> {
+        while self.in_flight > 0 {
+            self.in_flight -= 1;
+            let received = self.thread.as_ref()?.results.recv();
+            let result = received.unwrap_or_else(|_| Err(gone(PathBuf::from("checkpoint"))));
+            if let Some(told) = result.transpose() {
+                return Some(told);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(Thread { jobs, results, handle }) = self.thread.take() {
+            drop(jobs);
+            // What is in flight is written to its end; nobody is left to be told.
+            let _ = handle.join();
+            drop(results);
+        }
+    }
+}
+
+impl Thread {
+    fn start() -> std::io::Result<Thread> {
+        let (jobs, todo) = channel::<Work>();
+        let (done, results) = channel();
+        let work = move || {
+            for work in todo {
+                let result = match work {
+                    Work::Checkpoint(job) => write(*job).map(Some),
+                    Work::Supplement(new) => {
+                        supplement::write(&new.checkpoint, &new.state).map(|()| None)
+                    }
+                };
+                if done.send(result).is_err() {
+                    return;
+                }
+            }
+        };
+        let handle = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(work)?;
+        Ok(Thread { jobs, results, handle })
+    }
+}
+
+fn write(job: Job) -> Result<Written, CheckpointError> {
+    let path = save(&job.checkpoint, &job.folder, &job.name)?;
+    if job.is_last {
+        write_last(&job.folder, &path)?;
+    }
+    Ok(Written { path, details: job.details })
+}
+
+/// The thread ended without an answer: it panicked.
+fn gone(path: PathBuf) -> CheckpointError {
+    let source = std::io::Error::other("the thread that writes checkpoints has ended");
+    CheckpointError::Write { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::find_last;
+    use serde_json::json;
+
+    fn job(folder: &std::path::Path, name: &str, is_last: bool) -> Job {
+        let checkpoint = Checkpoint { meta: json!({ "epoch": 1 }), ..Checkpoint::default() };
+        let (folder, name) = (folder.to_owned(), name.to_owned());
+        Job { checkpoint, folder, details: json!(name), name, is_last }
+    }
+
+    #[test]
+    fn checkpoints_are_written_in_order_and_told_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::default();
+        assert!(writer.wait().is_none());
+        writer.start(job(folder.path(), "epoch_1", true)).unwrap();
+        writer.start(job(folder.path(), "best", false)).unwrap();
+        assert_eq!(writer.in_flight(), 2);
+        let mut names = Vec::new();
+        while let Some(written) = writer.wait() {
+            names.push(written.unwrap().details);
+        }
+        assert_eq!(names, [json!("epoch_1"), json!("best")]);
+        assert_eq!(find_last(folder.path()).unwrap(), Some(folder.path().join("epoch_1")));
+    }
+
+    #[test]
+    fn a_write_that_fails_is_told_and_the_next_one_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let mut writer = Writer::default();
+        writer.start(job(&folder.path().join("file"), "epoch_1", true)).unwrap();
+        writer.start(job(folder.path(), "epoch_2", true)).unwrap();
+        assert!(writer.wait().unwrap().is_err());
+        assert!(writer.wait().unwrap().is_ok());
+    }
+
+    #[test]
+    fn dropping_the_writer_finishes_what_was_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::default();
+        writer.start(job(folder.path(), "epoch_1", true)).unwrap();
+        drop(writer);
+        assert!(find_last(folder.path()).unwrap().is_some());
+    }
+}

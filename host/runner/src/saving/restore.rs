@@ -1,0 +1,112 @@
+//! Takes over what a checkpoint says: counters, optimizer, schedules, messages and the states of hooks.
+
+use serde_json::{Map, Value as Json};
+use snaphook_plugin_api::{HookPoint, HookState};
+use snaphook_schedules::LoadedSchedules;
+
+use super::fault;
+use crate::RunError;
+use crate::checkpoint::Checkpoint;
+use crate::machine::Machine;
+use crate::run::Run;
+
+/// Everything but the weights.
+pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunError> {
+    let machine = &mut run.machine;
+    machine.progress.epoch = checkpoint.meta["epoch"].as_u64().unwrap_or(0);
+    machine.progress.iter = checkpoint.meta["iter"].as_u64().unwrap_or(0);
+    machine.is_validation_pending =
+        checkpoint.meta["validation_pending"] == true && !machine.task.validation.is_empty();
+    let length = checkpoint.meta["epoch_length"].as_u64();
+    if length.is_some_and(|length| length != machine.progress.epoch_length) {
+        machine.log.warn(format!(
+            "The checkpoint's epochs had {} batches, this run's have {}: iterations are counted anew from its epoch",
+            length.unwrap_or(0),
+            machine.progress.epoch_length
+        ));
+        machine.progress.iter = machine.progress.epoch * machine.progress.epoch_length;
+    }
+    for change in plugin_changes(&checkpoint.meta["plugins"], &machine.plugins) {
+        machine.log.warn(change);
+    }
+    if checkpoint.meta["dataset_meta"] != machine.data_meta("train") {
+        machine.log.warn("The checkpoint was trained on a data set with other classes or colours");
+    }
+    let entries = std::mem::take(&mut machine.entries);
+    restore_optimizer(machine, checkpoint, &entries)?;
+    machine.messages.load(&entries["messages"])?;
+    restore_hooks(run, &entries)
+}
+
+/// What differs between the plugins of a checkpoint and those of this run, a sentence each.
+fn plugin_changes(saved: &Json, now: &[Json]) -> Vec<String> {
+    let saved = saved.as_array().map_or(&[][..], Vec::as_slice);
+    let text = |plugin: &Json, key: &str| plugin[key].as_str().unwrap_or("?").to_owned();
+    let changed = |plugin: &Json| {
+        let old = saved
+            .iter()
+            .find(|old| old["name"] == plugin["name"] && old["type"] == plugin["type"])?;
+        let is_same = old["sha256"] == plugin["sha256"];
+        (!is_same).then(|| {
+            format!(
+                "Plugin {} is another one than when the checkpoint was saved: version {} then, {} now ({})",
+                text(plugin, "name"),
+                text(old, "version"),
+                text(plugin, "version"),
+                text(plugin, "path")
+            )
+        })
+    };
+    now.iter().filter_map(changed).collect()
+}
+
+/// Takes over optimizer and schedules; what was edited since the save holds, and is told.
+fn restore_optimizer(
+    machine: &mut Machine,
+    checkpoint: &Checkpoint,
+    entries: &Map<String, Json>,
+) -> Result<(), RunError> {
+    let (Some(optim), Some(schedules)) = (&mut machine.optim, &mut machine.schedules) else {
+        return Ok(());
+    };
+    let Some(saved) = &checkpoint.optimizer else {
+        machine.log.warn("The checkpoint has no optimizer state: momentum starts from nothing");
+        return Ok(());
+    };
+    let mut edits = optim.load(saved)?.edits;
+    let plans = entries.get("param_schedulers").filter(|plans| !plans.is_null());
+    if let Some(plans) = plans
+        && let LoadedSchedules::Edited { changes } = schedules.load(plans)?
+    {
+        edits.extend(changes);
+    }
+    if !edits.is_empty() {
+        let edits = edits.join("; ");
+        machine.log.warn(format!(
+            "Optimizer or schedule were edited since the save, the edited ones hold: {edits}"
+        ));
+        schedules.replay(machine.progress.epoch, machine.progress.iter, optim)?;
+    }
+    Ok(())
+}
+
+fn restore_hooks(run: &mut Run, entries: &Map<String, Json>) -> Result<(), RunError> {
+    let mut saved: Vec<Json> =
+        entries.get("hooks").and_then(Json::as_array).cloned().unwrap_or_default();
+    for hook in run.dispatcher.hooks_mut() {
+        let Some(index) = saved.iter().position(|state| state["type"] == hook.type_name()) else {
+            continue;
+        };
+        let state = saved.remove(index);
+        let version = state["version"].as_u64().unwrap_or(1) as u32;
+        let loaded = hook.load_state(HookState { version, data: state["data"].clone() });
+        loaded.map_err(|error| fault(hook, HookPoint::AfterLoadCheckpoint, error, &run.machine))?;
+    }
+    for state in saved {
+        let kind = &state["type"];
+        run.machine.log.warn(format!(
+            "The checkpoint has a state of hook {kind}, which this run does not have"
+        ));
+    }
+    Ok(())
+}

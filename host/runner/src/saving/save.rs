@@ -1,0 +1,237 @@
+//! Saves: collects copies of all state, hands them to the thread that writes, and tells hooks when they are on the disk.
+
+use std::time::Instant;
+
+use serde_json::{Map, Value as Json, json};
+use snaphook_hooks::{Dispatcher, Host, source_label};
+use snaphook_plugin_api::host::HookInstance;
+use snaphook_plugin_api::{HookPoint, HookState};
+use tch::{Device, Tensor, no_grad};
+
+use super::{EMA, fault};
+use crate::RunError;
+use crate::checkpoint::{self, Checkpoint, Job, Supplement, Written};
+use crate::clock::{Phase, Track};
+use crate::machine::{Machine, SaveRequest, SavedMoment};
+use crate::run::Run;
+
+/// A best checkpoint may wait behind a regular one; more copies of the state than these are not kept.
+const MOST_IN_FLIGHT: usize = 2;
+
+impl Host for Machine {
+    type Error = RunError;
+
+    fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    fn carry_out(&mut self, hooks: &mut Dispatcher) -> Result<(), RunError> {
+        let outer = self.clock.enter(Phase::Checkpoint);
+        let mut result = Ok(());
+        while let (Ok(()), Some(request)) = (&result, self.requests.pop_front()) {
+            if self.fast.is_some() {
+                self.log.info(format!("{} is not saved: --fast-dev-run", request.name));
+                continue;
+            }
+            result = save(hooks, self, &request);
+        }
+        self.clock.enter(outer);
+        result
+    }
+
+    fn hook_returned(&mut self, hook: &dyn HookInstance, point: HookPoint, began: Instant) {
+        if self.clock.is_traced() {
+            let details = json!({ "point": point.name() });
+            self.clock.note(Track::Hook, hook.type_name().to_owned(), began, details);
+        }
+    }
+
+    fn drop_requests(&mut self) {
+        self.requests.clear();
+    }
+}
+
+/// Saves as a hook, or the end of the run, asked. The state is copied when this returns; writing it goes on.
+pub(super) fn save(
+    hooks: &mut Dispatcher,
+    machine: &mut Machine,
+    request: &SaveRequest,
+) -> Result<(), RunError> {
+    // Hooks that count checkpoints have heard of the one before when they are asked for their state.
+    if request.last || machine.writer.in_flight() >= MOST_IN_FLIGHT {
+        wait_for_all(hooks, machine)?;
+    }
+    machine.entries = Map::new();
+    hooks.call(HookPoint::BeforeSaveCheckpoint, None, machine)?;
+    let states = hook_states(hooks, machine)?;
+    let checkpoint = collect(machine, request, states);
+    let details = json!({
+        "epoch": checkpoint.meta["epoch"],
+        "iter": checkpoint.meta["iter"],
+        "is_best": request.best.is_some(),
+        "best": request.best,
+        "is_regular": request.last && !request.interim,
+        "is_interim": request.interim,
+    });
+    if request.interim {
+        machine.interim.push(machine.info.work_dir.join(&request.name));
+    }
+    if request.last {
+        machine.saved = Some(moment(machine, &checkpoint.meta, &request.name));
+        machine.saved_state =
+            machine.is_validation_pending.then(|| checkpoint::state_json(&checkpoint));
+    }
+    machine.writer.start(Job {
+        checkpoint,
+        folder: machine.info.work_dir.clone(),
+        name: request.name.clone(),
+        is_last: request.last,
+        details,
+    })?;
+    Ok(())
+}
+
+fn moment(machine: &Machine, meta: &Json, name: &str) -> SavedMoment {
+    SavedMoment {
+        epoch: meta["epoch"].as_u64().unwrap_or(0),
+        iter: meta["iter"].as_u64().unwrap_or(0),
+        is_validation_pending: machine.is_validation_pending,
+        name: name.to_owned(),
+    }
+}
+
+/// Tells hooks of the checkpoints that have reached the disk by now.
+///
+/// Errors: one could not be written; a hook that asks for the end.
+pub(crate) fn tell_finished(run: &mut Run) -> Result<(), RunError> {
+    while let Some(written) = run.machine.writer.finished() {
+        tell(&mut run.dispatcher, &mut run.machine, written?)?;
+    }
+    Ok(())
+}
+
+/// Waits until all checkpoints are on the disk, and tells hooks.
+///
+/// Errors: as [`tell_finished`].
+pub(crate) fn settle(run: &mut Run) -> Result<(), RunError> {
+    wait_for_all(&mut run.dispatcher, &mut run.machine)
+}
+
+fn wait_for_all(hooks: &mut Dispatcher, machine: &mut Machine) -> Result<(), RunError> {
+    while let Some(written) = machine.writer.wait() {
+        tell(hooks, machine, written?)?;
+    }
+    Ok(())
+}
+
+fn tell(hooks: &mut Dispatcher, machine: &mut Machine, written: Written) -> Result<(), RunError> {
+    let Written { path, details: mut saved } = written;
+    if saved["is_regular"] == true {
+        // What an interruption left is in the way now, and the regular one goes further.
+        for interim in std::mem::take(&mut machine.interim) {
+            checkpoint::remove(&interim)?;
+        }
+    }
+    saved["path"] = json!(path);
+    // The point at which the run stands goes on afterwards, with what it carries.
+    let outer = std::mem::replace(&mut machine.payload, saved);
+    let result = hooks.call(HookPoint::AfterSaveCheckpoint, None, machine);
+    machine.payload = outer;
+    result
+}
+
+fn collect(machine: &mut Machine, request: &SaveRequest, states: Json) -> Checkpoint {
+    let state = machine.task.model.state();
+    let mut checkpoint = Checkpoint {
+        meta: meta(machine, request),
+        model: state
+            .entries()
+            .iter()
+            .map(|entry| (entry.name.clone(), copy(&entry.tensor)))
+            .collect(),
+        ..Checkpoint::default()
+    };
+    if let Some(averager) = &mut machine.averager {
+        // The weights that people use are the averaged ones; the raw ones lie beside them for a resume.
+        let (averaged, raw) = averager.split(state);
+        checkpoint.model = averaged;
+        checkpoint.tensors.insert(EMA.to_owned(), raw);
+        machine.entries.insert("ema".to_owned(), averager.save());
+    }
+    if request.optimizer.unwrap_or(true) {
+        checkpoint.optimizer = machine.optim.as_ref().map(|optim| optim.save());
+    }
+    if request.schedules.unwrap_or(true) {
+        let schedules = machine.schedules.as_ref().map_or(Json::Null, |schedules| schedules.save());
+        machine.entries.insert("param_schedulers".to_owned(), schedules);
+    }
+    machine.entries.insert("messages".to_owned(), machine.messages.save());
+    machine.entries.insert("hooks".to_owned(), states);
+    checkpoint.entries = std::mem::take(&mut machine.entries);
+    checkpoint
+}
+
+/// After a validation: what it changed goes into the checkpoint of this moment, if there is one.
+///
+/// Errors: a hook that cannot tell its state.
+pub(crate) fn add_validation(run: &mut Run) -> Result<(), RunError> {
+    let machine = &mut run.machine;
+    let progress = machine.progress;
+    let Some(saved) = machine.saved.clone().filter(|saved| {
+        (saved.epoch, saved.iter) == (progress.epoch, progress.iter) && saved.is_validation_pending
+    }) else {
+        return Ok(());
+    };
+    let states = hook_states(&mut run.dispatcher, machine)?;
+    let Some(mut state) = machine.saved_state.clone() else { return Ok(()) };
+    state["meta"]["validation_pending"] = false.into();
+    if let (Some(optim), false) = (&machine.optim, state["optimizer"].is_null()) {
+        state["optimizer"] = optim.save_scalars();
+    }
+    if let (Some(schedules), true) =
+        (&machine.schedules, state["entries"].get("param_schedulers").is_some())
+    {
+        state["entries"]["param_schedulers"] = schedules.save();
+    }
+    state["entries"]["messages"] = machine.messages.save();
+    state["entries"]["hooks"] = states;
+    let checkpoint = machine.info.work_dir.join(&saved.name);
+    machine.saved = Some(SavedMoment { is_validation_pending: false, ..saved });
+    Ok(machine.writer.add(Supplement { checkpoint, state })?)
+}
+
+fn meta(machine: &Machine, request: &SaveRequest) -> Json {
+    json!({
+        "epoch": request.epoch.unwrap_or(machine.progress.epoch),
+        "iter": request.iter.unwrap_or(machine.progress.iter),
+        "epoch_length": machine.task.train_data.as_ref().map(|data| data.batches()),
+        "seed": machine.info.seed,
+        "experiment_name": machine.info.experiment_name,
+        "snaphook_version": env!("CARGO_PKG_VERSION"),
+        "dataset_meta": machine.data_meta("train"),
+        "plugins": machine.plugins,
+        "validation_pending": machine.is_validation_pending || machine.wants_validation,
+        "interim": request.interim,
+        "cfg": machine.config,
+    })
+}
+
+/// A copy on the CPU that nobody else changes.
+fn copy(tensor: &Tensor) -> Tensor {
+    no_grad(|| tensor.detach().to_device_(Device::Cpu, tensor.kind(), false, true))
+}
+
+/// The states of all hooks that have one, by type and position among hooks of the same type.
+fn hook_states(hooks: &mut Dispatcher, machine: &Machine) -> Result<Json, RunError> {
+    let mut states = Vec::new();
+    for hook in hooks.hooks_mut() {
+        let state = hook.save_state();
+        let state =
+            state.map_err(|error| fault(hook, HookPoint::BeforeSaveCheckpoint, error, machine))?;
+        if let Some(HookState { version, data }) = state {
+            let source = source_label(hook.source());
+            states.push(json!({ "type": hook.type_name(), "source": source, "version": version, "data": data }));
+        }
+    }
+    Ok(Json::Array(states))
+}
