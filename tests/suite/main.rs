@@ -5,6 +5,11 @@
 //! | `outside_plugin` | a plugin of another workspace takes part in a run; the trainer is not rebuilt |
 //! | `hook_points` | every hook point comes in MMEngine's order with MMEngine's counters |
 //! | `wrong_hooks` | wrong kwargs, unknown and doubled types, hooks that fail and panic |
+//! | `validation` | several validation sets, losses on validation data |
+//! | `killed_anywhere` | a run killed at twenty moments ends as one that was left alone |
+//! | `interrupted` | SIGTERM, SIGUSR1 and Ctrl-C save, say how to go on, and have their exit codes |
+//! | `emergency` | a run that fails leaves its last good checkpoint, and one of the moment where the state is sound |
+//! | `trials` | `--fast-dev-run`, `--overfit-batches`, limits, `--sanity-val` |
 //! | `killed_while_saving` | a run that is killed while it saves goes on from the last whole checkpoint |
 //! | `built_in_hooks` | early stopping, traces, copied logs |
 //! | `resume` | a resumed run equals one that was never interrupted |
@@ -23,12 +28,17 @@ mod bad_data;
 mod bad_files;
 mod built_in_hooks;
 mod cli;
+mod emergency;
 mod full_disk;
 mod hook_points;
+mod interrupted;
+mod killed_anywhere;
 mod killed_while_saving;
 mod logs;
 mod outside_plugin;
 mod plugin_watch;
 mod resume;
 mod tidy;
+mod trials;
+mod validation;
 mod wrong_hooks;

@@ -78,14 +78,14 @@ fn stumble(kwargs: &str) -> Workspace {
     workspace
 }
 
-/// The first checkpoint is whole, there is no other, and the run can go on from it.
+/// The first checkpoint is whole, and the run can go on from where it failed.
 #[track_caller]
 fn expect_whole_and_resumable(workspace: &Workspace) {
     let found = checkpoints(&workspace.work());
     assert_eq!(found, [workspace.file("work/epoch_1")]);
     assert!(is_whole(&found[0]));
     let resumed = workspace.train(&["--resume", "--cfg-options", "custom_hooks=[]"]);
-    resumed.expect_code(0).expect_text(&["epoch_1 (epoch 1, iteration 2)"]);
+    resumed.expect_code(0).expect_text(&["emergency_iter_4 (epoch 1, iteration 4)"]);
     let found = checkpoints(&workspace.work());
     assert!(found.len() == 3 && found.iter().all(|path| is_whole(path)), "{found:?}");
 }

@@ -114,10 +114,11 @@ fn is_by_epoch(map: &Map<String, Json>) -> Result<bool, RunError> {
 
 fn check_keys(map: &Map<String, Json>, end: &str) -> Result<(), RunError> {
     let known = ["type", "by_epoch", end, "val_begin", "val_interval", "dynamic_intervals"];
+    let name = if end == EPOCHS { "EpochBasedTrainLoop" } else { "IterBasedTrainLoop" };
     match map.keys().find(|key| !known.contains(&key.as_str())) {
         None => Ok(()),
         Some(key) => {
-            let message = format!("unknown (a loop with {end} knows {})", known[2..].join(", "));
+            let message = format!("unknown ({name} knows {})", known[2..].join(", "));
             Err(RunError::config(format!("train_cfg.{key}"), message))
         }
     }
@@ -260,7 +261,7 @@ mod tests {
             assert_eq!(settings.limits(7), (1, 90000));
         }
         let text = read(json!({"by_epoch": false, "max_epochs": 3})).unwrap_err().to_string();
-        assert!(text.starts_with("train_cfg.max_epochs: unknown (a loop with max_iters"), "{text}");
+        assert!(text.starts_with("train_cfg.max_epochs: unknown (IterBasedTrainLoop knows max_iters"), "{text}");
     }
 
     #[test]

@@ -213,8 +213,9 @@ impl Hook for CheckpointHook {
     ) -> HookResult {
         match saved.details["best"].as_str() {
             None => {
-                self.pending = None;
                 let name = file_name(&saved.path);
+                // The next one may be on its way already.
+                self.pending.take_if(|pending| *pending == name);
                 self.kept.retain(|kept| *kept != name);
                 self.kept.push(name);
                 self.forget_old(runner)
@@ -223,8 +224,8 @@ impl Hook for CheckpointHook {
                 let Some(best) = self.best.iter_mut().find(|best| best.metric == metric) else {
                     return Ok(());
                 };
-                best.pending = None;
                 let name = file_name(&saved.path);
+                best.pending.take_if(|pending| *pending == name);
                 let old = best.path.replace(name.clone());
                 match old {
                     Some(old) if old != name => Ok(runner.checkpoints().remove(&old)?),

@@ -1,0 +1,50 @@
+//! What is left of a run that fails: the last good checkpoint, and one of the moment where the state is sound.
+
+use snaphook_tests::{Workspace, checkpoints, fixture, is_whole, weights};
+
+fn names(workspace: &Workspace, prefix: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(workspace.work()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(prefix)).collect()
+}
+
+#[test]
+fn a_run_that_a_hook_stops_is_saved_and_resumed_where_it_stopped() {
+    let calm = Workspace::new();
+    calm.train(&[]).expect_code(0);
+
+    let workspace = Workspace::new();
+    workspace.add_plugin(&fixture("stumble"));
+    let hook = "custom_hooks+=dict(type='StumbleHook', at_iter=2)";
+    workspace.train(&[hook]).expect_code(3).expect_text(&["Saved to", "emergency_iter_3"]);
+    assert_eq!(checkpoints(&workspace.work()), [workspace.file("work/epoch_1")]);
+    assert!(is_whole(&workspace.file("work/epoch_1")));
+    assert!(is_whole(&workspace.file("work/emergency_iter_3")));
+
+    let resumed = workspace.train(&["--resume"]);
+    resumed.expect_code(0).expect_text(&["emergency_iter_3 (epoch 1, iteration 3)"]);
+    assert!(weights(&calm.file("work/epoch_3")) == weights(&workspace.file("work/epoch_3")));
+    assert_eq!(names(&workspace, "emergency"), [] as [&str; 0]);
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_not_saved() {
+    let workspace = Workspace::with(
+        "custom_hooks = [dict(type='CheckInvalidLossHook', interval=1)]\n\
+         optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1e30))\n\
+         param_scheduler = []",
+    );
+    let outcome = workspace.train(&[]);
+    outcome.expect_code(3);
+    assert_eq!(names(&workspace, "emergency"), [] as [&str; 0], "{outcome}");
+}
+
+#[test]
+fn a_run_that_stops_in_mid_iteration_keeps_the_last_good_checkpoint_only() {
+    let workspace = Workspace::new();
+    workspace.add_plugin(&fixture("stumble"));
+    let hook = "custom_hooks+=dict(type='StumbleHook', at_iter=2, how='backward')";
+    workspace.train(&[hook]).expect_code(3);
+    assert_eq!(names(&workspace, "emergency"), [] as [&str; 0]);
+    assert!(is_whole(&workspace.file("work/epoch_1")));
+}

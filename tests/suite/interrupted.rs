@@ -1,0 +1,70 @@
+//! SIGTERM, SIGUSR1 and Ctrl-C: the run saves, says how to go on, and ends with the documented code.
+
+use std::process::Command;
+
+use snaphook_tests::{Running, Workspace, is_whole, scalars, weights};
+
+const LONG: &str = "\
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=1)
+train_dataloader['batch_size'] = 1
+";
+
+fn send(running: &Running, signal: &str) {
+    let status = Command::new("kill").arg(signal).arg(running.id().to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+fn records(workspace: &Workspace) -> usize {
+    if workspace.work().is_dir() { scalars(&workspace.work()).len() } else { 0 }
+}
+
+/// Starts a run, waits for so many records of scalars and sends a signal.
+fn interrupt(workspace: &Workspace, after: usize, signal: &str) -> snaphook_tests::Outcome {
+    let mut running = workspace.start_training(&["--resume"]);
+    let goal = records(workspace) + after;
+    assert!(running.wait_until(|| records(workspace) >= goal), "it ended before the signal");
+    send(&running, signal);
+    running.wait()
+}
+
+#[test]
+fn a_run_interrupted_anywhere_goes_on_as_if_nothing_had_been() {
+    let calm = Workspace::with(LONG);
+    calm.train(&[]).expect_code(0);
+
+    let workspace = Workspace::with(LONG);
+    for (after, signal) in [(2, "-TERM"), (4, "-USR1"), (1, "-TERM")] {
+        let outcome = interrupt(&workspace, after, signal);
+        outcome.expect_code(75).expect_text(&["Interrupted by SIG", "--resume"]);
+        let last = workspace.read("work/last_checkpoint");
+        assert!(is_whole(last.as_ref()), "{last}");
+    }
+    let resumed = workspace.train(&["--resume"]);
+    resumed.expect_code(0).expect_text(&["Resumed from"]);
+    assert!(weights(&calm.file("work/epoch_6")) == weights(&workspace.file("work/epoch_6")));
+    assert_eq!(scalars(&calm.work()), scalars(&workspace.work()));
+    let left = std::fs::read_dir(workspace.work()).unwrap();
+    let left = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<String> = left.filter(|name| name.starts_with("interrupted")).collect();
+    assert_eq!(left, [] as [&str; 0], "the next regular checkpoint makes them superfluous");
+}
+
+#[test]
+fn ctrl_c_saves_and_ends_with_the_shells_code() {
+    let workspace = Workspace::with(LONG);
+    let outcome = interrupt(&workspace, 1, "-INT");
+    outcome.expect_code(130).expect_text(&["Interrupted by SIGINT"]);
+    assert!(is_whole(workspace.read("work/last_checkpoint").as_ref()));
+}
+
+#[test]
+fn a_signal_before_the_first_iteration_saves_nothing_and_asks_for_another_start() {
+    let workspace = Workspace::with(LONG);
+    let mut running = workspace.start_training(&[]);
+    // The run's folder is there before training begins.
+    assert!(running.wait_until(|| workspace.work().is_dir()));
+    send(&running, "-TERM");
+    let outcome = running.wait();
+    outcome.expect_code(75);
+    workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=1"]).expect_code(0);
+}

@@ -1,0 +1,70 @@
+//! Quick trials: flags that make a run short, and what they leave behind.
+
+use snaphook_tests::{Workspace, checkpoints, scalars};
+
+#[test]
+fn a_fast_run_goes_through_everything_once_and_saves_nothing() {
+    let workspace = Workspace::with("train_dataloader['batch_size'] = 1");
+    let outcome = workspace.train(&["--fast-dev-run"]);
+    outcome.expect_code(0).expect_text(&["--fast-dev-run", "coco/bbox_mAP"]);
+    assert_eq!(checkpoints(&workspace.work()), [] as [std::path::PathBuf; 0]);
+    assert!(!workspace.file("work/last_checkpoint").exists());
+    let records = scalars(&workspace.work());
+    assert_eq!(records.iter().filter(|record| !record["loss"].is_null()).count(), 1);
+}
+
+#[test]
+fn a_fast_run_by_iterations_ends_after_so_many() {
+    let workspace = Workspace::with(
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=100, val_interval=50)\n\
+         default_hooks['checkpoint']['by_epoch'] = False",
+    );
+    workspace.train(&["--fast-dev-run", "2"]).expect_code(0);
+    let records = scalars(&workspace.work());
+    assert_eq!(records.iter().filter(|record| !record["loss"].is_null()).count(), 2);
+}
+
+#[test]
+fn limits_shorten_epochs_and_validations() {
+    let workspace = Workspace::with("train_dataloader['batch_size'] = 1");
+    let limits = ["--limit-train-batches", "0.5", "--limit-val-batches", "1"];
+    let outcome = workspace.train(&limits);
+    outcome.expect_code(0).expect_text(&["Epoch(train) [3][2/2]", "Epoch(val) [3][1/1]"]);
+}
+
+#[test]
+fn overfitting_trains_on_the_same_batch_again() {
+    // Without an optimizer's step, the same batch has the same loss.
+    let still = "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.0))";
+    let workspace = Workspace::with(&format!("{still}\nparam_scheduler = []"));
+    workspace.train(&["--overfit-batches", "1"]).expect_code(0);
+    let records = scalars(&workspace.work());
+    let losses: Vec<&serde_json::Value> =
+        records.iter().map(|record| &record["loss_bbox"]).filter(|loss| !loss.is_null()).collect();
+    assert_eq!(losses.len(), 3);
+    // The log's values are means over what was so far, and those of equal numbers are equal within rounding.
+    let values: Vec<f64> = losses.iter().map(|loss| loss.as_f64().unwrap()).collect();
+    assert!(values.iter().all(|value| (value - values[0]).abs() < 1e-5), "{values:?}");
+}
+
+#[test]
+fn a_validation_that_would_fail_is_found_before_training() {
+    let workspace = Workspace::new();
+    for picture in 0..4 {
+        let name = format!("data/val/{picture:05}.jpg");
+        assert!(workspace.file(&name).exists(), "{name}");
+        workspace.write(&name, "no picture");
+    }
+    let outcome = workspace.train(&["--sanity-val"]);
+    outcome.expect_code(1).expect_error(&["validation data", ".jpg"]);
+    assert!(!outcome.text().contains("Epoch(train)"), "{outcome}");
+}
+
+#[test]
+fn wrong_amounts_are_refused_as_usage() {
+    let workspace = Workspace::new();
+    for flag in ["--limit-val-batches=0", "--limit-train-batches=1.5", "--fast-dev-run=0"] {
+        workspace.train(&[flag]).expect_code(2);
+    }
+    workspace.train(&["--fast-dev-run=1", "--overfit-batches=1"]).expect_code(2);
+}

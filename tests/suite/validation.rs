@@ -1,0 +1,38 @@
+//! Several validation sets, and losses on validation data.
+
+use snaphook_tests::{Workspace, scalars};
+
+#[test]
+fn several_sets_are_scored_one_by_one_under_their_names() {
+    let workspace = Workspace::with(
+        "val_dataloader = [val_dataloader, dict(val_dataloader, name='again')]\n\
+         val_evaluator = [val_evaluator, val_evaluator]\n\
+         default_hooks['checkpoint']['save_best'] = 'again/coco/bbox_mAP'",
+    );
+    let outcome = workspace.train(&["train_cfg.max_epochs=1"]);
+    outcome.expect_code(0).expect_text(&["Epoch(val) [1][4/4]", "0/coco/bbox_mAP: "]);
+    let records = scalars(&workspace.work());
+    let record = records.last().unwrap();
+    assert_eq!(record["0/coco/bbox_mAP"], record["again/coco/bbox_mAP"]);
+    assert!(record["0/coco/bbox_mAP"].is_number(), "{record}");
+    assert!(workspace.file("work/best_again_coco_bbox_mAP_epoch_1").is_dir());
+}
+
+#[test]
+fn validation_losses_are_metrics_with_their_sum() {
+    let workspace = Workspace::with("val_cfg = dict(type='ValLoop', loss=True)");
+    let outcome = workspace.train(&["train_cfg.max_epochs=1"]);
+    outcome.expect_code(0).expect_text(&["val_loss: "]);
+    let records = scalars(&workspace.work());
+    let record = records.last().unwrap();
+    let value = |key: &str| record[key].as_f64().unwrap_or_else(|| panic!("{key}: {record}"));
+    let sum = value("loss_cls") + value("loss_bbox") + value("loss_obj");
+    assert!((value("val_loss") - sum).abs() < 1e-6 * sum.abs(), "{record}");
+}
+
+#[test]
+fn sets_without_a_metric_each_are_refused_with_the_place() {
+    let workspace = Workspace::with("val_dataloader = [val_dataloader, val_dataloader]");
+    let outcome = workspace.train(&[]);
+    outcome.expect_code(1).expect_error(&["val_evaluator", "expected a list of 2"]);
+}
