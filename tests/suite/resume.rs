@@ -51,6 +51,25 @@ custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.1, ga
 }
 
 #[test]
+fn a_run_resumed_between_two_steps_of_the_optimizer_keeps_its_gradients() {
+    let settings = "\
+optim_wrapper['accumulative_counts'] = 4
+train_dataloader['batch_size'] = 1
+default_hooks['checkpoint'] = dict(type='CheckpointHook', interval=1, by_epoch=False)
+";
+    let whole = Workspace::with(settings);
+    whole.train(&[]).expect_code(0);
+    let halves = Workspace::with(settings);
+    halves.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    for unwanted in ["iter_7", "iter_8"] {
+        std::fs::remove_dir_all(halves.work().join(unwanted)).unwrap();
+    }
+    assert!(halves.file("work/iter_6/gradients.safetensors").is_file());
+    halves.train(&["--resume", "work/iter_6"]).expect_code(0);
+    assert!(weights(&whole.file("work/iter_12")) == weights(&halves.file("work/iter_12")));
+}
+
+#[test]
 fn a_resume_without_a_checkpoint_says_so_and_starts_from_the_beginning() {
     let workspace = Workspace::new();
     let outcome = workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=1"]);

@@ -261,7 +261,10 @@ mod tests {
             assert_eq!(settings.limits(7), (1, 90000));
         }
         let text = read(json!({"by_epoch": false, "max_epochs": 3})).unwrap_err().to_string();
-        assert!(text.starts_with("train_cfg.max_epochs: unknown (IterBasedTrainLoop knows max_iters"), "{text}");
+        assert!(
+            text.starts_with("train_cfg.max_epochs: unknown (IterBasedTrainLoop knows max_iters"),
+            "{text}"
+        );
     }
 
     #[test]

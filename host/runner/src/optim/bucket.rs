@@ -37,6 +37,12 @@ impl Member {
         flat.narrow(0, self.offset, self.length())
     }
 
+    /// Takes over the count of a checkpoint: a parameter that was updated had a gradient, and goes on being updated.
+    pub(super) fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+        self.has_gradient |= steps > 0;
+    }
+
     /// Its place in one of the long tensors, in its own shape.
     pub(super) fn view(&self, flat: &Tensor) -> Tensor {
         self.part(flat).view(self.shape.as_slice())

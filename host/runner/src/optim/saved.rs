@@ -74,7 +74,7 @@ pub(super) fn load(
     for bucket in buckets.iter_mut() {
         bucket.slots.iter_mut().for_each(|slot| drop(slot.zero_()));
         for member in &mut bucket.members {
-            member.steps = steps[&member.name].as_u64().unwrap_or(0);
+            member.set_steps(steps[&member.name].as_u64().unwrap_or(0));
         }
     }
     for (mut place, tensor) in copies {

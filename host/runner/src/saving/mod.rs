@@ -6,6 +6,7 @@
 //! ```
 
 mod ending;
+mod gradients;
 mod restore;
 mod save;
 mod start;
@@ -24,6 +25,8 @@ use crate::machine::Machine;
 
 /// The tensors of the raw weights behind an average.
 const EMA: &str = "ema";
+/// The gradients that an optimizer has gathered and not used yet.
+const GRADIENTS: &str = "gradients";
 
 fn fault(
     hook: &dyn HookInstance,

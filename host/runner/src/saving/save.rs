@@ -8,7 +8,7 @@ use snaphook_plugin_api::host::HookInstance;
 use snaphook_plugin_api::{HookPoint, HookState};
 use tch::{Device, Tensor, no_grad};
 
-use super::{EMA, fault};
+use super::{EMA, GRADIENTS, fault, gradients};
 use crate::RunError;
 use crate::checkpoint::{self, Checkpoint, Job, Supplement, Written};
 use crate::clock::{Phase, Track};
@@ -157,6 +157,11 @@ fn collect(machine: &mut Machine, request: &SaveRequest, states: Json) -> Checkp
         checkpoint.model = averaged;
         checkpoint.tensors.insert(EMA.to_owned(), raw);
         machine.entries.insert("ema".to_owned(), averager.save());
+    }
+    let finished = checkpoint.meta["iter"].as_u64().unwrap_or(0);
+    let gradients = gradients::pending(machine, finished);
+    if !gradients.is_empty() {
+        checkpoint.tensors.insert(GRADIENTS.to_owned(), gradients);
     }
     if request.optimizer.unwrap_or(true) {
         checkpoint.optimizer = machine.optim.as_ref().map(|optim| optim.save());

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use snaphook_plugin_api::HookPoint;
 
-use super::EMA;
 use super::restore::restore;
+use super::{EMA, GRADIENTS, gradients};
 use crate::RunError;
 use crate::checkpoint::{self, Checkpoint, LoadReport};
 use crate::machine::Machine;
@@ -131,6 +131,9 @@ fn resume(run: &mut Run, path: &Path) -> Result<(), RunError> {
                 averager.copy_from(state);
             }
         }
+    }
+    if let Some(gathered) = checkpoint.tensors.get(GRADIENTS) {
+        gradients::restore(&run.machine, gathered, path)?;
     }
     restore(run, &checkpoint)?;
     run.machine.resumed_from = Some(path.to_owned());
