@@ -119,12 +119,10 @@ impl Writer<'_> {
 
     /// The schemas of a dict without a `type`, where one is taken for granted.
     fn nameless(&self, role: Role) -> Vec<Json> {
-        let find = |name: &str| self.catalog.find(role, name).map(|found| definition(found));
+        let find = |name: &str| self.catalog.find(role, name).map(definition);
         let Some(default) = role.default_type().and_then(find) else { return Vec::new() };
         let nameless = json!({"not": {"required": ["type"]}});
-        let when = |condition: Json, name: &str| {
-            json!({"if": {"allOf": [nameless, condition]}, "then": reference(name)})
-        };
+        let when = |condition: Json, name: &str| json!({"if": {"allOf": [nameless, condition]}, "then": reference(name)});
         match find("IterBasedTrainLoop").filter(|_| role == Role::TrainLoop) {
             None => vec![when(json!(true), &default)],
             // As `Role::type_without_name` chooses.

@@ -178,6 +178,10 @@ fn main() {
     }
     println!("bare loop       {without:8.2} us an iteration");
     println!("with the machine{with:8.2} us an iteration");
-    println!("the machine's own cost: {:.2} us, {:.2} times the bare loop", with - without, with / without);
+    println!(
+        "the machine's own cost: {:.2} us, {:.2} times the bare loop",
+        with - without,
+        with / without
+    );
     mmengine();
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use snaphook_components::ComponentError;
 use snaphook_hooks::HookFault;
 use snaphook_plugin_api::{HookError, HookPoint};
 
@@ -26,6 +27,9 @@ pub enum RunError {
         /// Expected, found, way out.
         message: String,
     },
+    /// A component's dict of the config is wrong.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
     /// A hook returned an error or panicked.
     #[error(transparent)]
     Hook(#[from] Box<HookFault>),
@@ -118,7 +122,10 @@ impl RunError {
     /// A word for what went wrong, for hooks and machines.
     pub fn kind(&self) -> &'static str {
         match self {
-            RunError::Config { .. } | RunError::Optim(_) | RunError::Schedule(_) => "config",
+            RunError::Config { .. }
+            | RunError::Component(_)
+            | RunError::Optim(_)
+            | RunError::Schedule(_) => "config",
             RunError::Hook(_) | RunError::HookConstruction { .. } => "hook",
             RunError::Data { .. } => "data",
             RunError::Model { .. } => "model",

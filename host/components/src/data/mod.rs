@@ -10,7 +10,9 @@ pub use datasets::{
     AnnotationFields, CocoDataset, ConcatDataset, DataPrefix, FilterCfg, Metainfo,
     MultiImageMixDataset, RepeatDataset, VocDataset,
 };
-pub use loaders::{AspectRatioBatchSampler, Dataloader, DefaultSampler, InfiniteSampler, PseudoCollate};
+pub use loaders::{
+    AspectRatioBatchSampler, Dataloader, DefaultSampler, InfiniteSampler, PseudoCollate,
+};
 pub use metrics::{COCO_METRIC_ITEMS, CocoMetric};
 pub use transforms::{
     FileClient, FilterAnnotations, LoadAnnotations, LoadImageFromFile, MixUp, Mosaic,
