@@ -151,11 +151,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     Ok(())
 }
 
-fn build(
-    request: &Request<'_>,
-    trains: bool,
-    trial: &TrialArguments,
-) -> Result<Run, TrainerError> {
+fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<Run, TrainerError> {
     let console = match request.log_format {
         LogFormat::Text => Console::detect(),
         LogFormat::Json => Console::Json,

@@ -34,7 +34,8 @@ pub(crate) struct CheckOptions {
 
 /// All findings, errors first, each with its place where it is known.
 pub(crate) fn check(config: &Config, plugins: &Plugins, options: CheckOptions) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = config.warnings().iter().map(|text| warning_of_loading(text)).collect();
+    let mut findings: Vec<Finding> =
+        config.warnings().iter().map(|text| warning_of_loading(text)).collect();
     findings.extend(check_components(config));
     findings.extend(components::check_sections(config));
     findings.extend(hooks::check_hooks(config, plugins));
