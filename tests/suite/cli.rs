@@ -34,11 +34,26 @@ fn commands_that_do_not_train_run_no_code_of_a_plugin() {
     run(&["plugins", "inspect", "plugins/libconstructor.so"]).expect_text(&["QuietHook"]);
     run(&["hooks", "list", "tiny.py"]).expect_text(&["QuietHook"]);
     run(&["config", "print", "tiny.py"]);
+    run(&["config", "check", "tiny.py"]).expect_text(&["tiny.py: no errors"]);
+    run(&["config", "schema", "tiny.py"]).expect_text(&["QuietHook"]);
     run(&["doctor"]);
     assert!(!loaded.exists(), "a plugin was loaded");
     // The same plugin in a run shows that the mark would have been left.
     run(&["train", "tiny.py", "--work-dir", "work", "train_cfg.max_epochs=1"]);
     assert!(loaded.exists());
+}
+
+#[test]
+fn the_schema_of_configs_has_the_hooks_of_plugins_with_their_arguments() {
+    let workspace = with_plugins();
+    let shown = workspace.snaphook(["config", "schema", "tiny.py"]);
+    let schema: Json = serde_json::from_str(&shown.expect_code(0).stdout).unwrap();
+    let mark = &schema["$defs"]["hook.MarkHook"]["properties"];
+    assert!(mark["out"]["description"].is_string() && mark["priority"].is_object(), "{mark:#}");
+    let names = schema["$defs"]["hook"]["properties"]["type"]["anyOf"][0]["enum"].as_array();
+    for name in ["MarkHook", "QuietHook", "EMAHook"] {
+        assert!(names.unwrap().contains(&Json::from(name)), "{name} is not in {names:?}");
+    }
 }
 
 #[test]

@@ -78,8 +78,11 @@ impl<'a> Chain<'a> {
     /// Loads a file with all its bases.
     pub(crate) fn load(&mut self, path: &Path) -> Result<Entries, ConfigError> {
         let format = format_of(path)?;
+        // Where a file may be is known before it is opened.
+        let file = self.files.add(path);
+        self.enter(path, file)?;
         let text = read_text(path)?;
-        self.load_text(path, format, &text)
+        self.load_entered((path, file), format, &text)
     }
 
     /// Loads a file whose text is there already; its bases are read from their files.
@@ -91,6 +94,15 @@ impl<'a> Chain<'a> {
     ) -> Result<Entries, ConfigError> {
         let file = self.files.add(path);
         self.enter(path, file)?;
+        self.load_entered((path, file), format, text)
+    }
+
+    fn load_entered(
+        &mut self,
+        (path, file): (&Path, u32),
+        format: Option<Format>,
+        text: &str,
+    ) -> Result<Entries, ConfigError> {
         let text = self.substitute(text, path, file)?;
         let (body, bases) = self.parse(&text, format, file)?;
         let (mut base, mut below) = (Entries::new(), Vec::new());
@@ -146,14 +158,16 @@ impl<'a> Chain<'a> {
     /// Notes that a file is being loaded; a base that is its own base would never end.
     fn enter(&mut self, path: &Path, file: u32) -> Result<(), ConfigError> {
         let at = At { file, line: 1 };
-        let known = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let found = path.canonicalize();
+        let is_there = found.is_ok();
+        let known = found.unwrap_or_else(|_| path.to_path_buf());
         if let Some(first) = self.open.iter().position(|(_, open)| *open == known) {
             let mut chain: Vec<PathBuf> =
                 self.open[first..].iter().map(|(_, open)| open.clone()).collect();
             chain.push(known);
             return Err(self.fail(at, Problem::Cycle { chain }));
         }
-        if !self.setup.roots.is_empty() && !is_below(&known, self.setup.roots) {
+        if is_there && !self.setup.roots.is_empty() && !is_below(&known, self.setup.roots) {
             let roots = self.setup.roots.to_vec();
             return Err(self.fail(at, Problem::OutsideRoots { path: known, roots }));
         }

@@ -34,7 +34,7 @@ pub enum ConfigError {
         problem: Box<Problem>,
     },
     /// An override cannot be read or does not fit the configuration.
-    #[error("--cfg-options {option}: {problem}")]
+    #[error("--cfg-options {}: {problem}", shortened(option))]
     Override {
         /// The override as it was given.
         option: String,
@@ -164,6 +164,15 @@ pub enum Problem {
         "environment variable {0} is not set and has no default (set it, or write {{{{${0}:default}}}})"
     )]
     Environment(String),
+}
+
+/// A text of the user's as it is shown in a message, cut when it is long.
+pub(crate) fn shortened(text: &str) -> String {
+    const LONGEST: usize = 120;
+    match text.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
 }
 
 fn nearest_in_brackets(nearest: &Option<String>) -> String {

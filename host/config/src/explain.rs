@@ -85,8 +85,12 @@ impl fmt::Display for Lost {
 impl Resolver {
     /// Tells the history of the value at a dotted path, and what is lost around it.
     pub fn explain(&self, path: &Path, key: &str) -> Result<Explanation, ConfigError> {
-        let pass =
-            self.pass(path, None, PassOptions { keeps_history: true, ..Default::default() })?;
+        let pass = match self.is_propagating(path)? {
+            true => self.propagated(path, None, None)?.1,
+            false => {
+                self.pass(path, None, PassOptions { keeps_history: true, ..Default::default() })?
+            }
+        };
         let mut steps = match pass.layers.last() {
             Some(layer) => history(layer, &pass, key),
             None => Vec::new(),
@@ -101,8 +105,12 @@ impl Resolver {
         Ok(Explanation { key: key.to_owned(), steps, lost })
     }
 
-    /// All changed variables that no longer reach the places that a base had put them.
+    /// All changed variables that no longer reach the places that a base had put them; none where changes
+    /// propagate.
     pub fn lost(&self, path: &Path) -> Result<Vec<Lost>, ConfigError> {
+        if self.is_propagating(path)? {
+            return Ok(Vec::new());
+        }
         let (plain, all) = self.propagated(path, None, None)?;
         if plain.root.is_same(&all.root) {
             return Ok(Vec::new());
@@ -259,5 +267,18 @@ mod tests {
         assert_eq!(explained("loader.ann", &[]).lost.len(), 1);
         assert!(explained("model", &[]).lost.is_empty());
         assert_eq!(explained("pipe", &["pipe=[7,8]"]).lost[0].places, ["loader.pipe"]);
+    }
+
+    #[test]
+    fn nothing_is_lost_where_changes_propagate() {
+        let folder = Folder::new(&[("b.py", BASE), ("a.py", CHILD)]);
+        let path = folder.path().join("a.py");
+        let resolver = Resolver::new(LoadOptions::default()).propagate(true);
+        assert!(resolver.lost(&path).unwrap().is_empty());
+        let explanation = resolver.explain(&path, "loader.ann").unwrap();
+        assert_eq!(explanation.steps.last().unwrap().value, Some("c/x".into()));
+        assert!(explanation.lost.is_empty());
+        std::fs::write(&path, format!("{CHILD}\n_propagate_ = True")).unwrap();
+        assert!(Resolver::new(LoadOptions::default()).lost(&path).unwrap().is_empty());
     }
 }

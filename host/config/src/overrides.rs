@@ -6,7 +6,7 @@
 //! in turn; `a+=VALUE` appends or extends; items of lists and tuples may be scalars, and count from the
 //! end where negative; a path that is not there yet gives a warning.
 
-use crate::error::{ConfigError, Problem};
+use crate::error::{ConfigError, Problem, shortened};
 use crate::limits::{MAX_DEPTH, check_depth};
 use crate::location::At;
 use crate::merge::DELETE;
@@ -32,7 +32,9 @@ pub(crate) fn apply(root: &mut Node, options: &[String]) -> Result<Vec<String>, 
     }
     for (option, parsed) in assignments {
         let warning = set(root, parsed).map_err(|problem| wrong(option, problem))?;
-        warnings.extend(warning.map(|warning| format!("--cfg-options {option}: {warning}")));
+        warnings.extend(
+            warning.map(|warning| format!("--cfg-options {}: {warning}", shortened(option))),
+        );
     }
     Ok(warnings)
 }
@@ -72,7 +74,8 @@ fn parse(option: &str, at: At) -> Result<Assignment<'_>, Problem> {
 
 /// The value of an override.
 pub(crate) fn parse_value(text: &str, at: At) -> Result<Node, Problem> {
-    let imbalanced = || Problem::Value(format!("brackets or quotes do not balance in `{text}`"));
+    let imbalanced =
+        || Problem::Value(format!("brackets or quotes do not balance in `{}`", shortened(text)));
     value(text, at, 0)?.ok_or_else(imbalanced)
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Problem;
+use crate::limits::MAX_FILE_BYTES;
 
 /// `{{_base_.a.b}}` in a text: where, and the path without `_base_`.
 #[derive(Debug, PartialEq)]
@@ -35,6 +36,11 @@ pub(crate) fn substitute(text: &str, file: &Path) -> Result<String, (usize, Prob
         result.push_str(&text[end..range.start]);
         result.push_str(&replacement);
         end = range.end;
+        // A long value, many times over, must not fill the memory.
+        if result.len() as u64 > MAX_FILE_BYTES {
+            let what = "size of a file in bytes, placeholders replaced";
+            return Err((range.start, Problem::Limit { what, limit: MAX_FILE_BYTES }));
+        }
     }
     result.push_str(&text[end..]);
     Ok(result)
@@ -74,11 +80,14 @@ pub(crate) fn quote_base_references(text: &str) -> String {
 
 /// Every shortest `{{…}}` on one line, with what is between the braces.
 fn braces(text: &str) -> impl Iterator<Item = (Range<usize>, &str)> {
-    let mut from = 0;
+    // The end of a line is looked for once: a file may be one long line.
+    let (mut from, mut line_end) = (0, 0);
     std::iter::from_fn(move || {
         loop {
             let mut start = from + text[from..].find("{{")?;
-            let line_end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+            if start >= line_end {
+                line_end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+            }
             let Some(length) = text[start..line_end].find("}}") else {
                 from = line_end;
                 continue;
@@ -139,6 +148,14 @@ mod tests {
         assert_eq!(substituted("{{fileBasename}} {{fileExtname}}"), "tiny.v2.py .py");
         assert_eq!(substituted("{{ fileBasenameNoExtension }}"), "tiny.v2");
         assert_eq!(substituted("{{ other }} {{{{ fileExtname }}"), "{{ other }} {{.py");
+    }
+
+    #[test]
+    fn many_placeholders_on_one_line_take_no_more_than_their_length() {
+        let text = "{{fileBasename}}".repeat(100_000);
+        assert_eq!(substituted(&text).len(), 10 * 100_000);
+        let (_, problem) = substitute(&text, Path::new("/a/a_long_name_of_a_file.py")).unwrap_err();
+        assert!(problem.to_string().starts_with("size of a file in bytes, placeholders replaced"));
     }
 
     #[test]

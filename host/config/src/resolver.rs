@@ -98,6 +98,15 @@ impl Resolver {
         Ok(Config::new(path, root, files, warnings))
     }
 
+    /// Whether changes reach what bases built, by this resolver's rule or the config's own.
+    pub(crate) fn is_propagating(&self, path: &Path) -> Result<bool, ConfigError> {
+        if self.propagates {
+            return Ok(true);
+        }
+        let mut plain = self.pass(path, None, PassOptions::default())?;
+        Ok(take_request(&mut plain.root))
+    }
+
     /// Loads twice or more, until propagated values settle; the plain pass and the last one.
     pub(crate) fn propagated(
         &self,
