@@ -118,6 +118,20 @@ mod tests {
     }
 
     #[test]
+    fn metainfo_takes_any_key_but_a_misspelt_one() {
+        let with = |key: &str| {
+            let mut metainfo = json!({"classes": ["a"]});
+            metainfo[key] = json!(1);
+            problems(
+                Role::Dataset,
+                json!({"type": "CocoDataset", "ann_file": "a", "metainfo": metainfo}),
+            )
+        };
+        assert!(with("licence").is_empty());
+        assert_eq!(with("CLASES"), ["x.metainfo.CLASES: unknown key (did you mean `classes`?)"]);
+    }
+
+    #[test]
     fn what_is_no_component_is_named() {
         assert_eq!(problems(Role::Transform, json!(3)), ["x: expected a dict, found 3"]);
         let found = problems(Role::Transform, json!({"scale": 3}));

@@ -11,6 +11,9 @@ pub trait Component: Kwargs {
     /// The `type` names that mean it, its own first; for [`Role::Settings`] the name of the settings.
     const NAMES: &'static [&'static str];
 
+    /// Whether other keys may be there as well; only those that look like a slip are refused.
+    const IS_OPEN: bool = false;
+
     /// What no schema can say: arguments that do not go together.
     fn check(&self) -> Result<(), Wrong> {
         Ok(())

@@ -19,6 +19,8 @@ pub struct Declared {
     pub summary: String,
     /// JSON schema of its keyword arguments, as `#[derive(Kwargs)]` writes it.
     pub schema: Json,
+    /// Whether other keys may be there as well.
+    pub(crate) is_open: bool,
     check: Option<Check>,
 }
 
@@ -30,6 +32,7 @@ impl Declared {
             names: T::NAMES.iter().map(|name| (*name).to_owned()).collect(),
             summary: T::SUMMARY.to_owned(),
             schema: serde_json::from_str(T::SCHEMA).unwrap_or_default(),
+            is_open: T::IS_OPEN,
             check: Some(|map, path| match Declaration::<T>::read(map, path) {
                 Ok(_) => Vec::new(),
                 Err(error) => error.problems,
@@ -40,7 +43,7 @@ impl Declared {
     /// A component of which only the schema is known, such as a plugin's hook.
     pub fn from_schema(role: Role, name: &str, summary: &str, schema: Json) -> Declared {
         let (names, summary) = (vec![name.to_owned()], summary.to_owned());
-        Declared { role, names, summary, schema, check: None }
+        Declared { role, names, summary, schema, is_open: false, check: None }
     }
 
     /// The name that it is told by.

@@ -154,7 +154,7 @@ impl Writer<'_> {
             "description": declared.summary,
             "type": "object",
             "properties": properties,
-            "additionalProperties": false,
+            "additionalProperties": declared.is_open,
         });
         if self.of == SchemaOf::Resolved && declared.schema["required"].is_array() {
             schema["required"] = declared.schema["required"].clone();

@@ -95,12 +95,18 @@ impl<T: Component> Declaration<T> {
     pub(crate) fn read(map: &Map<String, Json>, path: &str) -> Result<T, ComponentError> {
         let schema: Json = serde_json::from_str(T::SCHEMA).unwrap_or_default();
         let name = told(T::ROLE, T::NAMES.first().copied().unwrap_or_default());
-        let problems = problems_of(&schema, name, map, path);
+        let mut problems = problems_of(&schema, name, map, path);
+        let other_keys = match T::IS_OPEN {
+            true => take_other_keys(&mut problems, &schema, path),
+            false => Vec::new(),
+        };
         if !problems.is_empty() {
             return Err(ComponentError { problems });
         }
         let value = |path: String, message: String| Problem::new(path, ProblemKind::Value, message);
-        let kwargs = Json::Object(arguments(&schema, map));
+        let mut kwargs = arguments(&schema, map);
+        kwargs.retain(|key, _| !other_keys.contains(key));
+        let kwargs = Json::Object(kwargs);
         let built = T::from_kwargs(path, &kwargs).map_err(|error| {
             // The message begins with the path of the argument.
             match error.message.split_once(": ") {
@@ -113,6 +119,24 @@ impl<T: Component> Declaration<T> {
             Err(wrong) => Err(value(join(path, wrong.key), wrong.message).into()),
         }
     }
+}
+
+/// Takes the unknown keys that look like no known one out of the problems.
+fn take_other_keys(problems: &mut Vec<Problem>, schema: &Json, path: &str) -> Vec<String> {
+    let known = schema["properties"].as_object();
+    let known: Vec<&str> =
+        known.into_iter().flat_map(|keys| keys.keys().map(String::as_str)).collect();
+    let mut others = Vec::new();
+    problems.retain(|problem| {
+        let key = problem.path.strip_prefix(path).unwrap_or_default().trim_start_matches('.');
+        let is_other = problem.kind == ProblemKind::UnknownKey
+            && nearest(key, known.iter().copied()).is_none();
+        if is_other {
+            others.push(key.to_owned());
+        }
+        !is_other
+    });
+    others
 }
 
 /// The name to tell a component by; settings have none that a user has written.

@@ -4,7 +4,7 @@
 
 use snaphook_plugin_api::{Json, Kwargs};
 
-use crate::{Component, Declared, OneOrMany, Role, Wrong};
+use crate::{Component, Declared, OneOrMany, Role};
 
 /// The keys of a config that mean something; all others are variables.
 #[derive(Kwargs)]
@@ -52,7 +52,7 @@ pub struct Config {
     #[kwarg(default = None, any_of(String, Vec<String>))]
     pub plugin_dirs: Option<OneOrMany<String>>,
     /// Draws pictures and writes scalars.
-    #[kwarg(component = "visualizer")]
+    #[kwarg(settings = "Visualizer")]
     pub visualizer: Option<Json>,
     /// Where the visualizer writes.
     #[kwarg(component = "visualizer_backend")]
@@ -221,37 +221,110 @@ impl Component for TestLoop {
     const NAMES: &'static [&'static str] = &["TestLoop"];
 }
 
-/// How logged numbers are smoothed.
+/// How logged numbers are smoothed and written.
 #[derive(Kwargs)]
 pub struct LogProcessor {
     /// Iterations that a logged number is the mean of.
     #[kwarg(default = 10, min = 1)]
     pub window_size: u64,
-    /// Has no effect: the loop decides.
+    /// Whether lines count batches of an epoch; otherwise iterations of the run.
     #[kwarg(default = true)]
     pub by_epoch: bool,
-    /// Has no effect yet.
+    /// Further statistics: dicts with `data_src`, `method_name`, `window_size`, `log_name`.
     #[kwarg(default = None)]
-    pub custom_cfg: Option<Json>,
-    /// Has no effect yet.
+    pub custom_cfg: Option<Vec<Json>>,
+    /// Digits behind the point.
     #[kwarg(default = 4)]
     pub num_digits: u64,
-    /// Has no effect yet.
+    /// Whether names keep `train/` and `val/`.
     #[kwarg(default = false)]
     pub log_with_hierarchy: bool,
-    /// Has no effect yet.
-    #[kwarg(default = "mean")]
+    /// Names of the numbers that are smoothed, a regular expression.
+    #[kwarg(default = ".*(loss|time|data_time|grad_norm).*")]
     pub mean_pattern: String,
 }
 
 impl Component for LogProcessor {
     const ROLE: Role = Role::LogProcessor;
     const NAMES: &'static [&'static str] = &["LogProcessor"];
+}
 
-    fn check(&self) -> Result<(), Wrong> {
-        let is_list = self.custom_cfg.as_ref().is_none_or(Json::is_array);
-        Wrong::unless(is_list, "custom_cfg", || "expected a list of dicts".to_owned())
-    }
+/// `visualizer`: where scalars and pictures go. Its `type` has no effect: this version draws detections.
+#[derive(Kwargs)]
+pub struct Visualizer {
+    /// Where scalars, pictures and the config are written.
+    #[kwarg(component = "visualizer_backend")]
+    pub vis_backends: Option<Vec<Json>>,
+    /// Has no effect: there is one visualizer.
+    #[kwarg(default = "visualizer")]
+    pub name: String,
+    /// Has no effect.
+    #[kwarg(default = None)]
+    pub image: Option<Json>,
+    /// Has no effect: backends say it.
+    #[kwarg(default = None)]
+    pub save_dir: Option<String>,
+    /// Has no effect: colours come from the data set.
+    #[kwarg(default = None)]
+    pub bbox_color: Option<Json>,
+    /// Has no effect: colours come from the data set.
+    #[kwarg(default = None)]
+    pub text_color: Option<Json>,
+    /// Has no effect: masks are not known yet.
+    #[kwarg(default = None)]
+    pub mask_color: Option<Json>,
+    /// Has no effect.
+    #[kwarg(default = None)]
+    pub line_width: Option<Json>,
+    /// Has no effect.
+    #[kwarg(default = None)]
+    pub alpha: Option<f64>,
+    /// Has no effect: it is about matplotlib.
+    #[kwarg(default = None)]
+    pub fig_save_cfg: Option<Json>,
+    /// Has no effect: it is about matplotlib.
+    #[kwarg(default = None)]
+    pub fig_show_cfg: Option<Json>,
+}
+
+impl Component for Visualizer {
+    const ROLE: Role = Role::Settings;
+    const NAMES: &'static [&'static str] = &["Visualizer"];
+}
+
+/// Files in the run's folder: scalars as JSON lines, pictures, the config.
+#[derive(Kwargs)]
+pub struct LocalVisBackend {
+    /// Another folder than the run's.
+    #[kwarg(default = None)]
+    pub save_dir: Option<String>,
+    /// Folder of pictures.
+    #[kwarg(default = "vis_image")]
+    pub img_save_dir: String,
+    /// File of the config; ends in .py.
+    #[kwarg(default = "config.py")]
+    pub config_save_file: String,
+    /// File of scalars; ends in .json.
+    #[kwarg(default = "scalars.json")]
+    pub scalar_save_file: String,
+}
+
+impl Component for LocalVisBackend {
+    const ROLE: Role = Role::VisualizerBackend;
+    const NAMES: &'static [&'static str] = &["LocalVisBackend"];
+}
+
+/// Event files for TensorBoard.
+#[derive(Kwargs)]
+pub struct TensorboardVisBackend {
+    /// Another folder than the run's.
+    #[kwarg(default = None)]
+    pub save_dir: Option<String>,
+}
+
+impl Component for TensorboardVisBackend {
+    const ROLE: Role = Role::VisualizerBackend;
+    const NAMES: &'static [&'static str] = &["TensorboardVisBackend"];
 }
 
 pub(crate) fn declared() -> Vec<Declared> {
@@ -264,5 +337,8 @@ pub(crate) fn declared() -> Vec<Declared> {
         Declared::of::<ValLoop>(),
         Declared::of::<TestLoop>(),
         Declared::of::<LogProcessor>(),
+        Declared::of::<Visualizer>(),
+        Declared::of::<LocalVisBackend>(),
+        Declared::of::<TensorboardVisBackend>(),
     ]
 }

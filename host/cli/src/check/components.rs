@@ -73,7 +73,9 @@ pub(crate) fn check_sections(config: &Config) -> Vec<Finding> {
 /// section, and holds the same kind of value, is taken as a slip.
 fn is_a_word_for_something_else(key: &str, near: &str, value: Option<&Json>) -> bool {
     let is_section = matches!(value, Some(Json::Object(_) | Json::Array(_)));
+    let words = |name: &str| name.split('_').count();
     !is_section
         || key.len().abs_diff(near.len()) > 2
-        || key.split('_').count() != near.split('_').count()
+        || words(key) != words(near)
+        || key.chars().next() != near.chars().next()
 }

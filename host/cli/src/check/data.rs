@@ -116,7 +116,7 @@ fn class_counts(config: &Config, known: &[Known]) -> Vec<Finding> {
 
 /// Every `num_classes` below the heads of a model.
 fn heads_of(key: &str, value: &Json, found: &mut Vec<(String, u64)>) {
-    let is_head = key.rsplit('.').any(|step| step.ends_with("_head") && step != "rpn_head");
+    let is_head = key.split('.').any(|step| step == "bbox_head");
     match value {
         Json::Object(map) => {
             for (name, value) in map {
@@ -150,7 +150,7 @@ fn other_classes(known: &[Known]) -> Vec<Finding> {
             count(train),
             train.section
         );
-        Finding::error("classes", format!("{}.dataset", data.section), message)
+        Finding::warning("classes", format!("{}.dataset", data.section), message)
     };
     rest.iter().filter(differs).map(told).collect()
 }

@@ -182,6 +182,7 @@ pub struct Metainfo {
 impl Component for Metainfo {
     const ROLE: Role = Role::Settings;
     const NAMES: &'static [&'static str] = &["Metainfo"];
+    const IS_OPEN: bool = true;
 
     fn check(&self) -> Result<(), Wrong> {
         let is_empty = matches!(&self.classes, Some(OneOrMany::Many(names)) if names.is_empty());
