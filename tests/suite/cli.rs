@@ -57,6 +57,18 @@ fn the_schema_of_configs_has_the_hooks_of_plugins_with_their_arguments() {
 }
 
 #[test]
+fn a_mode_switch_without_transforms_to_switch_is_told() {
+    let hook = "custom_hooks = [dict(type='YOLOXModeSwitchHook', num_last_epochs=1)]";
+    let checked = |text: &str| {
+        let workspace = Workspace::with(text);
+        workspace.snaphook(["config", "check", "tiny.py"]).expect_code(0).stdout.clone()
+    };
+    assert!(!checked(hook).contains("switch"), "{}", checked(hook));
+    let without = format!("{hook}\ntrain_pipeline.pop(0)\ntrain_pipeline.pop(0)");
+    assert!(checked(&without).contains("there is nothing to switch off"), "{}", checked(&without));
+}
+
+#[test]
 fn hooks_list_is_the_table_of_the_real_run() {
     let workspace = with_plugins();
     let listed = workspace.snaphook(["hooks", "list", "tiny.py"]);

@@ -36,6 +36,14 @@ pub enum CliError {
         /// In brackets; may be empty.
         way_out: String,
     },
+    /// A key path that nothing in the config ever wrote.
+    #[error("{key}: nothing writes it{hint}")]
+    Key {
+        /// The key path as given.
+        key: String,
+        /// In brackets; may be empty.
+        hint: String,
+    },
     /// No plugin, file or type of this name.
     #[error("{0}")]
     Plugin(String),

@@ -173,7 +173,7 @@ fn annotations_are_opened_unless_that_is_not_wanted() {
 fn schedules_are_held_against_the_run() {
     one(
         "train_cfg['max_epochs'] = 24",
-        "warning schedule param_scheduler.0.end the last schedule ends at epoch 12, the run goes on to 24",
+        "warning schedule param_scheduler.0.end the last schedule ends at 12, the run goes on to 24 epochs",
     );
     let (_, lines) = findings(&detector("train_cfg['max_epochs'] = 10"), &[]);
     assert!(
@@ -183,6 +183,20 @@ fn schedules_are_held_against_the_run() {
     one(
         "param_scheduler.append(dict(type='ConstantLR', begin=12))",
         "warning schedule param_scheduler.1.begin never begins",
+    );
+    // Two pictures in batches of two, twelve epochs: the data says how many iterations there are.
+    let more =
+        "param_scheduler.append(dict(type='LinearLR', by_epoch=False, end=500, start_factor=0.1))";
+    one(
+        more,
+        "warning schedule param_scheduler.1.end ends after the run, which has 12 iterations (12 epochs of 1)",
+    );
+    // A run that counts iterations is held against schedules that do.
+    let more = "train_cfg = dict(type='IterBasedTrainLoop', max_iters=100)\n\
+        param_scheduler = [dict(type='LinearLR', by_epoch=False, begin=0, end=500, start_factor=0.1)]";
+    one(
+        more,
+        "warning schedule param_scheduler.0.end ends after the run, which has 100 iterations: found 500",
     );
 }
 

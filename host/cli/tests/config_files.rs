@@ -95,6 +95,15 @@ fn explain_shows_every_file_line_and_override() {
 }
 
 #[test]
+fn explaining_what_is_not_there_is_an_error_with_the_nearest_key() {
+    let folder = folder();
+    let (code, _, stderr) = folder.run(&["config", "explain", "tiny.py", "loader.dep.lr"]);
+    assert_eq!(code, 1);
+    let expected = "error: loader.dep.lr: nothing writes it (did you mean loader.deep?)\n";
+    assert_eq!(stderr, expected);
+}
+
+#[test]
 fn propagation_reaches_what_the_base_built() {
     let folder = folder();
     assert_eq!(values(&folder, &["tiny.py"])["loader"]["ann"], "a/x.json");

@@ -31,6 +31,9 @@ pub(crate) fn check_data(config: &Config, options: CheckOptions) -> Vec<Finding>
         findings.extend(batches(config, data));
     }
     findings.extend(learning_rate(config));
+    if let Some(train) = known.iter().find(|data| data.section == "train_dataloader") {
+        findings.extend(long_schedules(config, train));
+    }
     findings.into_iter().map(|finding| finding.placed(config)).collect()
 }
 
@@ -171,6 +174,32 @@ fn batches(config: &Config, data: &Known) -> Option<Finding> {
             format!("{found}: an epoch is one batch that is not full"),
         ),
     })
+}
+
+/// Schedules that count iterations, such as a warm-up, and are longer than a run on this little data.
+fn long_schedules(config: &Config, train: &Known) -> Vec<Finding> {
+    let number = |key: &str| config.get(key).and_then(Json::as_u64);
+    let size = number("train_dataloader.batch_size").unwrap_or(1).max(1);
+    let drops = config.get("train_dataloader.drop_last") == Some(&Json::Bool(true));
+    let batches = train.samples.map(|samples| match drops {
+        true => samples as u64 / size,
+        false => (samples as u64).div_ceil(size),
+    });
+    let (Some(batches), Some(epochs)) = (batches, number("train_cfg.max_epochs")) else {
+        return Vec::new();
+    };
+    let all = batches * epochs;
+    let schedulers = config.get("param_scheduler").and_then(Json::as_array);
+    let long = |(index, scheduler): (usize, &Json)| {
+        let end = scheduler["end"].as_u64().filter(|end| *end > all)?;
+        let counts = scheduler["by_epoch"] == Json::Bool(false);
+        let message = format!(
+            "ends after the run, which has {all} iterations ({epochs} epochs of {batches}): found {end}"
+        );
+        let key = format!("param_scheduler.{index}.end");
+        counts.then(|| Finding::warning("schedule", key, message))
+    };
+    schedulers.into_iter().flatten().enumerate().filter_map(long).collect()
 }
 
 /// The learning rate of MMDetection's configs is meant for eight GPUs.
