@@ -21,7 +21,7 @@ from pathlib import Path
 
 MMDET = "mmdet==3.3.0"
 # MMEngine without torch and matplotlib: its configs need neither.
-PEER = ["mmengine==0.10.7", "addict", "numpy", "pyyaml", "rich", "termcolor", "yapf", "opencv-python-headless"]
+PEER = ["mmengine==0.10.7", "addict", "numpy", "pyyaml", "rich", "termcolor", "packaging", "yapf", "opencv-python-headless"]
 
 LOAD = r"""
 import json, sys, time, warnings
