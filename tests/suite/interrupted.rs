@@ -50,6 +50,30 @@ fn a_run_interrupted_anywhere_goes_on_as_if_nothing_had_been() {
 }
 
 #[test]
+fn an_interrupted_run_is_on_record_as_such() {
+    let workspace = Workspace::with(LONG);
+    interrupt(&workspace, 1, "-TERM").expect_code(75);
+    let last = std::fs::read_dir(workspace.work()).unwrap();
+    let records: Vec<String> = last
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path().join("run.json")).ok())
+        .collect();
+    assert!(records[0].contains("\"interrupted\""), "{records:?}");
+}
+
+#[test]
+fn a_test_that_is_stopped_ends_with_the_signals_code() {
+    let workspace = Workspace::new();
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    let before = std::fs::read_dir(workspace.work()).unwrap().count();
+    let command = workspace.command(["test", "tiny.py", "work/epoch_1", "--work-dir", "work"]);
+    let mut running = snaphook_tests::start(command);
+    let folders = || std::fs::read_dir(workspace.work()).unwrap().count();
+    assert!(running.wait_until(|| folders() > before), "it ended before the signal");
+    send(&running, "-TERM");
+    running.wait().expect_code(128 + 15);
+}
+
+#[test]
 fn ctrl_c_saves_and_ends_with_the_shells_code() {
     let workspace = Workspace::with(LONG);
     let outcome = interrupt(&workspace, 1, "-INT");

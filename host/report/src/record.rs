@@ -25,11 +25,12 @@ pub enum Status {
     Running,
     /// It came to its end.
     Done,
-    /// Something asked it to stop before its end: a hook, or a signal.
+    /// A hook asked it to stop before its end.
     Stopped,
     /// It ended with an error.
     Failed,
-    /// Its process is gone and did not say why. Never written; see [`RunRecord::status_now`].
+    /// A signal asked it to end, and it was saved; or its process is gone and did not say why, see
+    /// [`RunRecord::status_now`].
     Interrupted,
 }
 

@@ -80,6 +80,9 @@ impl RecordKeeper {
         hooks: &Dispatcher,
     ) -> Result<(), RunError> {
         (self.record.status, self.record.reason) = match (error, &machine.stop) {
+            (Some(error @ RunError::Interrupted { .. }), _) => {
+                (Status::Interrupted, Some(error.to_string()))
+            }
             (Some(error), _) => (Status::Failed, Some(error.to_string())),
             (None, Some(reason)) => (Status::Stopped, Some(reason.clone())),
             (None, None) => (Status::Done, None),

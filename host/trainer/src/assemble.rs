@@ -147,8 +147,11 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     run.machine.interrupt = interrupt;
     open_folders(&mut run, &request)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
-    run.test(&request.start).map_err(|error| request.run_error(error))?;
-    Ok(())
+    match run.test(&request.start) {
+        Ok(_) => Ok(()),
+        Err(RunError::Interrupted { signal }) => Err(TrainerError::TestStopped { signal }),
+        Err(error) => Err(request.run_error(error)),
+    }
 }
 
 fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<Run, TrainerError> {

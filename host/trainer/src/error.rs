@@ -28,6 +28,9 @@ pub(crate) enum TrainerError {
         #[source]
         error: Box<RunError>,
     },
+    /// A test leaves nothing to go on from.
+    #[error("the test was stopped by signal {signal}")]
+    TestStopped { signal: usize },
     #[error("{place}{message}")]
     Hook { place: String, message: String },
     #[error(transparent)]
@@ -41,7 +44,11 @@ pub(crate) enum TrainerError {
 impl TrainerError {
     /// Whether the run ended because it was asked to; it has said so itself.
     pub(crate) fn is_interruption(&self) -> bool {
-        matches!(self, TrainerError::Run { error, .. } if matches!(**error, RunError::Interrupted { .. }))
+        match self {
+            TrainerError::Run { error, .. } => matches!(**error, RunError::Interrupted { .. }),
+            TrainerError::TestStopped { .. } => true,
+            _ => false,
+        }
     }
 
     /// The exit code that the program ends with.
@@ -49,6 +56,8 @@ impl TrainerError {
         match self {
             TrainerError::Usage(_) => Exit::Usage.code(),
             TrainerError::Run { error, .. } => error.exit_code(),
+            // As the shell shows a program that the signal itself has ended.
+            TrainerError::TestStopped { signal } => 128 + u8::try_from(*signal).unwrap_or(0),
             _ => Exit::Input.code(),
         }
     }
