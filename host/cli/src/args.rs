@@ -2,6 +2,7 @@
 
 mod config;
 mod log;
+mod plugins;
 mod refused;
 mod trial;
 
@@ -15,6 +16,11 @@ pub use trial::{Amount, TrialArguments};
 pub use config::{
     ConfigCheckArguments, ConfigCommand, ConfigDiffArguments, ConfigExplainArguments, ConfigFormat,
     ConfigPrintArguments, ConfigSchemaArguments,
+};
+pub use plugins::{
+    ExerciseArguments, PluginArguments, PluginsCheckArguments, PluginsCommand,
+    PluginsExerciseArguments, PluginsInspectArguments, PluginsListArguments, PluginsLockArguments,
+    PluginsNewArguments,
 };
 use refused::{RefusedInTest, RefusedInTrain};
 
@@ -56,7 +62,7 @@ pub enum Command {
     /// Shows configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Shows which plugins are found and what they offer.
+    /// Shows, checks, locks and begins plugins.
     #[command(subcommand)]
     Plugins(PluginsCommand),
     /// Shows the hooks of a run.
@@ -173,14 +179,6 @@ impl LoadArguments {
     }
 }
 
-/// Where plugins are looked for.
-#[derive(Clone, Debug, Default, Args)]
-pub struct PluginArguments {
-    /// Folder with plugins (.so files), looked into before all others; repeatable.
-    #[arg(long = "plugins", value_name = "DIR")]
-    pub folders: Vec<PathBuf>,
-}
-
 /// Who reads the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -189,51 +187,6 @@ pub enum Format {
     Text,
     /// Programs.
     Json,
-}
-
-/// `plugins …`
-#[derive(Clone, Debug, Subcommand)]
-pub enum PluginsCommand {
-    /// Lists the folders searched, the plugins found and the files refused.
-    List(PluginsListArguments),
-    /// Shows what a plugin says about itself; runs none of its code.
-    Inspect(PluginsInspectArguments),
-}
-
-/// `plugins list [CONFIG] …`
-#[derive(Clone, Debug, Args)]
-pub struct PluginsListArguments {
-    /// Config file whose plugin folders are searched, too.
-    pub config: Option<PathBuf>,
-    /// Folder that holds a package whose configs are inherited; repeatable.
-    #[arg(long, value_name = "DIR")]
-    pub config_path: Vec<PathBuf>,
-    /// Who reads the output.
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-    /// Where plugins are looked for.
-    #[command(flatten)]
-    pub plugins: PluginArguments,
-}
-
-/// `plugins inspect TARGET …`
-#[derive(Clone, Debug, Args)]
-pub struct PluginsInspectArguments {
-    /// A .so file, the name of a plugin or a type that one offers.
-    #[arg(value_name = "FILE|NAME|TYPE")]
-    pub target: String,
-    /// Config file whose plugin folders are searched, too.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Folder that holds a package whose configs are inherited; repeatable.
-    #[arg(long, value_name = "DIR")]
-    pub config_path: Vec<PathBuf>,
-    /// Who reads the output.
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-    /// Where plugins are looked for.
-    #[command(flatten)]
-    pub plugins: PluginArguments,
 }
 
 /// `hooks …`

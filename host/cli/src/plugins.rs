@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use snaphook_config::Config;
 use snaphook_hooks::built_in;
-use snaphook_loader::{Catalog, PluginType, Resolved, SearchPath};
+use snaphook_loader::{Catalog, PluginLock, PluginType, Resolved, SearchPath};
 use snaphook_plugin_api::host::HookSource;
 
 use crate::args::PluginArguments;
@@ -68,14 +68,30 @@ fn found_type(found: &PluginType) -> FoundType {
 /// The folders where plugins are looked for. `plugin_dirs` are relative to the file that wrote them, or to
 /// the current folder when they came from the command line.
 ///
-/// Errors: `plugin_dirs` is something else than folders.
+/// Errors: `plugin_dirs` is something else than folders; `--locked` without a lock file.
 pub fn search_path(
     arguments: &PluginArguments,
     config: Option<&Config>,
 ) -> Result<SearchPath, PlanError> {
-    let builder = SearchPath::builder().command_line(&arguments.folders);
+    let mut builder = SearchPath::builder().command_line(&arguments.folders);
+    if arguments.locked {
+        let path = lock_file(config.map(Config::path));
+        let lock = PluginLock::read(path).map_err(|error| {
+            let message = error.to_string();
+            let problem = PlanProblem { location: None, key: "--locked".to_owned(), message };
+            let config = config.map_or(Path::new("snaphook"), Config::path).to_path_buf();
+            PlanError { config, problems: vec![problem] }
+        })?;
+        builder = builder.locked(lock);
+    }
     let Some(config) = config else { return Ok(builder.build()) };
     Ok(builder.config(absolute(config.path()), plugin_dirs(config)?).build())
+}
+
+/// Where the lock file of a config is: beside it, or in the current folder.
+pub fn lock_file(config: Option<&Path>) -> PathBuf {
+    let beside = config.and_then(Path::parent).unwrap_or(Path::new(""));
+    absolute(&beside.join(PluginLock::FILE_NAME))
 }
 
 fn plugin_dirs(config: &Config) -> Result<Vec<PathBuf>, PlanError> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use snaphook_plugin_api::host::{HookInstance, HookSource, LogLevel, Services};
 use snaphook_plugin_api::{HookError, HookErrorKind, HookPoint};
 
-use crate::{OnError, Priority};
+use crate::{HookPolicy, OnError, Priority};
 
 /// A hook that failed, and where.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -54,10 +54,10 @@ pub trait Host: Services + Sized {
 struct Registered {
     hook: Box<dyn HookInstance>,
     priority: Priority,
-    on_error: OnError,
+    policy: HookPolicy,
     is_disabled: bool,
-    spent: Duration,
-    calls: u64,
+    /// Time and calls at each point.
+    spent: [(Duration, u64); HookPoint::ALL.len()],
 }
 
 /// One row of a hook listing.
@@ -80,6 +80,8 @@ pub struct HookCost {
     pub calls: u64,
     /// Time in it, without what it asked the run to do.
     pub spent: Duration,
+    /// The time and the calls at each point at which it was called, the dearest first.
+    pub points: Vec<(HookPoint, Duration, u64)>,
 }
 
 /// All hooks of a run.
@@ -96,7 +98,12 @@ impl Default for Dispatcher {
 
 impl Dispatcher {
     /// Adds a hook; at equal priority it comes after those added before.
-    pub fn register(&mut self, hook: Box<dyn HookInstance>, priority: Priority, on_error: OnError) {
+    pub fn register(
+        &mut self,
+        hook: Box<dyn HookInstance>,
+        priority: Priority,
+        policy: impl Into<HookPolicy>,
+    ) {
         let index = self.hooks.len();
         for point in hook.points() {
             let list = &mut self.by_point[point.number() as usize];
@@ -106,10 +113,9 @@ impl Dispatcher {
         self.hooks.push(Registered {
             hook,
             priority,
-            on_error,
+            policy: policy.into(),
             is_disabled: false,
-            spent: Duration::ZERO,
-            calls: 0,
+            spent: [(Duration::ZERO, 0); HookPoint::ALL.len()],
         });
     }
 
@@ -205,8 +211,10 @@ impl Dispatcher {
         }
         let result = registered.hook.call(point, batch_idx, host);
         let after = Instant::now();
-        registered.spent += after - before;
-        registered.calls += 1;
+        let (took, spent) = (after - before, &mut registered.spent[point.number() as usize]);
+        spent.0 += took;
+        spent.1 += 1;
+        let result = result.and_then(|()| in_time(&registered.policy, took));
         host.hook_returned(&*registered.hook, point, before);
         match result {
             Ok(()) => Ok(after),
@@ -231,13 +239,15 @@ impl Dispatcher {
             iter: progress.iter,
             error,
         };
+        let on_error = registered.policy.on_error;
         // A run that is ending with an error must not end with another one.
-        if registered.on_error == OnError::Stop && point != HookPoint::OnException {
+        let must_stop = on_error == OnError::Stop || fault.error.is_fatal();
+        if must_stop && point != HookPoint::OnException {
             // Whatever comes on the way to the end does not call it again either.
             registered.is_disabled |= panicked;
             return Err(Box::new(fault));
         }
-        registered.is_disabled = registered.on_error == OnError::Disable || panicked;
+        registered.is_disabled = on_error == OnError::Disable || panicked;
         let outcome =
             if registered.is_disabled { "it is not called any more" } else { "the run goes on" };
         host.log(LogLevel::Warn, "", &format!("{fault}; {outcome}"));
@@ -257,11 +267,9 @@ impl Dispatcher {
             .collect()
     }
 
-    /// Time spent in each hook so far, the dearest first.
+    /// What each hook cost so far, the dearest first.
     pub fn costs(&self) -> Vec<HookCost> {
-        let cost =
-            |hook: &Registered| HookCost { row: row(hook), calls: hook.calls, spent: hook.spent };
-        let mut costs: Vec<_> = self.hooks.iter().map(cost).collect();
+        let mut costs: Vec<_> = self.hooks.iter().map(Registered::cost).collect();
         costs.sort_by_key(|cost| std::cmp::Reverse(cost.spent));
         costs
     }
@@ -272,6 +280,36 @@ fn row(hook: &Registered) -> HookRow {
         type_name: hook.hook.type_name().to_owned(),
         priority: hook.priority,
         source: source_label(hook.hook.source()),
+    }
+}
+
+impl Registered {
+    fn cost(&self) -> HookCost {
+        let points = HookPoint::ALL.into_iter().zip(self.spent);
+        let called = points.filter(|(_, (_, calls))| *calls > 0);
+        let mut points: Vec<_> =
+            called.map(|(point, (spent, calls))| (point, spent, calls)).collect();
+        points.sort_by_key(|(_, spent, _)| std::cmp::Reverse(*spent));
+        HookCost {
+            row: row(self),
+            calls: points.iter().map(|(_, _, calls)| calls).sum(),
+            spent: points.iter().map(|(_, spent, _)| *spent).sum(),
+            points,
+        }
+    }
+}
+
+/// A call that came back, but too late for a run that must not wait.
+fn in_time(policy: &HookPolicy, took: Duration) -> Result<(), HookError> {
+    match policy.deadline {
+        Some(deadline) if deadline.stops_run && took > deadline.after => {
+            let (took, allowed) = (took.as_secs_f64(), deadline.after.as_secs_f64());
+            let text = format!(
+                "took {took:.1} s, its deadline is {allowed} s (deadline_s, on_deadline='stop')"
+            );
+            Err(HookError::fatal(text).at(None))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -14,6 +14,6 @@ mod spec;
 
 pub use dispatcher::{Dispatcher, HookCost, HookFault, HookRow, Host, hook_table, source_label};
 pub use line::{Fields, IterationNumbers, LineHeader, iteration_line, summary_line};
-pub use priority::{OnError, Priority};
+pub use priority::{HookDeadline, HookPolicy, OnError, Priority};
 pub use python_json::{number, python_json};
 pub use spec::{DEFAULT_HOOKS, HookSpec, SpecError, hook_specs, plain_type};

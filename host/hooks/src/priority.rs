@@ -1,6 +1,8 @@
-//! Where a hook stands among others, and what its error means for the run. Knows nothing of hooks themselves.
+//! Where a hook stands among others, and what its error and its slowness mean for the run. Knows nothing of hooks
+//! themselves.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 /// When a hook is called, compared with others at the same point: smaller is earlier.
 ///
@@ -61,6 +63,30 @@ pub enum OnError {
     Disable,
     /// The error is logged and the hook is called again; a hook that panicked is not.
     Warn,
+}
+
+/// How long a call of a hook may take, and what it means when it takes longer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HookDeadline {
+    /// `deadline_s`: the longest that a call may take.
+    pub after: Duration,
+    /// `on_deadline`: whether the run ends then; otherwise it is told and goes on.
+    pub stops_run: bool,
+}
+
+/// What a hook's failings mean for the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HookPolicy {
+    /// What its errors mean.
+    pub on_error: OnError,
+    /// How long it may take.
+    pub deadline: Option<HookDeadline>,
+}
+
+impl From<OnError> for HookPolicy {
+    fn from(on_error: OnError) -> HookPolicy {
+        HookPolicy { on_error, deadline: None }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::{OnError, Priority};
+use std::time::Duration;
+
+use crate::{HookDeadline, HookPolicy, OnError, Priority};
 
 /// A hook as the config asks for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +15,8 @@ pub struct HookSpec {
     pub type_name: String,
     /// `priority`; without it the hook's own default.
     pub priority: Option<Priority>,
-    /// `on_error`.
-    pub on_error: OnError,
+    /// `on_error`, `deadline_s` and `on_deadline`.
+    pub policy: HookPolicy,
     /// The other keys.
     pub kwargs: Json,
 }
@@ -102,14 +104,9 @@ fn read(key: &str, value: &Json, default_type: Option<&str>) -> Result<HookSpec,
     };
     let priority = kwargs.remove("priority").map(|value| priority(key, &value)).transpose()?;
     let on_error = kwargs.remove("on_error").map(|value| on_error(key, &value)).transpose()?;
-    let on_error = on_error.unwrap_or_default();
-    Ok(HookSpec {
-        key: key.to_owned(),
-        type_name,
-        priority,
-        on_error,
-        kwargs: Json::Object(kwargs),
-    })
+    let deadline = deadline(key, kwargs.remove("deadline_s"), kwargs.remove("on_deadline"))?;
+    let policy = HookPolicy { on_error: on_error.unwrap_or_default(), deadline };
+    Ok(HookSpec { key: key.to_owned(), type_name, priority, policy, kwargs: Json::Object(kwargs) })
 }
 
 fn priority(key: &str, value: &Json) -> Result<Priority, SpecError> {
@@ -132,6 +129,38 @@ fn on_error(key: &str, value: &Json) -> Result<OnError, SpecError> {
         Some("warn") => Ok(OnError::Warn),
         _ => Err(wrong(&format!("{key}.on_error"), "\"stop\", \"disable\" or \"warn\"", value)),
     }
+}
+
+/// No run waits longer for a hook than this.
+const LONGEST_DEADLINE_S: f64 = 1e7;
+
+fn deadline(
+    key: &str,
+    seconds: Option<Json>,
+    what_then: Option<Json>,
+) -> Result<Option<HookDeadline>, SpecError> {
+    let stops_run = match what_then.as_ref().map(|value| (value.as_str(), value)) {
+        None | Some((Some("warn"), _)) => false,
+        Some((Some("stop"), _)) => true,
+        Some((_, value)) => {
+            return Err(wrong(&format!("{key}.on_deadline"), "\"warn\" or \"stop\"", value));
+        }
+    };
+    let Some(seconds) = seconds.filter(|value| !value.is_null()) else {
+        return match what_then {
+            None => Ok(None),
+            Some(_) => Err(wrong(
+                &format!("{key}.deadline_s"),
+                "a number of seconds beside on_deadline",
+                &Json::Null,
+            )),
+        };
+    };
+    let number = seconds.as_f64().filter(|number| *number > 0.0 && *number <= LONGEST_DEADLINE_S);
+    let number = number.ok_or_else(|| {
+        wrong(&format!("{key}.deadline_s"), "a number of seconds above 0", &seconds)
+    })?;
+    Ok(Some(HookDeadline { after: Duration::from_secs_f64(number), stops_run }))
 }
 
 fn wrong(key: &str, expected: &str, found: &Json) -> SpecError {
@@ -179,11 +208,33 @@ mod tests {
 
     #[test]
     fn priority_and_policy_are_not_kwargs() {
-        let hook = json!({ "type": "A", "priority": "LOW", "on_error": "warn", "x": 1 });
+        let hook = json!({
+            "type": "A", "priority": "LOW", "on_error": "warn", "deadline_s": 0.5, "on_deadline": "stop", "x": 1,
+        });
         let specs = hook_specs(&json!({ "custom_hooks": [hook] })).unwrap();
         let spec = specs.last().unwrap();
-        assert_eq!((spec.priority, spec.on_error), (Some(Priority(70)), OnError::Warn));
+        assert_eq!((spec.priority, spec.policy.on_error), (Some(Priority(70)), OnError::Warn));
+        let deadline = HookDeadline { after: Duration::from_millis(500), stops_run: true };
+        assert_eq!(spec.policy.deadline, Some(deadline));
         assert_eq!(spec.kwargs, json!({ "x": 1 }));
+    }
+
+    #[test]
+    fn a_deadline_without_sense_is_named() {
+        let text = |mut hook: Json| {
+            hook["type"] = json!("A");
+            hook_specs(&json!({ "custom_hooks": [hook] })).unwrap_err().to_string()
+        };
+        for seconds in [json!(0), json!(-1), json!("5"), json!(1e30)] {
+            let text = text(json!({ "deadline_s": seconds }));
+            assert!(text.starts_with("custom_hooks.0.deadline_s: expected a number"), "{text}");
+        }
+        assert!(text(json!({ "on_deadline": "warn" })).contains("seconds beside on_deadline"));
+        let text = text(json!({ "deadline_s": 1, "on_deadline": "abort" }));
+        assert_eq!(
+            text,
+            "custom_hooks.0.on_deadline: expected \"warn\" or \"stop\", found \"abort\""
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! few stores. Knows nothing of what is done with it.
 
 use crate::catalog::Plugin;
+use crate::deadline::Deadline;
 use snaphook_plugin_api::HookPoint;
 use std::cell::Cell;
 use std::path::Path;
@@ -9,24 +10,50 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Whose code runs; stays for the rest of the process, as the code does.
+#[derive(PartialEq)]
 pub(crate) struct Crumb {
     pub(crate) plugin: String,
     pub(crate) version: String,
     pub(crate) path: String,
     /// The hook's type, empty while the plugin is opened.
     pub(crate) type_name: String,
+    /// The hook's own deadline.
+    pub(crate) deadline: Option<Deadline>,
 }
 
+static CRUMBS: Mutex<Vec<&'static Crumb>> = Mutex::new(Vec::new());
+
 impl Crumb {
-    /// A crumb for good: one per hook that is built.
-    pub(crate) fn leak(plugin: &Plugin, type_name: &str) -> &'static Crumb {
-        Box::leak(Box::new(Crumb {
+    /// A crumb for good: one per plugin, type and deadline, however many hooks are built.
+    pub(crate) fn of(
+        plugin: &Plugin,
+        type_name: &str,
+        deadline: Option<Deadline>,
+    ) -> &'static Crumb {
+        Crumb::kept(Crumb {
             plugin: plugin.manifest.plugin.name.clone(),
             version: plugin.manifest.plugin.version.clone(),
             path: plugin.path.display().to_string(),
             type_name: type_name.to_owned(),
-        }))
+            deadline,
+        })
     }
+
+    fn kept(crumb: Crumb) -> &'static Crumb {
+        let mut known = CRUMBS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = known.iter().find(|other| ***other == crumb) {
+            return same;
+        }
+        let crumb: &'static Crumb = Box::leak(Box::new(crumb));
+        known.push(crumb);
+        crumb
+    }
+}
+
+/// The shortest deadline that any hook has of its own.
+pub(crate) fn shortest_deadline() -> Option<std::time::Duration> {
+    let known = CRUMBS.lock().unwrap_or_else(PoisonError::into_inner);
+    known.iter().filter_map(|crumb| crumb.deadline).map(|deadline| deadline.after).min()
 }
 
 /// Where in the plugin: at a point, or in one of the other calls.
@@ -239,7 +266,13 @@ mod tests {
 
     fn crumb(type_name: &str) -> &'static Crumb {
         let (plugin, version, path) = ("a".to_owned(), "1".to_owned(), "/a.so".to_owned());
-        Box::leak(Box::new(Crumb { plugin, version, path, type_name: type_name.to_owned() }))
+        let type_name = type_name.to_owned();
+        Crumb::kept(Crumb { plugin, version, path, type_name, deadline: None })
+    }
+
+    #[test]
+    fn a_thousand_hooks_of_a_type_share_one_crumb() {
+        assert!((0..1000).all(|_| std::ptr::eq(crumb("Shared"), crumb("Shared"))));
     }
 
     #[test]

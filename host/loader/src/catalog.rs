@@ -5,8 +5,10 @@ use crate::dynamic::Dynamic;
 use crate::elf::{ElfError, read_facts};
 use crate::error::LoadError;
 use crate::identity::{self, FileIdentity};
+use crate::lock::PluginLock;
 use crate::manifest::Manifest;
 use crate::obstacle::obstacle;
+use crate::remembered::RememberedFailures;
 use crate::search::{Origin, SearchFolder, SearchPath};
 use serde_json::{Value as Json, json};
 use std::collections::HashSet;
@@ -26,6 +28,8 @@ pub struct Plugin {
     pub build_id: Option<String>,
     pub(crate) identity: FileIdentity,
     pub(crate) dynamic: Dynamic,
+    /// Where it is copied to before it is opened, if it is.
+    pub(crate) copies: Option<PathBuf>,
     sha256: OnceLock<String>,
 }
 
@@ -57,6 +61,9 @@ pub struct Shadowed {
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     is_strict: bool,
+    lock: Option<PluginLock>,
+    failures: Option<RememberedFailures>,
+    copies: Option<PathBuf>,
     pub(crate) folders: Vec<SearchFolder>,
     pub(crate) plugins: Vec<Arc<Plugin>>,
     pub(crate) refused: Vec<Refused>,
@@ -69,6 +76,9 @@ impl Catalog {
     pub fn discover(search_path: &SearchPath) -> Catalog {
         let mut catalog = Catalog {
             is_strict: search_path.is_strict(),
+            lock: search_path.lock().cloned(),
+            failures: search_path.failures().map(RememberedFailures::read),
+            copies: search_path.copies().map(Path::to_path_buf),
             folders: search_path.folders().to_vec(),
             ..Catalog::default()
         };
@@ -140,27 +150,33 @@ impl Catalog {
             Ok(manifest) => manifest,
             Err(reason) => return self.refuse(folder, path, reason),
         };
-        if let Some(reason) = obstacle(&manifest, &facts.dynamic) {
-            self.refuse(folder, path, reason);
-            if let Some(refused) = self.refused.last_mut() {
-                refused.types = manifest.types.into_iter().map(|exported| exported.name).collect();
-            }
-            return;
+        let plugin = Plugin::new(path, folder.origin.clone(), manifest, identity);
+        let (build_id, dynamic, copies) = (facts.build_id, facts.dynamic, self.copies.clone());
+        self.take(folder, Plugin { build_id, dynamic, copies, ..plugin });
+    }
+
+    fn take(&mut self, folder: &SearchFolder, plugin: Plugin) {
+        if let Some(reason) = plugin.obstacle().or_else(|| self.refusal(&plugin)) {
+            let types = plugin.manifest.types.iter();
+            let types = types.map(|exported| exported.name.clone()).collect();
+            let (path, origin) = (plugin.path, folder.origin.clone());
+            return self.refused.push(Refused { path, origin, reason, types });
         }
-        let name = &manifest.plugin.name;
+        let name = &plugin.manifest.plugin.name;
         let same = self.plugins.iter().find(|known| known.manifest.plugin.name == *name);
-        match same.filter(|known| known.path.parent() != path.parent()) {
+        match same.filter(|known| known.path.parent() != plugin.path.parent()) {
             Some(known) => {
                 let (name, by) = (name.clone(), known.path.clone());
-                self.shadowed.push(Shadowed { name, path, by });
+                self.shadowed.push(Shadowed { name, path: plugin.path, by });
             }
-            None => {
-                let origin = folder.origin.clone();
-                let plugin = Plugin::new(path, origin, manifest, identity);
-                let (build_id, dynamic) = (facts.build_id, facts.dynamic);
-                self.plugins.push(Arc::new(Plugin { build_id, dynamic, ..plugin }));
-            }
+            None => self.plugins.push(Arc::new(plugin)),
         }
+    }
+
+    /// Why a sound plugin is not used: it is not locked, or it failed when it was checked.
+    fn refusal(&self, plugin: &Plugin) -> Option<String> {
+        let locked_out = self.lock.as_ref().and_then(|lock| lock.refusal(plugin));
+        locked_out.or_else(|| self.failures.as_ref().and_then(|known| known.reason(plugin)))
     }
 
     fn refuse(&mut self, folder: &SearchFolder, path: PathBuf, reason: String) {
@@ -181,8 +197,16 @@ impl Plugin {
     }
 
     fn new(path: PathBuf, origin: Origin, manifest: Manifest, identity: FileIdentity) -> Plugin {
-        let (build_id, dynamic, sha256) = (None, Dynamic::default(), OnceLock::new());
-        Plugin { path, origin, manifest, build_id, identity, dynamic, sha256 }
+        Plugin {
+            path,
+            origin,
+            manifest,
+            build_id: None,
+            identity,
+            dynamic: Dynamic::default(),
+            copies: None,
+            sha256: OnceLock::new(),
+        }
     }
 
     /// Why this host cannot load it, with the way out, if it cannot; known without running it.

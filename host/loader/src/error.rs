@@ -85,6 +85,15 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
+    /// It was to be copied before it is opened.
+    #[error("plugin {}: cannot be copied (make room in the cache, or unset SNAPHOOK_COPY_PLUGINS)", path.display())]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The dynamic loader refused it.
     #[error("plugin {}: cannot be opened: {problem} ({way_out})", path.display())]
     Open {

@@ -28,6 +28,10 @@ impl FileIdentity {
         }
     }
 
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Whether the path still leads to this file.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         std::fs::metadata(path).is_ok_and(|now| FileIdentity::of(&now) == *self)
@@ -57,18 +61,18 @@ pub(crate) fn sha256(path: &Path, identity: &FileIdentity) -> io::Result<Option<
     Ok(is_same.then(|| crate::elf::hexadecimal(&hash.finalize())))
 }
 
-/// Why somebody else could change the file, if somebody could.
+/// Why somebody else could change or replace the file, if somebody could: it, its folder, or a folder above.
 pub(crate) fn untrusted(path: &Path) -> Option<String> {
     let Ok(file) = path.canonicalize() else {
         return Some("cannot be followed to its file (remove the link)".to_owned());
     };
     // SAFETY: reads a number of this process; it cannot fail.
     let me = unsafe { libc::geteuid() };
-    let wrong = |path: &Path| {
+    file.ancestors().enumerate().find_map(|(height, path)| {
         let metadata = std::fs::metadata(path).ok()?;
-        untrusted_owner(&metadata, me, path).or_else(|| untrusted_mode(&metadata, path))
-    };
-    wrong(&file).or_else(|| wrong(file.parent()?))
+        let is_mode_fine = untrusted_mode(&metadata, path, height > 1);
+        untrusted_owner(&metadata, me, path).or(is_mode_fine)
+    })
 }
 
 fn untrusted_owner(metadata: &Metadata, me: u32, path: &Path) -> Option<String> {
@@ -78,9 +82,11 @@ fn untrusted_owner(metadata: &Metadata, me: u32, path: &Path) -> Option<String> 
     })
 }
 
-fn untrusted_mode(metadata: &Metadata, path: &Path) -> Option<String> {
+/// In a folder above, as `/tmp`, a sticky bit is enough: nobody else can rename or remove what is ours in it.
+fn untrusted_mode(metadata: &Metadata, path: &Path, may_be_sticky: bool) -> Option<String> {
     let (mode, path) = (metadata.mode() & 0o7777, path.display());
-    (mode & 0o022 != 0).then(|| {
+    let is_sticky = may_be_sticky && mode & 0o1000 != 0;
+    (mode & 0o022 != 0 && !is_sticky).then(|| {
         format!(
             "strict mode: expected that only its owner may write {path}, found mode {mode:o} (chmod go-w {path})"
         )
@@ -125,5 +131,31 @@ mod tests {
         set(folder.path(), 0o777);
         assert!(untrusted(&path).unwrap().contains("found mode 777"));
         set(folder.path(), 0o755);
+    }
+
+    #[test]
+    fn folder_above_that_others_may_write_is_untrusted_unless_it_is_sticky() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("plugins");
+        std::fs::create_dir(&inner).unwrap();
+        let path = inner.join("libx.so");
+        std::fs::write(&path, "").unwrap();
+        let set = |path: &std::path::Path, mode| {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        };
+        set(&inner, 0o755);
+        set(&path, 0o644);
+        set(folder.path(), 0o1777);
+        assert_eq!(untrusted(&path), None);
+        set(folder.path(), 0o777);
+        let reason = untrusted(&path).unwrap();
+        assert!(
+            reason.contains(&format!("may write {}, found", folder.path().display())),
+            "{reason}"
+        );
+        set(&inner, 0o1777);
+        set(folder.path(), 0o755);
+        assert!(untrusted(&path).is_some());
+        set(&inner, 0o755);
     }
 }

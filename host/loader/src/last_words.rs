@@ -62,6 +62,18 @@ pub fn take_crash_note(note: &Path) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+/// Ends the process at once with an exit code, without the handlers that libraries leave for its end: for a run whose hook
+/// hangs, since such a handler may wait for that hook for ever. `words` go to standard error and into the crash note of
+/// [`install_last_words`].
+pub fn end_process(words: &str, code: i32) -> ! {
+    let mut line = Line::default();
+    line.text(words).text("\n");
+    line.write_to(libc::STDERR_FILENO);
+    write_note(&line);
+    // SAFETY: ends the process; nothing of it runs after this.
+    unsafe { libc::_exit(code) }
+}
+
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let mut line = Line::default();
     if describe(&mut line, signal, context) {

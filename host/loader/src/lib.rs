@@ -16,6 +16,8 @@
 
 mod breadcrumb;
 mod catalog;
+mod check;
+mod deadline;
 mod dynamic;
 mod elf;
 mod entry;
@@ -24,8 +26,12 @@ mod hook;
 mod identity;
 mod last_words;
 mod load;
+mod lock;
 mod manifest;
 mod obstacle;
+mod private_copy;
+mod ranks;
+mod remembered;
 mod resolve;
 mod search;
 mod strict_json;
@@ -33,12 +39,20 @@ mod system;
 mod watchdog;
 
 pub use catalog::{Catalog, Plugin, Refused, Shadowed};
+pub use check::{
+    CheckEnd, CheckLimits, CheckReport, CheckStep, Exercise, StepVerdict, check_in_child, exercise,
+    limit_this_process, listen_to_stdout_alone,
+};
+pub use deadline::Deadline;
 pub use error::{LoadError, ResolveError};
 pub use hook::PluginHook;
-pub use last_words::{install_last_words, take_crash_note};
-pub use load::{LoadedPlugin, load, set_log_level};
+pub use last_words::{end_process, install_last_words, take_crash_note};
+pub use load::{LoadedPlugin, load, replaced_files, set_log_level};
+pub use lock::{LockError, LockedPlugin, PluginLock};
 pub use manifest::{ApiVersion, BuildInfo, Manifest, Needs, PluginInfo, TypeInfo};
+pub use ranks::{RanksDiffer, compare_ranks, plugins_digest};
+pub use remembered::RememberedFailures;
 pub use resolve::{BUILT_IN_PREFIX, PluginType, Resolved, check_kwargs};
 pub use search::{Origin, SearchFolder, SearchPath, SearchPathBuilder};
 pub use system::open_system_library;
-pub use watchdog::{Overrun, Watchdog};
+pub use watchdog::{Overrun, Sighting, Watchdog};

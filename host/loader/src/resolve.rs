@@ -19,6 +19,14 @@ pub struct PluginType {
 }
 
 impl PluginType {
+    /// The hook types of a plugin, in the order of its manifest.
+    pub fn hooks_of(plugin: Plugin) -> Vec<PluginType> {
+        let plugin = Arc::new(plugin);
+        let types = plugin.manifest.types.iter().enumerate();
+        let hooks = types.filter(|(_, exported)| exported.kind == "hook");
+        hooks.map(|(index, _)| PluginType { plugin: Arc::clone(&plugin), index }).collect()
+    }
+
     /// The plugin that exports it.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin

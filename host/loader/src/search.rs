@@ -1,6 +1,7 @@
 //! The folders where plugins are looked for, in order, each with the reason why. Knows nothing of files in
 //! them.
 
+use crate::lock::PluginLock;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,9 @@ pub struct SearchFolder {
 pub struct SearchPath {
     folders: Vec<SearchFolder>,
     is_strict: bool,
+    lock: Option<PluginLock>,
+    failures: Option<PathBuf>,
+    copies: Option<PathBuf>,
 }
 
 impl SearchPath {
@@ -70,12 +74,28 @@ impl SearchPath {
             variables: Box::new(|name| std::env::var_os(name)),
             program: std::env::current_exe().ok(),
             is_strict: false,
+            lock: None,
         }
     }
 
     /// Whether files that somebody else could have changed are refused.
     pub fn is_strict(&self) -> bool {
         self.is_strict
+    }
+
+    /// The plugins that may be loaded; without it, all.
+    pub fn lock(&self) -> Option<&PluginLock> {
+        self.lock.as_ref()
+    }
+
+    /// Where it is remembered which plugins crashed or hung when they were checked: in the user's cache.
+    pub fn failures(&self) -> Option<&Path> {
+        self.failures.as_deref()
+    }
+
+    /// Where plugins are copied to before they are opened, when `SNAPHOOK_COPY_PLUGINS=1` asks for it.
+    pub fn copies(&self) -> Option<&Path> {
+        self.copies.as_deref()
     }
 
     /// The folders in order.
@@ -93,6 +113,7 @@ pub struct SearchPathBuilder {
     variables: ReadVariable,
     program: Option<PathBuf>,
     is_strict: bool,
+    lock: Option<PluginLock>,
 }
 
 impl SearchPathBuilder {
@@ -125,6 +146,12 @@ impl SearchPathBuilder {
         self
     }
 
+    /// Refuses plugins that are not in this lock file.
+    pub fn locked(mut self, lock: PluginLock) -> Self {
+        self.lock = Some(lock);
+        self
+    }
+
     /// The program that runs.
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
@@ -140,10 +167,16 @@ impl SearchPathBuilder {
 
     /// The folders; one that comes twice keeps its first place.
     pub fn build(self) -> SearchPath {
-        let wanted = (self.variables)("SNAPHOOK_STRICT_PLUGINS");
-        let is_strict =
-            self.is_strict || wanted.is_some_and(|value| !value.is_empty() && value != "0");
-        let mut search_path = SearchPath { is_strict, ..SearchPath::default() };
+        let cache = self.user_folder("XDG_CACHE_HOME", ".cache");
+        let mut search_path = SearchPath {
+            folders: Vec::new(),
+            is_strict: self.is_strict || self.is_on("SNAPHOOK_STRICT_PLUGINS"),
+            lock: self.lock.clone(),
+            failures: cache.as_ref().map(|cache| cache.join("plugin-failures")),
+            copies: cache
+                .filter(|_| self.is_on("SNAPHOOK_COPY_PLUGINS"))
+                .map(|cache| cache.join("plugin-copies")),
+        };
         let mut add = |path: PathBuf, origin: Origin| {
             if !search_path.folders.iter().any(|folder| folder.path == path) {
                 search_path.folders.push(SearchFolder { path, origin });
@@ -163,8 +196,8 @@ impl SearchPathBuilder {
             }
             add(beside.join("plugins"), Origin::BesideConfig);
         }
-        if let Some(path) = self.user_data() {
-            add(path, Origin::UserData);
+        if let Some(data) = self.user_folder("XDG_DATA_HOME", ".local/share") {
+            add(data.join("plugins"), Origin::UserData);
         }
         let folder = self.program.as_deref().and_then(Path::parent);
         if let Some(folder) = folder {
@@ -176,12 +209,17 @@ impl SearchPathBuilder {
         search_path
     }
 
-    fn user_data(&self) -> Option<PathBuf> {
+    fn is_on(&self, name: &str) -> bool {
+        (self.variables)(name).is_some_and(|value| !value.is_empty() && value != "0")
+    }
+
+    /// Snaphook's folder in one of the user's folders: a variable of the XDG base directories, or its place at home.
+    fn user_folder(&self, variable: &str, at_home: &str) -> Option<PathBuf> {
         let given =
             |name| (self.variables)(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let data = given("XDG_DATA_HOME").filter(|path| path.is_absolute());
-        let data = data.or_else(|| given("HOME").map(|home| home.join(".local/share")))?;
-        Some(data.join("snaphook/plugins"))
+        let folder = given(variable).filter(|path| path.is_absolute());
+        let folder = folder.or_else(|| given("HOME").map(|home| home.join(at_home)))?;
+        Some(folder.join("snaphook"))
     }
 }
 
@@ -228,6 +266,22 @@ mod tests {
             (debug, Origin::DevelopmentBuild),
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn cache_is_the_user_s_and_copies_are_made_only_when_asked_for() {
+        let with = |copy: &'static str| {
+            let variables = move |name: &str| match name {
+                "XDG_CACHE_HOME" => Some(OsString::from("/cache")),
+                "SNAPHOOK_COPY_PLUGINS" => Some(copy.into()),
+                _ => None,
+            };
+            SearchPath::builder().without_environment().variables(variables).build()
+        };
+        let cache = PathBuf::from("/cache/snaphook");
+        assert_eq!(with("0").failures(), Some(cache.join("plugin-failures").as_path()));
+        assert_eq!(with("0").copies(), None);
+        assert_eq!(with("1").copies(), Some(cache.join("plugin-copies").as_path()));
     }
 
     #[test]

@@ -262,13 +262,13 @@ impl Run {
         let share = |spent: Duration| 100.0 * spent.as_secs_f64() / in_loop.as_secs_f64().max(1e-9);
         let dear: Vec<_> = costs
             .iter()
-            .filter(|cost| cost.calls > 0)
-            .take(5)
-            .map(|cost| {
-                let each = 1e6 * cost.spent.as_secs_f64() / cost.calls as f64;
-                let name = &cost.row.type_name;
-                format!("{name} {:.2} % ({each:.1} us a call)", share(cost.spent))
+            .filter_map(|cost| {
+                let (point, spent, calls) = cost.points.first()?;
+                let each = 1e6 * spent.as_secs_f64() / *calls as f64;
+                let (name, share) = (&cost.row.type_name, share(cost.spent));
+                Some(format!("{name} {share:.2} % ({}: {each:.1} us a call)", point.name()))
             })
+            .take(5)
             .collect();
         self.machine.log.info(format!(
             "Hooks took {:.2} % of {:.1} s of training: {}",

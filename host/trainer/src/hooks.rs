@@ -6,7 +6,7 @@ use snaphook_cli::args::PluginArguments;
 use snaphook_cli::plugins::Plugins;
 use snaphook_config::Config;
 use snaphook_hooks::{Dispatcher, HookSpec, Priority, SpecError, built_in, hook_specs};
-use snaphook_loader::{Resolved, check_kwargs};
+use snaphook_loader::{Deadline, Resolved, check_kwargs};
 use snaphook_plugin_api::host::HookInstance;
 
 use crate::plugin_watch;
@@ -33,7 +33,7 @@ pub(crate) fn build(
         let hook = hook(spec, &plugins, &mut built.plugins)
             .map_err(|message| SpecError { key: spec.key.clone(), message })?;
         let own = hook.default_priority().map_or(Priority::NORMAL, Priority);
-        built.dispatcher.register(hook, spec.priority.unwrap_or(own), spec.on_error);
+        built.dispatcher.register(hook, spec.priority.unwrap_or(own), spec.policy);
     }
     Ok(built)
 }
@@ -53,7 +53,13 @@ fn hook(
         Resolved::Plugin(found) => {
             check_kwargs(&found, &spec.kwargs).map_err(|problems| problems.join("; "))?;
             let plugin = snaphook_loader::load(&found).map_err(|error| text(&error))?;
-            let hook = plugin.construct(&spec.kwargs).map_err(|error| text(&error))?;
+            let deadline = spec.policy.deadline;
+            let deadline = deadline
+                .map(|deadline| Deadline { after: deadline.after, ends_run: deadline.stops_run });
+            let hook = plugin
+                .with_deadline(deadline)
+                .construct(&spec.kwargs)
+                .map_err(|error| text(&error))?;
             records.push(plugin_watch::record(&found).map_err(|error| text(&error))?);
             Ok(Box::new(hook))
         }

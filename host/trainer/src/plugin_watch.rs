@@ -6,16 +6,22 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use snaphook_loader::{LoadError, PluginType, Watchdog};
+use snaphook_loader::{LoadError, Overrun, PluginType, Sighting, Watchdog};
 use snaphook_plugin_api::host::{LogLevel, set_log_sink};
 use snaphook_runner::log::RunLogger;
 
 const CRASH_NOTE: &str = ".plugin-crash";
+/// For hooks without a `deadline_s` of their own, and for loading.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// Of a run that failed while training.
+const FAILED: i32 = 3;
 
 static LOG: OnceLock<RunLogger> = OnceLock::new();
+/// Keeps watch until the process ends.
+static WATCHDOG: OnceLock<Option<Watchdog>> = OnceLock::new();
 
-/// Sends what plugins log outside of a call, from threads or through `log` and `tracing`, to the run's log.
+/// Sends what plugins log outside of a call, from threads or through `log` and `tracing`, to the run's log; and what the
+/// watchdog sees: calls that take too long, files that were replaced.
 pub(crate) fn listen(log: &RunLogger) {
     fn write(level: LogLevel, source: &str, message: &str) {
         if let Some(log) = LOG.get() {
@@ -25,6 +31,31 @@ pub(crate) fn listen(log: &RunLogger) {
     // Only a second run in one process finds it set, and the first log then serves both.
     let _ = LOG.set(log.clone());
     set_log_sink(write, log.level());
+    WATCHDOG.get_or_init(|| {
+        let reports = log.clone();
+        let watchdog = Watchdog::start(DEADLINE, move |seen| match seen {
+            Sighting::Overrun(overrun) => too_slow(&reports, &overrun),
+            Sighting::Replaced(file) => reports.warn(replaced(&file)),
+        });
+        let failed = |error| log.warn(format!("Hooks that hang will not be reported: {error}"));
+        watchdog.map_err(failed).ok()
+    });
+}
+
+fn too_slow(log: &RunLogger, overrun: &Overrun) {
+    if !overrun.is_final {
+        return log.warn(overrun.to_string());
+    }
+    let words = format!("{overrun}; it does not come back, so the run ends (on_deadline='stop')");
+    log.last_error(&words);
+    snaphook_loader::end_process(&format!("error: {words}"), FAILED);
+}
+
+fn replaced(file: &Path) -> String {
+    format!(
+        "{} changed on disk: this run goes on with the old code, the next one takes the new",
+        file.display()
+    )
 }
 
 /// What the run's folder and its checkpoints say of a plugin, with the type that the run uses.
@@ -44,9 +75,9 @@ pub(crate) fn write(run_dir: &Path, entries: &[Json]) -> std::io::Result<()> {
     std::fs::write(run_dir.join("plugins.json"), format!("{:#}\n", Json::from(entries)))
 }
 
-/// From now on a crash in a plugin leaves a note in the work folder; warns of the note of an earlier run.
-/// Returns the watchdog that reports hooks which hang, to be kept while the run lasts.
-pub(crate) fn guard(work_dir: &Path, log: &RunLogger) -> Option<Watchdog> {
+/// From now on a crash in a plugin leaves a note in the work folder; warns of the note of an earlier run. What is returned
+/// looks once more at the plugins' files when the run ends.
+pub(crate) fn guard(work_dir: &Path, log: &RunLogger) -> Guard {
     let note = work_dir.join(CRASH_NOTE);
     if let Some(words) = snaphook_loader::take_crash_note(&note) {
         log.warn(format!("An earlier run here ended in a plugin: {words}"));
@@ -54,9 +85,18 @@ pub(crate) fn guard(work_dir: &Path, log: &RunLogger) -> Option<Watchdog> {
     if let Err(error) = snaphook_loader::install_last_words(&note) {
         log.warn(format!("A crash in a plugin will not be told apart from others: {error}"));
     }
-    let reports = log.clone();
-    let watchdog = Watchdog::start(DEADLINE, move |overrun| reports.warn(overrun.to_string()));
-    watchdog
-        .map_err(|error| log.warn(format!("Hooks that hang will not be reported: {error}")))
-        .ok()
+    Guard { log: log.clone() }
+}
+
+/// The end of a run.
+pub(crate) struct Guard {
+    log: RunLogger,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // What the watchdog told already is not shown twice.
+        let replaced_files = snaphook_loader::replaced_files();
+        replaced_files.iter().for_each(|file| self.log.warn(replaced(file)));
+    }
 }

@@ -23,6 +23,10 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Config(ConfigCommand::Schema(arguments)) => config::schema(&arguments),
         Command::Plugins(PluginsCommand::List(arguments)) => plugins::list(&arguments),
         Command::Plugins(PluginsCommand::Inspect(arguments)) => plugins::inspect(&arguments),
+        Command::Plugins(PluginsCommand::Check(arguments)) => plugins::check(&arguments),
+        Command::Plugins(PluginsCommand::Lock(arguments)) => plugins::lock(&arguments),
+        Command::Plugins(PluginsCommand::New(arguments)) => plugins::new(&arguments),
+        Command::Plugins(PluginsCommand::Exercise(arguments)) => plugins::exercise(&arguments),
         Command::Hooks(HooksCommand::List(arguments)) => hooks::list(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
     }

@@ -4,8 +4,8 @@
 use crate::c_compiler::{compile, manifest_folder};
 use serde_json::{Value as Json, json};
 use snaphook_loader::{
-    Catalog, PluginHook, PluginType, Resolved, SearchPath, Watchdog, check_kwargs,
-    install_last_words, load, take_crash_note,
+    Catalog, Deadline, PluginHook, PluginType, Resolved, SearchPath, Sighting, Watchdog,
+    check_kwargs, install_last_words, load, take_crash_note,
 };
 use snaphook_plugin_api::host::HookInstance;
 use snaphook_plugin_api::testing::FakeRunner;
@@ -88,14 +88,18 @@ fn hook_that_hangs_is_reported_while_it_hangs() {
     let mut run = FakeRunner::new();
     run.set_progress(|progress| progress.iter = 7);
     let (send, receive) = std::sync::mpsc::channel();
-    let watchdog = Watchdog::start(Duration::from_millis(20), move |overrun| {
+    let release_file = release.clone();
+    let watchdog = Watchdog::start(Duration::from_millis(20), move |seen| {
+        let Sighting::Overrun(overrun) = seen else { return };
         // The hook ends only after this report.
         std::fs::write(&release, "").unwrap();
-        let _ = send.send(overrun.clone());
+        let _ = send.send(overrun);
     });
     hook.call(ITERATION, Some(3), &mut run).unwrap();
     let overrun = receive.recv().unwrap();
     drop(watchdog.unwrap());
+    std::fs::remove_file(&release_file).unwrap();
+    deadline_of_a_hook_counts_more_than_the_watchdog_s(&release_file);
     assert_eq!(
         (overrun.plugin.as_str(), overrun.type_name.as_str()),
         ("counter-in-c", "CounterHook")
@@ -109,6 +113,28 @@ fn hook_that_hangs_is_reported_while_it_hangs() {
             .to_string()
             .starts_with("plugin counter-in-c 0.3.0: CounterHook has been in after_train_iter for")
     );
+}
+
+fn deadline_of_a_hook_counts_more_than_the_watchdog_s(release: &Path) {
+    let deadline = Deadline { after: Duration::from_millis(10), ends_run: true };
+    let loaded = load(&counter().1).unwrap().with_deadline(Some(deadline));
+    let mut hook = loaded.construct(&json!({ "mode": "hang" })).unwrap();
+    let (send, receive) = std::sync::mpsc::channel();
+    let release = release.to_path_buf();
+    let watchdog = Watchdog::start(Duration::from_secs(3600), move |seen| {
+        let Sighting::Overrun(overrun) = seen else { return };
+        if overrun.is_final {
+            std::fs::write(&release, "").unwrap();
+        }
+        let _ = send.send(overrun);
+    });
+    hook.call(ITERATION, Some(0), &mut FakeRunner::new()).unwrap();
+    drop(watchdog.unwrap());
+    let seen: Vec<_> = receive.iter().collect();
+    let last = seen.last().unwrap();
+    assert!(last.is_final && last.elapsed >= deadline.after * 2, "{seen:?}");
+    assert_eq!(last.deadline, deadline.after);
+    assert!(last.to_string().contains("its deadline is 0.01 s"), "{last}");
 }
 
 /// What a child process says and how it ends when a hook with this mode is called in it. In the child, does not return.

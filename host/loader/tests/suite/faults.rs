@@ -24,7 +24,7 @@ fn record(level: LogLevel, target: &str, text: &str) {
 
 /// A folder with the faulty plugin, an example of this crate, and nothing else: cargo leaves older builds
 /// beside the newest one.
-fn built() -> &'static Path {
+pub(crate) fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let program = std::env::current_exe().unwrap();

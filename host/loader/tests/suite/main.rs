@@ -4,6 +4,7 @@
 
 mod c_compiler;
 mod c_plugin;
+mod check;
 mod faults;
 mod golden;
 mod growth;

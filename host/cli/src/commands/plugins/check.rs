@@ -1,0 +1,202 @@
+//! `snaphook plugins check`: loads and exercises each plugin in a child process, tells what came of it, and remembers
+//! those that crash or hang. No code of a plugin runs in this process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use snaphook_loader::{
+    CheckEnd, CheckLimits, CheckReport, CheckStep, Plugin, RememberedFailures, SearchPath,
+    StepVerdict, check_in_child,
+};
+
+use crate::args::{Format, PluginsCheckArguments};
+use crate::output::{plain, table};
+use crate::{CliError, Exit, output, report};
+
+/// What is known of one file in the end.
+struct Checked {
+    path: PathBuf,
+    plugin: Option<Plugin>,
+    finding: Finding,
+}
+
+enum Finding {
+    /// It was not run: it is no plugin for this host, or it is remembered.
+    NotRun(String),
+    Ran(CheckReport),
+}
+
+impl Checked {
+    fn is_sound(&self) -> bool {
+        matches!(&self.finding, Finding::Ran(report) if report.is_sound())
+    }
+}
+
+pub(in crate::commands) fn check(arguments: &PluginsCheckArguments) -> Result<Exit, CliError> {
+    let mut failures = SearchPath::builder().build().failures().map(RememberedFailures::read);
+    let mut all = Vec::new();
+    for path in &arguments.files {
+        let checked = check_file(path, arguments, failures.as_mut())?;
+        if arguments.format == Format::Text {
+            output::print(&text(&checked))?;
+        }
+        all.push(checked);
+    }
+    if arguments.format == Format::Json {
+        let checked: Vec<Json> = all.iter().map(as_json).collect();
+        output::print(&format!("{:#}\n", json!({ "checked": checked })))?;
+    }
+    Ok(if all.iter().all(Checked::is_sound) { Exit::Done } else { Exit::Input })
+}
+
+fn check_file(
+    path: &Path,
+    arguments: &PluginsCheckArguments,
+    mut failures: Option<&mut RememberedFailures>,
+) -> Result<Checked, CliError> {
+    let not_run = |plugin, reason| Checked {
+        path: path.to_path_buf(),
+        plugin,
+        finding: Finding::NotRun(reason),
+    };
+    let plugin = match Plugin::read(path) {
+        Ok(plugin) => plugin,
+        Err(reason) => return Ok(not_run(None, reason)),
+    };
+    let remembered = failures.as_ref().filter(|_| !arguments.retry);
+    let reason = plugin.obstacle().or_else(|| remembered?.reason(&plugin));
+    if let Some(reason) = reason {
+        return Ok(not_run(Some(plugin), reason));
+    }
+    let report = run(path, arguments)?;
+    if let Some(failures) = failures.as_mut() {
+        let kept = match report.worth_remembering() {
+            Some(reason) => failures.remember(&plugin, &reason),
+            None => failures.forget(&plugin),
+        };
+        if let Err(error) = kept {
+            let folder = failures.folder().display();
+            report::print_warning(&format!(
+                "{folder}: what was found cannot be remembered: {error}"
+            ));
+        }
+    }
+    Ok(Checked { path: path.to_path_buf(), plugin: Some(plugin), finding: Finding::Ran(report) })
+}
+
+/// Runs the child in a folder of its own, so that what a hook writes is gone afterwards.
+fn run(path: &Path, arguments: &PluginsCheckArguments) -> Result<CheckReport, CliError> {
+    let folder = Scratch::new()?;
+    let mut child = Command::new(std::env::current_exe()?);
+    child.args(["plugins", "exercise"]).arg(path.canonicalize()?).current_dir(&folder.0);
+    child.arg("--memory-mib").arg(arguments.exercise.memory_mib.to_string());
+    if let Some(kwargs) = &arguments.exercise.kwargs {
+        child.arg("--kwargs").arg(kwargs.to_string());
+    }
+    child.args(arguments.exercise.conformance.then_some("--conformance"));
+    let deadline = Duration::from_secs_f64(arguments.deadline_s);
+    let limits = CheckLimits { deadline, memory_mib: arguments.exercise.memory_mib };
+    Ok(check_in_child(child, limits)?)
+}
+
+/// A folder that goes with this value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> std::io::Result<Scratch> {
+        let (parent, id) = (std::env::temp_dir(), std::process::id());
+        for number in 0..u32::MAX {
+            let folder = parent.join(format!("snaphook-check-{id}-{number}"));
+            match std::fs::create_dir(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                other => return other.map(|()| Scratch(folder)),
+            }
+        }
+        Err(std::io::Error::other("no name is left for a folder"))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Left behind at worst, in a folder for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn title(checked: &Checked) -> String {
+    let path = checked.path.display();
+    plain(&match &checked.plugin {
+        Some(plugin) => {
+            let info = &plugin.manifest.plugin;
+            format!("plugin {} {} ({path})", info.name, info.version)
+        }
+        None => path.to_string(),
+    })
+}
+
+fn text(checked: &Checked) -> String {
+    let mut text = format!("{}\n", title(checked));
+    match &checked.finding {
+        Finding::NotRun(reason) => text += &format!("  not run: {}\n", plain(reason)),
+        Finding::Ran(report) => {
+            let row = |step: &CheckStep| {
+                [plain(&step.at), word(step.verdict).to_owned(), plain(&step.text)]
+            };
+            text += &table(&report.steps.iter().map(row).collect::<Vec<_>>(), "  ");
+            text += &format!("  {}\n", plain(&result(report)));
+            let has_said = !report.is_sound() && !report.said.trim().is_empty();
+            if has_said {
+                text += "  it said:\n";
+                let lines = report.said.trim().lines();
+                lines.for_each(|line| text += &format!("    {}\n", plain(line)));
+            }
+        }
+    }
+    text
+}
+
+fn word(verdict: StepVerdict) -> &'static str {
+    match verdict {
+        StepVerdict::Fine => "fine",
+        StepVerdict::Remark => "note",
+        StepVerdict::Wrong => "WRONG",
+    }
+}
+
+fn result(report: &CheckReport) -> String {
+    let wrong = report.steps.iter().filter(|step| step.verdict == StepVerdict::Wrong).count();
+    match (report.worth_remembering(), wrong) {
+        (Some(reason), _) => format!(
+            "it {reason}; remembered, so no run loads this file until it changes (or until a check with --retry finds \
+             it sound)"
+        ),
+        (None, 0) => "sound".to_owned(),
+        (None, 1) => "1 thing is wrong with it".to_owned(),
+        (None, many) => format!("{many} things are wrong with it"),
+    }
+}
+
+fn as_json(checked: &Checked) -> Json {
+    let info = checked.plugin.as_ref().map(|plugin| &plugin.manifest.plugin);
+    let mut json = json!({
+        "path": checked.path, "name": info.map(|info| &info.name),
+        "version": info.map(|info| &info.version), "is_sound": checked.is_sound(),
+    });
+    match &checked.finding {
+        Finding::NotRun(reason) => json["not_run"] = json!(reason),
+        Finding::Ran(report) => {
+            json["steps"] = json!(report.steps);
+            json["end"] = match &report.end {
+                CheckEnd::Finished => json!({ "kind": "finished" }),
+                CheckEnd::Crashed { at, how } => json!({ "kind": "crashed", "at": at, "how": how }),
+                CheckEnd::Hung { at, after } => {
+                    json!({ "kind": "hung", "at": at, "after_s": after.as_secs_f64() })
+                }
+            };
+            json["said"] = json!(report.said);
+        }
+    }
+    json
+}
