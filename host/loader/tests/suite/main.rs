@@ -9,5 +9,6 @@ mod faults;
 mod golden;
 mod growth;
 mod hostile;
+mod matrix;
+mod plugin_builds;
 mod trust;
-mod tutorial;
