@@ -99,6 +99,7 @@ impl Workspace {
             }
         }
         command.env("HOME", self.path()).env("XDG_DATA_HOME", self.file("share"));
+        command.env("XDG_CACHE_HOME", self.file(".cache"));
         // Tests run side by side; a run that takes all cores for itself makes every other one wait.
         command.env("OMP_NUM_THREADS", "1");
     }

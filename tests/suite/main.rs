@@ -14,6 +14,8 @@
 //! | `built_in_hooks` | early stopping, traces, copied logs |
 //! | `resume` | a resumed run equals one that was never interrupted |
 //! | `bad_config`, `bad_data`, `bad_files` | wrong input ends with one clear message and nothing half-written |
+//! | `plugin_check` | a plugin that crashes or hangs is a report and is remembered; locked runs load locked files alone |
+//! | `author` | the page for authors, word for word, from nothing to a line in the training log |
 //! | `plugin_watch` | what plugins log is heard, what crashes is named, what was loaded is written down |
 //! | `full_disk` | a checkpoint that cannot be written is a failed run; the older one stays |
 //! | `logs` | MMEngine's lines and files, JSON lines, TensorBoard's event files |
@@ -23,6 +25,7 @@
 //! No test depends on time, network, GPU or order; each has a folder of its own.
 #![allow(clippy::unwrap_used)] // helpers of tests count as no tests for clippy
 
+mod author;
 mod bad_config;
 mod bad_data;
 mod bad_files;
@@ -36,6 +39,7 @@ mod killed_anywhere;
 mod killed_while_saving;
 mod logs;
 mod outside_plugin;
+mod plugin_check;
 mod plugin_watch;
 mod resume;
 mod tidy;

@@ -81,3 +81,75 @@ fn hooks_after_a_best_checkpoint_still_see_the_metrics() {
     outcome.expect_code(0).expect_text(&["StumbleHook sees 6 metrics", "The best checkpoint with"]);
     assert!(!outcome.text().contains("StumbleHook sees 0 metrics"), "{outcome}");
 }
+
+#[test]
+fn a_hook_that_hangs_beyond_its_deadline_is_named_and_ends_the_run() {
+    let workspace = stumbling("hang");
+    let limits = ["custom_hooks.0.deadline_s=0.3", "custom_hooks.0.on_deadline=stop"];
+    let hung = workspace.train(&limits);
+    hung.expect_code(3).expect_error(&[
+        "error: plugin stumble 0.1.0: StumbleHook has been in after_train_iter for",
+        "its deadline is 0.3 s (iteration 3,",
+        "it does not come back, so the run ends",
+    ]);
+    // The last good checkpoint is whole, and the next start says what happened.
+    let next = workspace.train(&["custom_hooks.0.how=log", "--resume"]);
+    next.expect_code(0).expect_text(&[
+        "epoch_1 (epoch 1, iteration 2)",
+        "An earlier run here ended in a plugin: error: plugin stumble 0.1.0: StumbleHook has been in",
+    ]);
+}
+
+#[test]
+fn a_hook_that_is_late_is_named_while_it_is_and_the_run_goes_on() {
+    let workspace = stumbling("wait");
+    let work = format!("custom_hooks.0.file='{}'", workspace.work().display());
+    let late = workspace.train(&[&work, "custom_hooks.0.deadline_s=0.2"]);
+    let words = "WARNING - plugin stumble 0.1.0: StumbleHook has been in after_train_iter for";
+    late.expect_code(0).expect_text(&[words, "its deadline is 0.2 s"]);
+}
+
+#[test]
+fn a_late_hook_that_comes_back_ends_the_run_in_good_order() {
+    let workspace = stumbling("slow");
+    let limits = ["custom_hooks.0.deadline_s=0.001", "custom_hooks.0.on_deadline=stop"];
+    // It may take so long that the watchdog ends the run first, on a machine that is busy.
+    let late = workspace.train(&limits);
+    late.expect_code(3).expect_error(&["its deadline is 0.001 s"]);
+    let wrong = workspace.train(&["custom_hooks.0.deadline_s=-1"]);
+    wrong.expect_code(1).expect_error(&["custom_hooks.0.deadline_s: expected a number of seconds"]);
+}
+
+#[test]
+fn a_plugin_that_is_replaced_during_a_run_is_reported_and_does_not_disturb_it() {
+    let workspace = stumbling("replace");
+    let library = workspace.file("plugins/libstumble.so");
+    let file = format!("custom_hooks.0.file='{}'", library.display());
+    let outcome = workspace.train(&[&file]);
+    let words =
+        format!("{} changed on disk: this run goes on with the old code", library.display());
+    outcome.expect_code(0).expect_text(&[&words]);
+    assert_eq!(outcome.stdout.matches(&words).count(), 1, "{outcome}");
+}
+
+#[test]
+fn a_file_that_is_overwritten_in_place_does_not_disturb_a_run_of_copies() {
+    let workspace = stumbling("overwrite");
+    let library = workspace.file("plugins/libstumble.so");
+    let file = format!("custom_hooks.0.file='{}'", library.display());
+    let mut command = workspace.command(["train", "tiny.py", "--work-dir", "work", file.as_str()]);
+    command.env("SNAPHOOK_COPY_PLUGINS", "1");
+    let outcome = snaphook_tests::start(command).wait();
+    outcome.expect_code(0).expect_text(&["changed on disk"]);
+    assert_eq!(
+        std::fs::read_dir(workspace.file(".cache/snaphook/plugin-copies")).unwrap().count(),
+        0
+    );
+}
+
+#[test]
+fn what_hooks_cost_is_told_per_hook_and_point_when_the_run_ends() {
+    let outcome = stumbling("slow").train(&["custom_hooks.0.at_iter=0"]);
+    outcome.expect_code(0).expect_text(&["Hooks took ", " % (after_train_iter: "]);
+    assert!(outcome.stdout.contains("StumbleHook "), "{outcome}");
+}

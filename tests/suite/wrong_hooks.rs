@@ -128,6 +128,16 @@ fn a_hook_that_may_fail_is_called_again_and_the_run_goes_on() {
 }
 
 #[test]
+fn a_fatal_error_ends_the_run_whatever_the_policy_says() {
+    for policy in ["warn", "disable"] {
+        let workspace = stumble(&format!(", how='fatal', on_error='{policy}'"));
+        let outcome = workspace.train(&[]);
+        outcome.expect_code(3);
+        assert!(outcome.error().contains("tripped at iteration 3"), "{outcome}");
+    }
+}
+
+#[test]
 fn a_hook_that_is_to_be_disabled_is_not_called_again() {
     for kwargs in [", on_error='disable'", ", how='panic', on_error='warn'"] {
         let workspace = stumble(kwargs);

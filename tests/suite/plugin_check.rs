@@ -1,0 +1,116 @@
+//! Plugins that crash or hang when they are checked: a report, and no run loads them until they change. Which files a
+//! run may load is what the lock file says.
+
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+use snaphook_tests::{Outcome, Workspace, fixture};
+
+const TRAP: &str = "custom_hooks = [dict(type='TrapHook')]";
+
+/// A workspace with the plugin that crashes while its hook is built, when a file `trap` lies beside its own folder.
+fn trap() -> (Workspace, PathBuf) {
+    let workspace = Workspace::with(TRAP);
+    let library = workspace.add_plugin(&fixture("trap"));
+    (workspace, library)
+}
+
+fn check(workspace: &Workspace, trap: &str, more: &[&str]) -> Outcome {
+    let mut command =
+        workspace.command(["plugins", "check", "plugins/libtrap.so"].iter().chain(more));
+    command.env("TRAP", trap);
+    snaphook_tests::start(command).wait()
+}
+
+#[test]
+fn a_sound_plugin_is_checked_step_by_step_and_leaves_nothing_behind() {
+    let workspace = Workspace::new();
+    let library = workspace.add_plugin(&fixture("mark-2024"));
+    let before = std::fs::read_dir(workspace.path()).unwrap().count();
+    let outcome =
+        workspace.snaphook(["plugins", "check", "--conformance", library.to_str().unwrap()]);
+    outcome.expect_code(0).expect_text(&["MarkHook construct", "MarkHook close", "  sound"]);
+    // Hooks write files; those of a check are in a folder of its own.
+    assert_eq!(std::fs::read_dir(workspace.path()).unwrap().count(), before);
+}
+
+#[test]
+fn a_crash_is_a_report_and_is_remembered_until_the_file_changes() {
+    let (workspace, library) = trap();
+    check(&workspace, "", &[]).expect_code(0);
+    let crashed = check(&workspace, "segfault", &[]);
+    let expected = ["TrapHook construct", "it crashed (SIGSEGV) at TrapHook construct; remembered"];
+    crashed.expect_code(1).expect_text(&expected[1..]);
+    // From now on nobody loads it, whatever it would do.
+    let again = check(&workspace, "", &[]);
+    again.expect_code(1).expect_text(&["not run: crashed (SIGSEGV) at TrapHook construct when"]);
+    let refused = workspace.train(&[]);
+    refused.expect_code(1).expect_error(&["TrapHook", "crashed (SIGSEGV)", "check --retry"]);
+    assert!(!workspace.work().exists(), "{refused}");
+    let listed = workspace.snaphook(["plugins", "list", "tiny.py"]);
+    listed.expect_code(0).expect_text(&["Refused:", "crashed (SIGSEGV) at TrapHook construct"]);
+
+    let whole = std::fs::read(&library).unwrap();
+    std::fs::write(&library, [whole.as_slice(), b"changed"].concat()).unwrap();
+    check(&workspace, "", &[]).expect_code(0);
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+}
+
+#[test]
+fn a_hang_is_a_report_and_a_retry_that_finds_it_sound_forgets_it() {
+    let (workspace, _) = trap();
+    let hung = check(&workspace, "hang", &["--deadline-s", "0.5", "--format", "json"]);
+    hung.expect_code(1);
+    let report: Json = serde_json::from_str(&hung.stdout).unwrap();
+    let end = &report["checked"][0]["end"];
+    assert_eq!((&end["kind"], &end["after_s"]), (&"hung".into(), &0.5.into()), "{report:#}");
+    check(&workspace, "", &[]).expect_code(1).expect_text(&["hung (more than 0.5 s)"]);
+    check(&workspace, "", &["--retry"]).expect_code(0).expect_text(&["  sound"]);
+    check(&workspace, "", &[]).expect_code(0);
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+}
+
+#[test]
+fn too_much_memory_and_what_is_no_plugin_are_reports() {
+    let (workspace, _) = trap();
+    let greedy = check(&workspace, "greedy", &["--memory-mib", "512"]);
+    greedy.expect_code(1).expect_text(&["it crashed (SIGABRT) at TrapHook construct"]);
+    workspace.write("plugins/libtext.so", "text");
+    let files = ["plugins/libtext.so", "plugins/libnone.so", "plugins"];
+    let outcome = workspace.snaphook(["plugins", "check"].iter().chain(&files));
+    outcome.expect_code(1).expect_text(&["found another kind of file", "cannot be read"]);
+    assert_eq!(outcome.stdout.matches("not run: ").count(), 3, "{outcome}");
+    workspace.snaphook(["plugins", "check"]).expect_code(2);
+    check(&workspace, "", &["--kwargs", "[1]"]).expect_code(2);
+}
+
+#[test]
+fn locked_runs_load_what_was_locked_byte_for_byte_and_nothing_else() {
+    let workspace = Workspace::with("custom_hooks = [dict(type='MarkHook', out='mark.txt')]");
+    let library = workspace.add_plugin(&fixture("mark-2024"));
+    let missing = workspace.train(&["--locked"]);
+    missing.expect_code(1).expect_error(&["plugins.lock", "snaphook plugins lock"]);
+
+    let locked = workspace.snaphook(["plugins", "lock", "tiny.py"]);
+    locked.expect_code(0).expect_text(&[
+        "plugins.lock: ",
+        "mark-2024 1.2.3",
+        "plugins/libmark_2024.so",
+    ]);
+    let lock: Json = serde_json::from_str(&workspace.read("plugins.lock")).unwrap();
+    let plugins = lock["plugins"].as_array().unwrap();
+    let mark = plugins.iter().find(|plugin| plugin["name"] == "mark-2024").unwrap();
+    assert_eq!((&mark["api"], &mark["types"][0]), (&"1.0".into(), &"MarkHook".into()));
+    workspace.train(&["--locked", "train_cfg.max_epochs=1"]).expect_code(0);
+
+    let whole = std::fs::read(&library).unwrap();
+    std::fs::write(&library, [whole.as_slice(), b"changed"].concat()).unwrap();
+    let refused = workspace.train(&["--locked"]);
+    let expected = ["expected mark-2024 1.2.3 with SHA-256", "found mark-2024 1.2.3 with"];
+    refused.expect_code(1).expect_error(&expected);
+    let listed = workspace.snaphook(["plugins", "list", "tiny.py", "--locked"]);
+    listed.expect_code(0).expect_text(&expected);
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    workspace.snaphook(["plugins", "lock", "tiny.py"]).expect_code(0);
+    workspace.train(&["--locked", "train_cfg.max_epochs=1"]).expect_code(0);
+}
