@@ -53,11 +53,95 @@
 //! # }
 //! ```
 //!
-//! `cargo build --release`, put the `.so` into a plugins folder, and name the type in a config:
+//! `cargo build --release`, put the `.so` into a folder `plugins` beside a config, and name the type in it:
 //!
 //! ```python
 //! custom_hooks = [dict(type='CheckInvalidLossHook', interval=50)]
 //! ```
+//!
+//! `snaphook plugins new NAME` writes such a crate, with a config and pictures to train on; `snaphook plugins check FILE`
+//! does with the file everything that a host does.
+//!
+//! # Arguments
+//!
+//! Fields with `#[kwarg(…)]` are the arguments of the config; [`Kwargs`] lists what may stand there. Defaults, bounds and
+//! documentation comments end up in the manifest, so a wrong argument is found before anything of the plugin runs, and
+//! `snaphook plugins inspect` shows what there is.
+//!
+//! ```
+//! use snaphook_plugin_api::prelude::*;
+//!
+//! /// Warns of a metric that falls.
+//! #[derive(Kwargs)]
+//! struct WatchMetricHook {
+//!     /// The metric, such as coco/bbox_mAP.
+//!     #[kwarg]
+//!     metric: String,
+//!     /// What is better.
+//!     #[kwarg(default = "greater", choices("greater", "less"))]
+//!     rule: String,
+//!     /// How much worse is no matter.
+//!     #[kwarg(default = 0.0, min = 0.0, max = 1.0)]
+//!     tolerance: f64,
+//!     /// Without `#[kwarg]`: state, which begins with its default.
+//!     best: Option<f64>,
+//! }
+//!
+//! #[hook(priority = "LOW", stability = "experimental")]
+//! impl Hook for WatchMetricHook {
+//!     fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
+//!         let Some(value) = metrics.get(&self.metric) else {
+//!             return Err(HookError::new(format!("no metric {}", self.metric)));
+//!         };
+//!         let sign = if self.rule == "greater" { 1.0 } else { -1.0 };
+//!         match self.best {
+//!             Some(best) if sign * (best - value) > self.tolerance => {
+//!                 runner.warn(&format!("{} fell from {best} to {value}", self.metric));
+//!             }
+//!             Some(best) if sign * (value - best) <= 0.0 => {}
+//!             _ => self.best = Some(value),
+//!         }
+//!         Ok(())
+//!     }
+//!
+//!     fn save_state(&self) -> Option<HookState> {
+//!         Some(HookState { version: 1, data: json!({ "best": self.best }) })
+//!     }
+//!
+//!     fn load_state(&mut self, state: HookState) -> HookResult {
+//!         if state.version != 1 {
+//!             return Err(HookError::new(format!("a state of version {}", state.version)));
+//!         }
+//!         self.best = state.data["best"].as_f64();
+//!         Ok(())
+//!     }
+//! }
+//! # export_plugin!(WatchMetricHook);
+//!
+//! # fn main() {
+//! # use snaphook_plugin_api::testing::FakeRunner;
+//! let kwargs = json!({ "metric": "coco/bbox_mAP" });
+//! let mut hook = WatchMetricHook::from_kwargs("WatchMetricHook", &kwargs).unwrap();
+//! for (value, warnings) in [(0.3, 0), (0.4, 0), (0.2, 1)] {
+//!     let mut run = FakeRunner::new().metrics([("coco/bbox_mAP", value)]);
+//!     run.run_point(&mut hook, HookPoint::AfterValEpoch, None).unwrap();
+//!     assert_eq!(run.logged().len(), warnings);
+//! }
+//! # }
+//! ```
+//!
+//! # What a hook sees and does
+//!
+//! Each method of [`Hook`] belongs to a [`HookPoint`], in MMEngine's order. [`Runner`] has the counters (`epoch`, `iter`, `every_n_train_iters`),
+//! the log, and the host's services by name: [`messages`](Runner::messages) for scalars, [`model`](Runner::model),
+//! [`optimizer`](Runner::optimizer), [`data`](Runner::data), [`checkpoints`](Runner::checkpoints),
+//! [`control`](Runner::control) to end a run, [`distributed`](Runner::distributed), and more in [`services`]. What was
+//! computed comes with the point: losses in [`TrainStep`], [`Metrics`] after a validation, [`SavedCheckpoint`].
+//!
+//! # Tests
+//!
+//! [`testing::FakeRunner`] is a run in memory: set what the hook shall find, call a point, look at what it did. No trainer
+//! and no libtorch is needed, so `cargo test` takes seconds.
 //!
 //! # What an author should know
 //!
@@ -68,6 +152,7 @@
 //!   [`Hook::save_state`] and [`Hook::load_state`].
 //! - A panic is caught in the plugin and reported with its place; the hook is not called again. Do not
 //!   build plugins with `panic = "abort"`: hosts refuse them.
+//! - A call that takes longer than the config's `deadline_s` for this hook (30 seconds without) is reported while it hangs.
 //! - A [`Runner`] is for the thread and the call that it was given to. From a thread of your own log with
 //!   `log` or `tracing`: their records reach the run's log under the plugin's name.
 //! - Code is never unloaded; a rebuilt plugin takes effect in the next run.

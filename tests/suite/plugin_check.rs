@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
-use snaphook_tests::{Outcome, Workspace, fixture};
+use snaphook_tests::{Outcome, Workspace, fixture, programs};
 
 const TRAP: &str = "custom_hooks = [dict(type='TrapHook')]";
 
@@ -32,6 +32,22 @@ fn a_sound_plugin_is_checked_step_by_step_and_leaves_nothing_behind() {
     outcome.expect_code(0).expect_text(&["MarkHook construct", "MarkHook close", "  sound"]);
     // Hooks write files; those of a check are in a folder of its own.
     assert_eq!(std::fs::read_dir(workspace.path()).unwrap().count(), before);
+}
+
+#[test]
+fn every_plugin_of_this_repository_passes_the_conformance_check() {
+    let built = std::fs::read_dir(programs().folder()).unwrap().map(|entry| entry.unwrap().path());
+    let is_plugin = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        // Cargo puts the macros of plugin-api beside the plugins.
+        name.ends_with(".so") && !name.starts_with("libsnaphook_")
+    };
+    let plugins: Vec<PathBuf> = built.filter(is_plugin).collect();
+    assert!(plugins.len() >= 6, "{plugins:?}");
+    let arguments = ["plugins", "check", "--conformance"].map(PathBuf::from);
+    let outcome = Workspace::new().snaphook(arguments.iter().chain(&plugins));
+    outcome.expect_code(0);
+    assert_eq!(outcome.stdout.matches("\n  sound\n").count(), plugins.len(), "{outcome}");
 }
 
 #[test]
