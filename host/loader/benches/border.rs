@@ -78,7 +78,7 @@ impl Host for Quiet {
 macro_rules! as_the_fake_run {
     ($($name:ident($($argument:ident: $kind:ty),*) $(-> $answer:ty)?;)*) => {
         impl Services for Quiet {
-            $(fn $name(&mut self, $($argument: $kind),*) $(-> $answer)? { self.0.$name($($argument),*) })*
+            $(fn $name(&mut self, $($argument: $kind),*) $(-> $answer)? { Services::$name(&mut self.0, $($argument),*) })*
         }
     };
 }

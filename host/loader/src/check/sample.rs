@@ -35,7 +35,7 @@ fn fitting(schema: &Json) -> Json {
             Some(items) => items.iter().map(fitting).collect(),
             None => json!([fitting(&schema["items"])]),
         },
-        Some(&"object") => json!({}),
+        Some(&"object") => sample(schema).kwargs,
         _ => Json::Null,
     }
 }
@@ -67,18 +67,19 @@ mod tests {
                 "size": { "type": "array", "prefixItems": [{ "type": "integer" }, { "type": "boolean" }] },
                 "names": { "type": ["array", "null"], "items": { "type": "string" } },
                 "anything": {},
+                "inner": { "type": "object", "properties": { "a": { "type": "integer" } }, "required": ["a"] },
                 "interval": { "type": "integer", "default": 50 },
             },
-            "required": ["out", "how", "times", "share", "size", "names", "anything"],
+            "required": ["out", "how", "times", "share", "size", "names", "anything", "inner"],
         });
         let made = sample(&schema);
         assert_eq!(check_kwargs("AHook", &schema, &made.kwargs), Vec::<String>::new());
         let expected = json!({
             "out": "sample", "how": "fast", "times": 3, "share": 0.5, "size": [1, true], "names": ["sample"],
-            "anything": null,
+            "anything": null, "inner": { "a": 1 },
         });
         assert_eq!(made.kwargs, expected);
-        assert_eq!(made.made_up.len(), 7);
+        assert_eq!(made.made_up.len(), 8);
         assert_eq!(sample(&json!({})).kwargs, json!({}));
     }
 }
