@@ -82,3 +82,26 @@ fn a_new_plugin_does_not_replace_what_is_there() {
     outcome.expect_code(1).expect_error(&["found no Cargo.toml in it"]);
     assert!(!workspace.file("p").exists());
 }
+
+#[test]
+fn the_api_can_be_packed_as_it_would_be_published() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(repository()).args([
+        "package",
+        "--offline",
+        "--no-verify",
+        "--allow-dirty",
+    ]);
+    command.args(["--package", "snaphook-plugin-api-macros", "--package", "snaphook-plugin-api"]);
+    command.arg("--target-dir").arg(programs().target().join("packed"));
+    start(command).wait().expect_code(0);
+    let packed = programs().target().join("packed/package/snaphook-plugin-api-1.0.0.crate");
+    let listed = start({
+        let mut tar = Command::new("tar");
+        tar.arg("-tzf").arg(packed);
+        tar
+    });
+    let files = ["include/snaphook_plugin.h", "src/abi/released-1.0.txt", "src/testing.rs"];
+    listed.wait().expect_code(0).expect_text(&files);
+}

@@ -40,6 +40,7 @@ pub(crate) enum ElfError {
 const HOST: &str = std::env::consts::ARCH;
 const HEADER_LENGTH: usize = 64;
 const PROGRAM_HEADER_LENGTH: usize = 56;
+const MAX_FILE: u64 = 4 << 30;
 const MAX_PROGRAM_HEADERS: usize = 4096;
 const MAX_NOTES_LENGTH: u64 = 1 << 20;
 const PT_LOAD: u32 = 1;
@@ -66,6 +67,10 @@ pub(crate) fn read_facts(path: &Path) -> Result<(ElfFacts, FileIdentity), ElfErr
     let metadata = file.metadata().map_err(ElfError::Unreadable)?;
     if !metadata.is_file() {
         return Err(ElfError::NotAFile);
+    }
+    // What is loaded is hashed first, and that should end some day.
+    if metadata.len() > MAX_FILE {
+        return Err(ElfError::Malformed("a file of more than 4 GiB"));
     }
     let reader = Reader { file, size: metadata.len() };
     Ok((facts(&reader)?, FileIdentity::of(&metadata)))

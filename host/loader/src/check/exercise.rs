@@ -44,7 +44,12 @@ fn take_logged() -> Vec<String> {
 pub fn exercise(plugin: Plugin, what: &Exercise, events: &mut dyn Write) -> io::Result<()> {
     set_log_sink(note, LogLevel::Info);
     let mut steps = Steps { events };
-    for plugin_type in PluginType::hooks_of(plugin) {
+    let hooks = PluginType::hooks_of(plugin);
+    if hooks.is_empty() {
+        let text = "it exports no hook, so there is nothing to try";
+        steps.step("types".to_owned(), || (StepVerdict::Remark, text.to_owned()))?;
+    }
+    for plugin_type in hooks {
         let name = plugin_type.info().name.clone();
         let mut loaded = None;
         steps.step("load".to_owned(), || match load(&plugin_type) {

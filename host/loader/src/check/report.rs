@@ -58,6 +58,9 @@ pub struct CheckReport {
     pub said: String,
 }
 
+/// Before the first step no code of the plugin runs, so what goes wrong then is not its doing.
+pub(super) const START: &str = "start";
+
 impl CheckReport {
     /// Whether nothing is wrong with the plugin.
     pub fn is_sound(&self) -> bool {
@@ -69,6 +72,7 @@ impl CheckReport {
     pub fn worth_remembering(&self) -> Option<String> {
         match &self.end {
             CheckEnd::Finished => None,
+            CheckEnd::Crashed { at, .. } | CheckEnd::Hung { at, .. } if at == START => None,
             CheckEnd::Crashed { at, how } => Some(format!("crashed ({how}) at {at}")),
             CheckEnd::Hung { at, after } => {
                 Some(format!("hung (more than {} s) at {at}", after.as_secs_f64()))
@@ -91,7 +95,7 @@ pub(super) enum Event {
 
 #[cfg(test)]
 mod tests {
-    use super::{CheckEnd, CheckReport, CheckStep, StepVerdict};
+    use super::{CheckEnd, CheckReport, CheckStep, START, StepVerdict};
     use std::time::Duration;
 
     fn report(verdict: StepVerdict, end: CheckEnd) -> CheckReport {
@@ -108,5 +112,8 @@ mod tests {
         let hung = report(StepVerdict::Fine, end);
         assert!(!hung.is_sound());
         assert_eq!(hung.worth_remembering().unwrap(), "hung (more than 5 s) at load");
+        let end = CheckEnd::Crashed { at: START.to_owned(), how: "SIGKILL".to_owned() };
+        let never_began = report(StepVerdict::Fine, end);
+        assert!(!never_began.is_sound() && never_began.worth_remembering().is_none());
     }
 }

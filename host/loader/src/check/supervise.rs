@@ -1,7 +1,7 @@
 //! The parent of a check: starts the child, listens to it, ends it when it hangs. Knows nothing of what the child does.
 
 use super::limits::CheckLimits;
-use super::report::{CheckEnd, CheckReport, CheckStep, Event};
+use super::report::{CheckEnd, CheckReport, CheckStep, Event, START};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -29,7 +29,7 @@ pub fn check_in_child(mut child: Command, limits: CheckLimits) -> io::Result<Che
         return Err(io::Error::other("no pipe to the child"));
     };
     let (events, said) = (listen(answer), keep_last(errors));
-    let mut seen = Seen { steps: Vec::new(), at: "start".to_owned(), is_finished: false };
+    let mut seen = Seen { steps: Vec::new(), at: START.to_owned(), is_finished: false };
     let is_in_time = seen.follow(&group, &events, limits.deadline)?;
     group.end();
     // What it wrote last; a process that left the group could keep the pipe open.

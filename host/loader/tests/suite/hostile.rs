@@ -173,6 +173,18 @@ fn what_is_not_a_file_is_refused_without_waiting() {
 }
 
 #[test]
+fn file_of_enormous_size_is_refused_at_once() {
+    let folder = Folder::new();
+    std::fs::write(folder.path("libx.so"), good()).unwrap();
+    let file = std::fs::File::options().write(true).open(folder.path("libx.so")).unwrap();
+    if file.set_len(1 << 40).is_err() {
+        println!("no such file can be made here: not run");
+        return;
+    }
+    assert!(folder.reason().contains("a file of more than 4 GiB"), "{}", folder.reason());
+}
+
+#[test]
 fn shared_library_that_is_no_plugin_is_refused() {
     let folder = Folder::new();
     folder.compile("libc_only.so", "int answer(void) { return 42; }", &[]);

@@ -88,9 +88,16 @@ fn check_file(
 
 /// Runs the child in a folder of its own, so that what a hook writes is gone afterwards.
 fn run(path: &Path, arguments: &PluginsCheckArguments) -> Result<CheckReport, CliError> {
-    let folder = Scratch::new()?;
-    let mut child = Command::new(std::env::current_exe()?);
-    child.args(["plugins", "exercise"]).arg(path.canonicalize()?).current_dir(&folder.0);
+    let failed = |error: std::io::Error| {
+        let path = path.display();
+        CliError::Plugin(format!(
+            "plugin {path}: the child that tries it cannot be started: {error}"
+        ))
+    };
+    let folder = Scratch::new().map_err(failed)?;
+    let mut child = Command::new(std::env::current_exe().map_err(failed)?);
+    let file = path.canonicalize().map_err(failed)?;
+    child.args(["plugins", "exercise"]).arg(file).current_dir(&folder.0);
     child.arg("--memory-mib").arg(arguments.exercise.memory_mib.to_string());
     if let Some(kwargs) = &arguments.exercise.kwargs {
         child.arg("--kwargs").arg(kwargs.to_string());
@@ -98,7 +105,7 @@ fn run(path: &Path, arguments: &PluginsCheckArguments) -> Result<CheckReport, Cl
     child.args(arguments.exercise.conformance.then_some("--conformance"));
     let deadline = Duration::from_secs_f64(arguments.deadline_s);
     let limits = CheckLimits { deadline, memory_mib: arguments.exercise.memory_mib };
-    Ok(check_in_child(child, limits)?)
+    check_in_child(child, limits).map_err(failed)
 }
 
 /// A folder that goes with this value.
@@ -168,6 +175,9 @@ fn word(verdict: StepVerdict) -> &'static str {
 fn result(report: &CheckReport) -> String {
     let wrong = report.steps.iter().filter(|step| step.verdict == StepVerdict::Wrong).count();
     match (report.worth_remembering(), wrong) {
+        (None, _) if report.end != CheckEnd::Finished => {
+            "not tried: the child ended before it began".to_owned()
+        }
         (Some(reason), _) => format!(
             "it {reason}; remembered, so no run loads this file until it changes (or until a check with --retry finds \
              it sound)"
