@@ -16,9 +16,11 @@ pub enum SchemaOf {
 }
 
 /// The keys that a hook's dict has besides its arguments.
-const HOOK_KEYS: [(&str, &str); 2] = [
+const HOOK_KEYS: [(&str, &str); 4] = [
     ("priority", "Smaller numbers are called first: a level such as 'LOW', or 0 to 100."),
     ("on_error", "What an error of the hook means: 'stop', 'disable' or 'warn'."),
+    ("deadline_s", "How many seconds a call of the hook may take."),
+    ("on_deadline", "What a call over its deadline means: 'warn' or 'stop'."),
 ];
 
 /// The schema of all configs that the components of `catalog` can be named in.
