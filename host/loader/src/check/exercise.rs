@@ -97,24 +97,43 @@ fn exercise_hook(subject: &Subject, steps: &mut Steps<'_>) -> io::Result<bool> {
         }
         Err(error) => refused(&subject.sample, &error),
     })?;
-    let Some(mut hook) = hook else { return Ok(false) };
+    let Some(hook) = hook else { return Ok(false) };
+    let Some(mut hook) = call_points(subject, hook, steps)? else { return Ok(false) };
+    keep_state(subject, &mut hook, steps)?;
+    steps.step(format!("{name} close"), || {
+        drop(hook);
+        fine()
+    })?;
+    Ok(true)
+}
+
+/// Every declared point once; the hook, or another one after a panic, since a hook is not called again after one.
+fn call_points(
+    subject: &Subject,
+    mut hook: PluginHook,
+    steps: &mut Steps<'_>,
+) -> io::Result<Option<PluginHook>> {
     let mut run = typical_run();
     for point in &subject.points {
         let mut has_panicked = false;
-        steps.step(format!("{name} {}", point.name()), || {
+        steps.step(format!("{} {}", subject.name, point.name()), || {
             let result = hook.call(*point, batch_of(*point), &mut run);
             has_panicked = result.as_ref().is_err_and(|error| error.kind == HookErrorKind::Panic);
             answered(result)
         })?;
-        // A hook is not called again after a panic; the other points want to be seen as well.
         match has_panicked.then(|| subject.construct()) {
             Some(Ok(another)) => hook = another,
-            Some(Err(_)) => return Ok(false),
+            Some(Err(_)) => return Ok(None),
             None => {}
         }
     }
+    Ok(Some(hook))
+}
+
+/// Saves the state, and loads it into another hook.
+fn keep_state(subject: &Subject, hook: &mut PluginHook, steps: &mut Steps<'_>) -> io::Result<()> {
     let mut state = None;
-    steps.step(format!("{name} save_state"), || match hook.save_state() {
+    steps.step(format!("{} save_state", subject.name), || match hook.save_state() {
         Ok(saved) => {
             let text = saved.as_ref().map(|saved| format!("version {}", saved.version));
             state = saved;
@@ -122,17 +141,11 @@ fn exercise_hook(subject: &Subject, steps: &mut Steps<'_>) -> io::Result<bool> {
         }
         Err(error) => (StepVerdict::Wrong, worded(&error)),
     })?;
-    if let Some(state) = state {
-        steps.step(format!("{name} load_state"), || {
-            let loaded = subject.construct().and_then(|mut fresh| fresh.load_state(state));
-            loaded.map_or_else(|error| (StepVerdict::Wrong, worded(&error)), |()| fine())
-        })?;
-    }
-    steps.step(format!("{name} close"), || {
-        drop(hook);
-        fine()
-    })?;
-    Ok(true)
+    let Some(state) = state else { return Ok(()) };
+    steps.step(format!("{} load_state", subject.name), || {
+        let loaded = subject.construct().and_then(|mut fresh| fresh.load_state(state));
+        loaded.map_or_else(|error| (StepVerdict::Wrong, worded(&error)), |()| fine())
+    })
 }
 
 fn made_up(sample: &Sample) -> (StepVerdict, String) {

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// How often a silent child is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long the child may take before the first step, which no code of the plugin delays.
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// How much of the child's words is kept.
 const SAID: usize = 4096;
 /// No line of a check is longer.
@@ -110,11 +112,15 @@ impl Seen {
                     self.take(event);
                 }
                 Err(_) if child.has_ended()? => return Ok(true),
-                Err(_) if since.elapsed() > deadline => return Ok(false),
+                Err(_) if since.elapsed() > self.limit(deadline) => return Ok(false),
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
+    }
+
+    fn limit(&self, deadline: Duration) -> Duration {
+        if self.at == START { deadline.max(START_LIMIT) } else { deadline }
     }
 
     fn take(&mut self, event: Event) {
