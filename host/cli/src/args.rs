@@ -23,6 +23,7 @@ pub use plugins::{
     PluginsNewArguments,
 };
 use refused::{RefusedInTest, RefusedInTrain};
+pub use trial::{Amount, TrialArguments};
 
 const EXAMPLES: &str = "\
 Examples:
