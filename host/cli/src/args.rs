@@ -23,7 +23,6 @@ pub use plugins::{
     PluginsNewArguments,
 };
 use refused::{RefusedInTest, RefusedInTrain};
-pub use trial::{Amount, TrialArguments};
 
 const EXAMPLES: &str = "\
 Examples:
