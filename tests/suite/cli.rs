@@ -57,6 +57,21 @@ fn the_schema_of_configs_has_the_hooks_of_plugins_with_their_arguments() {
 }
 
 #[test]
+fn a_run_reads_its_config_by_the_rules_of_the_command_line() {
+    let workspace = Workspace::new();
+    workspace.write("heir.py", "_base_ = 'tiny.py'\ndata_root = 'nowhere/'\n");
+    let run = |rules: &[&str]| {
+        let line = ["train", "heir.py", "--work-dir", "work", "--dry-run"];
+        workspace.snaphook(line.iter().chain(rules))
+    };
+    run(&[]).expect_code(0);
+    let outcome = run(&["--propagate"]);
+    outcome.expect_code(1).expect_error(&["nowhere"]);
+    let outcome = run(&["--config-root", "data"]);
+    outcome.expect_code(1).expect_error(&["expected a file in data, found it elsewhere"]);
+}
+
+#[test]
 fn a_mode_switch_without_transforms_to_switch_is_told() {
     let hook = "custom_hooks = [dict(type='YOLOXModeSwitchHook', num_last_epochs=1)]";
     let checked = |text: &str| {

@@ -9,7 +9,7 @@ use snaphook_cli::args::{
     LoadArguments, LogFormat, PluginArguments, Resume, TestArguments, TrainArguments,
     TrialArguments,
 };
-use snaphook_config::{Config, LoadOptions};
+use snaphook_config::Config;
 use snaphook_plugin_api::host::LogLevel;
 use snaphook_runner::log::{Console, LogLayer, RunLogger};
 use snaphook_runner::{Machine, Run, RunError, RunInfo, RunNames, Start, Task};
@@ -40,9 +40,7 @@ impl<'a> Request<'a> {
         load: &LoadArguments,
         plugins: &'a PluginArguments,
     ) -> Result<Self, TrainerError> {
-        let options =
-            LoadOptions { overrides: load.overrides(), search_paths: load.config_path.clone() };
-        let config = snaphook_config::load(path, &options)?;
+        let config = snaphook_cli::load(path, load)?;
         let mut value = config.value().clone();
         remove_scopes(&mut value);
         let start = Start::from_config(&value);
