@@ -4,6 +4,7 @@ mod config;
 mod log;
 mod plugins;
 mod refused;
+mod runs;
 mod trial;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use log::{LogArguments, LogFormat};
+pub use runs::{ReportArguments, RunsCommand, RunsDiffArguments, RunsListArguments};
 pub use trial::{Amount, TrialArguments};
 
 pub use config::{
@@ -33,6 +35,8 @@ Examples:
   snaphook config check configs/yolox_nano.py
   snaphook config print configs/yolox_nano.py
   snaphook hooks list configs/yolox_nano.py
+  snaphook runs list
+  snaphook report work_dirs/yolox_nano
 
 Exit codes:
   0      done
@@ -68,6 +72,11 @@ pub enum Command {
     /// Shows the hooks of a run.
     #[command(subcommand)]
     Hooks(HooksCommand),
+    /// Writes a page about a run, or about several beside each other.
+    Report(ReportArguments),
+    /// Shows what runs reached.
+    #[command(subcommand)]
+    Runs(RunsCommand),
     /// Shows what was found on this machine, and the way out for what is missing.
     Doctor(DoctorArguments),
 }
@@ -224,15 +233,6 @@ pub struct DoctorArguments {
 }
 
 impl Cli {
-    /// Who reads what the command tells.
-    pub fn log_format(&self) -> LogFormat {
-        match &self.command {
-            Command::Train(train) => train.log.log_format,
-            Command::Test(test) => test.log.log_format,
-            _ => LogFormat::Text,
-        }
-    }
-
     /// Reads this process's command line; prints help or what is wrong with it, and exits.
     pub fn parse_arguments() -> Cli {
         Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit())

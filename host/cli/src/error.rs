@@ -67,6 +67,9 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A run cannot be read, or a page not be written.
+    #[error(transparent)]
+    Report(#[from] snaphook_report::ReportError),
     /// The output cannot be written.
     #[error("output: cannot be written")]
     Output(#[from] io::Error),

@@ -217,6 +217,11 @@ impl RunRecord {
     }
 }
 
+/// Whether a hook is part of Snaphook.
+pub fn is_built_in(hook: &HookCost) -> bool {
+    hook.source == "built-in"
+}
+
 impl Environment {
     /// This machine and this process; `device`, `threads` and versions are the caller's to fill in.
     pub fn here() -> Environment {

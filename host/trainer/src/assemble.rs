@@ -11,6 +11,7 @@ use snaphook_cli::args::{
 };
 use snaphook_config::Config;
 use snaphook_plugin_api::host::LogLevel;
+use snaphook_report::RunFolder;
 use snaphook_runner::log::{Console, LogLayer, RunLogger};
 use snaphook_runner::{Machine, Run, RunError, RunInfo, RunNames, Start, Task};
 use snaphook_vision::{TaskOptions, build_task};
@@ -122,7 +123,9 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     run.machine.interrupt = interrupt;
     open_folders(&mut run, &request)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
-    run.train(&request.start).map_err(|error| request.run_error(error))
+    let result = run.train(&request.start);
+    report(&run);
+    result.map_err(|error| request.run_error(error))
 }
 
 /// `test`: measures a checkpoint on the test data.
@@ -145,10 +148,21 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     run.machine.interrupt = interrupt;
     open_folders(&mut run, &request)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
-    match run.test(&request.start) {
+    let result = run.test(&request.start);
+    report(&run);
+    match result {
         Ok(_) => Ok(()),
         Err(RunError::Interrupted { signal }) => Err(TrainerError::TestStopped { signal }),
         Err(error) => Err(request.run_error(error)),
+    }
+}
+
+/// Writes the run's page, also of a run that failed. A page that cannot be written is no failure of the run.
+fn report(run: &Run) {
+    let folder = RunFolder { path: run.machine.info.run_dir.clone() };
+    match snaphook_report::write_report(&folder) {
+        Ok(path) => run.machine.log.info(format!("The report is in {}", path.display())),
+        Err(error) => run.machine.log.warn(format!("the report cannot be written: {error}")),
     }
 }
 

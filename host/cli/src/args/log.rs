@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
+use super::{Cli, Command};
+
 /// How a run tells what it does.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct LogArguments {
@@ -18,4 +20,15 @@ pub enum LogFormat {
     Text,
     /// Programs.
     Json,
+}
+
+impl Cli {
+    /// Who reads what the command tells.
+    pub fn log_format(&self) -> LogFormat {
+        match &self.command {
+            Command::Train(train) => train.log.log_format,
+            Command::Test(test) => test.log.log_format,
+            _ => LogFormat::Text,
+        }
+    }
 }

@@ -4,9 +4,11 @@ mod config;
 mod doctor;
 mod hooks;
 mod plugins;
+mod report;
+mod runs;
 mod train;
 
-use crate::args::{Cli, Command, ConfigCommand, HooksCommand, PluginsCommand};
+use crate::args::{Cli, Command, ConfigCommand, HooksCommand, PluginsCommand, RunsCommand};
 use crate::{CliError, Exit};
 
 /// Carries out what was asked; what trains turns into the trainer and does not return.
@@ -28,6 +30,9 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Plugins(PluginsCommand::New(arguments)) => plugins::new(&arguments),
         Command::Plugins(PluginsCommand::Exercise(arguments)) => plugins::exercise(&arguments),
         Command::Hooks(HooksCommand::List(arguments)) => hooks::list(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
+        Command::Runs(RunsCommand::List(arguments)) => runs::list(&arguments),
+        Command::Runs(RunsCommand::Diff(arguments)) => runs::diff(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
     }
 }
