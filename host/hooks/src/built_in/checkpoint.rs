@@ -6,6 +6,7 @@ use serde_json::json;
 use snaphook_plugin_api::prelude::*;
 
 use super::direction::DirectionKeys;
+use super::{file_template, upload};
 
 /// Saves checkpoints at intervals, the best by a metric, and keeps only the newest ones.
 ///
@@ -47,6 +48,21 @@ pub struct CheckpointHook {
     /// The first epoch (or iteration) that is saved.
     #[kwarg(default = 0)]
     save_begin: u64,
+    /// Names of checkpoints, such as `snapshot_{:04d}`; `epoch_{}` or `iter_{}` without it.
+    #[kwarg]
+    filename_tmpl: Option<String>,
+    /// Taken for MMEngine's configs: checkpoints lie in the work folder, so that it must be None.
+    #[kwarg]
+    out_dir: Option<Json>,
+    /// Taken for MMEngine's configs: nothing is published in this version, so that it must be None.
+    #[kwarg]
+    published_keys: Option<Json>,
+    /// Taken for MMEngine's configs: only local folders are written, so that it must be None.
+    #[kwarg]
+    file_client_args: Option<Json>,
+    /// Taken for MMEngine's configs: only local folders are written, so that it must be None or `local`.
+    #[kwarg]
+    backend_args: Option<Json>,
     kept: Vec<PathBuf>,
     /// The checkpoint that is being saved: its own state must count it.
     pending: Option<PathBuf>,
@@ -92,6 +108,31 @@ impl CheckpointHook {
             options.extend(reason.clone());
         }
         Ok(runner.checkpoints().request_save(options)?)
+    }
+
+    fn name(&self, unit: &str, finished: u64) -> Result<String, HookError> {
+        match &self.filename_tmpl {
+            Some(template) => file_template::filled(template, finished),
+            None => Ok(format!("{unit}_{finished}")),
+        }
+    }
+
+    /// What MMEngine has and this version has not is refused before the run begins.
+    fn check(&self) -> HookResult {
+        upload::check("file_client_args", self.file_client_args.as_ref())?;
+        upload::check("backend_args", self.backend_args.as_ref())?;
+        let asked = [
+            ("out_dir", &self.out_dir, "give --work-dir"),
+            ("published_keys", &self.published_keys, "leave it out"),
+        ];
+        for (key, value, way_out) in asked {
+            if let Some(value) = value.as_ref().filter(|value| !value.is_null()) {
+                let text =
+                    format!("{key}: found {value}, which is not in this version ({way_out})");
+                return Err(HookError::fatal(text));
+            }
+        }
+        self.name("epoch", 1).map(drop)
     }
 
     fn indicators(&self, metrics: &Metrics) -> Result<Vec<Best>, HookError> {
@@ -142,6 +183,7 @@ fn rule_for(rule: Option<&Json>, index: usize) -> Option<&str> {
 #[hook(priority = "VERY_LOW")]
 impl Hook for CheckpointHook {
     fn before_run(&mut self, _: &mut Runner) -> HookResult {
+        self.check()?;
         // A metric of an unknown direction is refused here, not after the first validation.
         let is_auto = self.save_best.as_ref().is_some_and(|names| names == "auto");
         if is_auto { Ok(()) } else { self.indicators(&Metrics::default()).map(|_| ()) }
@@ -159,7 +201,8 @@ impl Hook for CheckpointHook {
             return Ok(());
         }
         runner.info(&format!("Saving checkpoint at {finished} iterations"));
-        self.save(runner, format!("iter_{finished}"), json!({ "iter": finished, "last": true }))
+        let name = self.name("iter", finished)?;
+        self.save(runner, name, json!({ "iter": finished, "last": true }))
     }
 
     fn after_train_epoch(&mut self, runner: &mut Runner) -> HookResult {
@@ -168,7 +211,8 @@ impl Hook for CheckpointHook {
             return Ok(());
         }
         runner.info(&format!("Saving checkpoint at {finished} epochs"));
-        self.save(runner, format!("epoch_{finished}"), json!({ "epoch": finished, "last": true }))
+        let name = self.name("epoch", finished)?;
+        self.save(runner, name, json!({ "epoch": finished, "last": true }))
     }
 
     fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
@@ -197,7 +241,7 @@ impl Hook for CheckpointHook {
             let (unit, finished) =
                 if self.by_epoch { ("epoch", runner.epoch()) } else { ("iter", runner.iter()) };
             let metric = self.best[position].metric.clone();
-            let name = format!("best_{metric}_{unit}_{finished}").replace('/', "_");
+            let name = format!("best_{metric}_{}", self.name(unit, finished)?).replace('/', "_");
             runner.info(&format!(
                 "The best checkpoint with {score:.4} {metric} at {finished} {unit} is saved to {name}."
             ));
@@ -262,5 +306,45 @@ impl Hook for CheckpointHook {
             .as_array()
             .map_or_else(Vec::new, |list| list.iter().filter_map(best).collect());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snaphook_plugin_api::testing::FakeRunner;
+
+    fn hook(kwargs: Json) -> CheckpointHook {
+        CheckpointHook::from_kwargs("CheckpointHook", &kwargs).unwrap()
+    }
+
+    #[test]
+    fn checkpoints_have_the_names_that_the_config_gives_them() {
+        let mut hook =
+            hook(json!({ "interval": 1, "filename_tmpl": "shot_{:03d}.pth", "save_best": "mAP" }));
+        let mut run = FakeRunner::new().max_epochs(5).metrics([("mAP", 0.5)]);
+        run.run_point(&mut hook, HookPoint::AfterTrainEpoch, None).unwrap();
+        run.set_progress(|progress| progress.epoch = 1);
+        run.run_point(&mut hook, HookPoint::AfterValEpoch, None).unwrap();
+        let saved = run.calls_of("snaphook.checkpoint/1", "save");
+        let names: Vec<_> = saved.iter().map(|call| call["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["shot_001", "best_mAP_shot_001"]);
+    }
+
+    #[test]
+    fn what_this_version_does_not_do_is_refused_before_the_run() {
+        for kwargs in [
+            json!({ "out_dir": "elsewhere" }),
+            json!({ "published_keys": ["meta"] }),
+            json!({ "backend_args": { "backend": "petrel" } }),
+            json!({ "filename_tmpl": "last.pth" }),
+        ] {
+            let key = kwargs.as_object().unwrap().keys().next().unwrap().clone();
+            let refused =
+                FakeRunner::new().run_point(&mut hook(kwargs), HookPoint::BeforeRun, None);
+            assert!(refused.unwrap_err().message.starts_with(&key));
+        }
+        let nothing = json!({ "out_dir": null, "published_keys": null, "backend_args": null });
+        FakeRunner::new().run_point(&mut hook(nothing), HookPoint::BeforeRun, None).unwrap();
     }
 }

@@ -6,6 +6,7 @@ mod direction;
 mod early_stopping;
 mod ema;
 mod empty_cache;
+mod file_template;
 mod iter_timer;
 mod logger;
 mod param_scheduler;

@@ -188,6 +188,10 @@ fn ending(run: &RunData) -> Option<Note> {
     let note = |class, text| Some(Note { class, text });
     match record.status_now() {
         Status::Failed => note("bad", format!("The run failed: {reason}")),
+        Status::Interrupted if record.status == Status::Interrupted => {
+            let way_out = "snaphook train … --resume goes on from there";
+            note("warn", format!("The run was interrupted: {reason} ({way_out})."))
+        }
         Status::Interrupted => note(
             "bad",
             "The process is gone without a word: it was killed, or the machine went down. \
