@@ -10,6 +10,7 @@ pub(crate) fn where_to_look(config: &Path, work_folder: &Path) -> String {
     let pictures = run.join("vis_data/vis_image");
     let rows = [
         ("config", Some(config.to_path_buf())),
+        ("report", existing(run.join("report.html"))),
         ("log", entries(&run).into_iter().find(|path| has_ending(path, "log"))),
         ("scalars", existing(run.join("vis_data/scalars.json"))),
         ("pictures", existing(pictures)),
