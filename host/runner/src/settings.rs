@@ -178,7 +178,7 @@ mod tests {
         }
         let text = read(json!({"by_epoch": false, "max_epochs": 3})).unwrap_err().to_string();
         assert!(
-            text.starts_with("train_cfg.max_epochs: unknown (IterBasedTrainLoop knows max_iters"),
+            text.starts_with("train_cfg.max_epochs: unknown key of IterBasedTrainLoop"),
             "{text}"
         );
     }
