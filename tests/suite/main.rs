@@ -42,6 +42,8 @@ mod logs;
 mod outside_plugin;
 mod plugin_check;
 mod plugin_watch;
+mod precision;
+mod pth;
 mod reports;
 mod resume;
 mod tidy;

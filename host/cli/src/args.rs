@@ -1,18 +1,25 @@
 //! The command line, shared by `snaphook` and `snaphook-trainer`. Knows nothing of what commands do.
 
+mod checkpoint;
 mod config;
 mod log;
 mod plugins;
 mod refused;
 mod runs;
+mod schedule;
 mod trial;
 
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+pub use checkpoint::{
+    CheckpointCommand, CheckpointExportArguments, CheckpointImportArguments,
+    CheckpointShowArguments,
+};
 pub use log::{LogArguments, LogFormat};
 pub use runs::{ReportArguments, RunsCommand, RunsDiffArguments, RunsListArguments};
+pub use schedule::{ConfigScheduleArguments, ScheduleFormat};
 pub use trial::{Amount, TrialArguments};
 
 pub use config::{
@@ -69,6 +76,9 @@ pub enum Command {
     /// Shows, checks, locks and begins plugins.
     #[command(subcommand)]
     Plugins(PluginsCommand),
+    /// Shows checkpoints, and exchanges them with PyTorch.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
     /// Shows the hooks of a run.
     #[command(subcommand)]
     Hooks(HooksCommand),
@@ -98,6 +108,12 @@ pub struct TrainArguments {
     /// What makes the run a quick trial.
     #[command(flatten)]
     pub trial: TrialArguments,
+    /// Computes in half precision where it does no harm: float16 on GPUs, bfloat16 on the CPU.
+    #[arg(long)]
+    pub amp: bool,
+    /// Scales the learning rate by the batch size, as auto_scale_lr of the config says.
+    #[arg(long, alias = "auto_scale_lr")]
+    pub auto_scale_lr: bool,
     /// How the config is changed and found.
     #[command(flatten)]
     pub load: LoadArguments,
@@ -331,8 +347,6 @@ mod tests {
     #[test]
     fn what_is_not_in_this_version_is_refused_by_name() {
         let lines = [
-            "train a.py --amp",
-            "train a.py --auto-scale-lr",
             "train a.py --launcher pytorch",
             "train a.py --local-rank 1",
             "test a.py b --tta",

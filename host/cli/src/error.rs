@@ -44,6 +44,20 @@ pub enum CliError {
         /// In brackets; may be empty.
         hint: String,
     },
+    /// A file or checkpoint that cannot be read or written.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// Expected, found, way out.
+        message: String,
+    },
+    /// A `.pth` file that cannot be read or written.
+    #[error(transparent)]
+    Pth(#[from] snaphook_pth::PthError),
+    /// The length of an epoch cannot be known.
+    #[error("the length of an epoch is not known (say it: --iters-per-epoch N): {0}")]
+    EpochLength(String),
     /// No plugin, file or type of this name.
     #[error("{0}")]
     Plugin(String),

@@ -19,6 +19,7 @@
 
 pub mod args;
 mod check;
+mod checkpoint_folder;
 mod commands;
 mod error;
 mod exit;
@@ -27,6 +28,7 @@ mod output;
 pub mod plan;
 pub mod plugins;
 pub mod report;
+mod schedule;
 mod trainer;
 
 pub use commands::run;

@@ -194,7 +194,7 @@ fn wrong_command_lines_end_with_2_and_help_with_0() {
     {
         assert_eq!(folder.run(line).status.code(), Some(2), "{line}");
     }
-    assert!(folder.fails(2, "train a.py --amp").contains("not in this version"));
+    assert!(folder.fails(2, "test a.py b --tta").contains("not in this version"));
     assert!(folder.prints("train --help").contains("128+n"));
 }
 

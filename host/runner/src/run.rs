@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use snaphook_hooks::{Dispatcher, hook_table};
+use snaphook_optimizers::AutoScale;
 use snaphook_plugin_api::HookPoint;
 use snaphook_report::Kind;
 
@@ -11,7 +12,7 @@ use crate::clock::Phase;
 use crate::log::{VisBackends, VisSettings};
 use crate::loops::{self, EvalStage};
 use crate::machine::{Machine, stage};
-use crate::optim::OptimWrapper;
+use crate::optim::{OptimError, OptimWrapper};
 use crate::progress_bar::TrainingBar;
 use crate::record::RecordKeeper;
 use crate::saving;
@@ -180,6 +181,15 @@ impl Run {
         let config = &self.machine.config;
         let mut optim =
             OptimWrapper::build(&config["optim_wrapper"], self.machine.task.model.state())?;
+        if let Some(scale) = AutoScale::read(config).map_err(OptimError::from)? {
+            optim.scale_learning_rates(scale.factor());
+            let AutoScale { base_batch_size, batch_size } = scale;
+            self.machine.log.info(format!(
+                "LR is set based on batch size of {base_batch_size} and the current batch size is {batch_size}. \
+                 Scaling the original LR by {}.",
+                scale.factor()
+            ));
+        }
         let context = ScheduleContext { max_epochs, max_iters, epoch_length: batches };
         self.machine.messages.keep_at_least(self.machine.history_window());
         self.machine.schedules =

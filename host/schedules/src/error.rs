@@ -31,7 +31,7 @@ pub enum ScheduleError {
     },
     /// An edit that cannot take effect.
     #[error(
-        "param_scheduler was edited since the checkpoint was saved, and a schedule that follows a metric cannot be replayed: {changes} (resume with the schedulers as they were, or start a new run from the weights with load_from)"
+        "param_scheduler: optimizer or schedules are others than in the checkpoint, and a schedule that follows a metric cannot be replayed: {changes} (resume with the settings as they were, or start a new run from the weights with load_from)"
     )]
     EditedPlateau {
         /// What changed.

@@ -2,8 +2,9 @@
 //! Knows nothing of the values they set.
 
 use serde_json::{Value as Json, json};
+use snaphook_components::{Declared, Role};
+use snaphook_plugin_api::nearest;
 
-use crate::did_you_mean;
 use crate::scheduler::Plan;
 use crate::settings::{
     Constant, CosineAnnealing, CosineRestart, Exponential, Family, Linear, MultiStep, OneCycle,
@@ -33,6 +34,14 @@ pub struct SchedulerType {
 pub fn scheduler_types() -> Vec<SchedulerType> {
     let forms = FAMILIES.iter().flat_map(|family| family.forms().map(move |form| (family, form)));
     forms.map(|(family, form)| family.describe(form)).collect()
+}
+
+/// The same for a catalog of components.
+pub fn declared() -> Vec<Declared> {
+    let declare = |known: SchedulerType| {
+        Declared::from_schema(Role::ParamScheduler, &known.name, known.summary, known.schema)
+    };
+    scheduler_types().into_iter().map(declare).collect()
 }
 
 /// What a form of a family drives.
@@ -208,7 +217,8 @@ fn unknown(key: &str, name: &str) -> ScheduleError {
     ScheduleError::UnknownType {
         key: key.to_owned(),
         name: name.to_owned(),
-        hint: did_you_mean(name, all.iter().map(String::as_str)),
+        hint: nearest(name, all.iter().map(String::as_str))
+            .map_or_else(String::new, |near| format!(", did you mean `{near}`?")),
         known: format!("{}, and their Momentum and ParamScheduler forms", names.join(", ")),
     }
 }

@@ -32,6 +32,12 @@ pub trait ParamGroups {
     /// How many groups there are.
     fn count(&self) -> usize;
 
+    /// Whether the optimizer has a number of this kind.
+    fn has(&self, quantity: Quantity) -> bool {
+        let _ = quantity;
+        true
+    }
+
     /// The current value.
     fn value(&self, quantity: Quantity, group: usize) -> f64;
 
@@ -61,6 +67,7 @@ pub trait ParamGroups {
 pub struct GroupValues {
     groups: Vec<[f64; 3]>,
     initial: Vec<[Option<f64>; 3]>,
+    lacks: [bool; 3],
 }
 
 impl GroupValues {
@@ -68,7 +75,18 @@ impl GroupValues {
     pub fn new(learning_rates: &[f64], momentum: f64, weight_decay: f64) -> GroupValues {
         let groups: Vec<_> =
             learning_rates.iter().map(|&rate| [rate, momentum, weight_decay]).collect();
-        GroupValues { initial: vec![[None; 3]; groups.len()], groups }
+        GroupValues::from_values(groups)
+    }
+
+    /// Groups with these learning rates, momenta and weight decays.
+    pub fn from_values(groups: Vec<[f64; 3]>) -> GroupValues {
+        GroupValues { initial: vec![[None; 3]; groups.len()], groups, lacks: [false; 3] }
+    }
+
+    /// The same for an optimizer that has no number of this kind.
+    pub fn without(mut self, quantity: Quantity) -> GroupValues {
+        self.lacks[quantity as usize] = true;
+        self
     }
 
     /// The learning rate of a group.
@@ -80,6 +98,10 @@ impl GroupValues {
 impl ParamGroups for GroupValues {
     fn count(&self) -> usize {
         self.groups.len()
+    }
+
+    fn has(&self, quantity: Quantity) -> bool {
+        !self.lacks[quantity as usize]
     }
 
     fn value(&self, quantity: Quantity, group: usize) -> f64 {

@@ -6,7 +6,6 @@
 mod error;
 mod family;
 mod groups;
-mod kwargs;
 mod list;
 mod plateau;
 mod rule;
@@ -15,7 +14,6 @@ mod settings;
 mod span;
 
 pub use error::ScheduleError;
-pub use family::{SchedulerType, scheduler_types};
+pub use family::{SchedulerType, declared, scheduler_types};
 pub use groups::{GroupValues, ParamGroups, Quantity};
-pub use kwargs::{Kwargs, KwargsError, did_you_mean};
 pub use list::{LoadedSchedules, ScheduleContext, Schedules, Unit};

@@ -76,6 +76,14 @@ impl Schedules {
         let plans = entries.iter().enumerate();
         let plans = plans.map(|(index, entry)| plan(&key(index), entry, settings));
         let plans = plans.collect::<Result<Vec<_>, _>>()?;
+        for (index, plan) in plans.iter().enumerate() {
+            if !groups.has(plan.quantity) {
+                let (key, what) = (key(index), plan.quantity.name());
+                let message =
+                    format!("{key}.type: {} drives {what}, and the optimizer has none", plan.name);
+                return Err(ScheduleError::Settings(message));
+            }
+        }
         let scheduled = Quantity::ALL
             .into_iter()
             .filter(|quantity| plans.iter().any(|plan| plan.quantity == *quantity));
@@ -104,6 +112,11 @@ impl Schedules {
             scheduler.validated(metrics, groups)?;
         }
         Ok(())
+    }
+
+    /// Whether one follows a metric of the validation, so that its values cannot be known before.
+    pub fn follow_a_metric(&self) -> bool {
+        self.schedulers.iter().any(Scheduler::is_plateau)
     }
 
     /// How many schedules there are.
@@ -158,12 +171,18 @@ impl Schedules {
     /// these schedules would have given them by now.
     ///
     /// In an epoch-based loop an epoch ends after every `epoch_length` iterations; `epochs` of them are over.
+    ///
+    /// Errors: a schedule that follows a metric, of which nobody knows what it was.
     pub fn replay(
         &mut self,
         epochs: u64,
         iterations: u64,
         groups: &mut dyn ParamGroups,
     ) -> Result<(), ScheduleError> {
+        if iterations > 0 && self.follow_a_metric() {
+            let changes = "values of the optimizer, or none were saved".to_owned();
+            return Err(ScheduleError::EditedPlateau { changes });
+        }
         for (quantity, values) in &self.before {
             for (group, &value) in values.iter().enumerate() {
                 groups.set_value(*quantity, group, value);

@@ -20,7 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::error::TrainerError;
 use crate::hooks::{self, Hooks};
-use crate::{cuda, plugin_watch, signals, trial};
+use crate::{cuda, flags, plugin_watch, signals, trial};
 
 /// What a config and the command line ask for, before anything is built.
 struct Request<'a> {
@@ -115,6 +115,7 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
         Some(Resume::From(path)) => request.start = Start::Resume(path),
         None => {}
     }
+    flags::apply(arguments, &mut request.value).map_err(|error| request.run_error(error))?;
     let interrupt = signals::catch();
     let mut run = build(&request, true, &arguments.trial)?;
     if arguments.trial.dry_run {

@@ -4,6 +4,7 @@ mod assemble;
 mod cuda;
 mod demo_data;
 mod error;
+mod flags;
 mod hooks;
 mod plugin_watch;
 mod signals;

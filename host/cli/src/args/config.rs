@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::schedule::{ConfigScheduleArguments, HELP as SCHEDULE_HELP};
 use super::{Format, LoadArguments, PluginArguments};
 
 /// `config …`
@@ -18,6 +19,9 @@ pub enum ConfigCommand {
     /// Checks a config without training: every type and argument, files, classes, schedules, hooks.
     #[command(after_long_help = CHECK_HELP)]
     Check(ConfigCheckArguments),
+    /// Shows learning rates and momenta of every iteration: drawn, as a picture, as JSON or CSV.
+    #[command(after_long_help = SCHEDULE_HELP)]
+    Schedule(ConfigScheduleArguments),
     /// Prints a JSON Schema of configs for editors, built-in components and plugins included.
     Schema(ConfigSchemaArguments),
 }

@@ -36,23 +36,12 @@ impl RefusedInBoth {
 /// Flags that `train` refuses.
 #[derive(Clone, Debug, Args)]
 pub(super) struct RefusedInTrain {
-    #[arg(long, hide = true)]
-    amp: bool,
-    #[arg(long, alias = "auto_scale_lr", hide = true)]
-    auto_scale_lr: bool,
     #[command(flatten)]
     both: RefusedInBoth,
 }
 
 impl RefusedInTrain {
     pub(super) fn problem(&self) -> Option<String> {
-        if self.amp {
-            return Some(refusal("--amp", "training is in f32: leave it out"));
-        }
-        if self.auto_scale_lr {
-            let way_out = "set optim_wrapper.optimizer.lr=… for your batch size";
-            return Some(refusal("--auto-scale-lr", way_out));
-        }
         self.both.problem()
     }
 }

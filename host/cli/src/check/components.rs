@@ -9,7 +9,7 @@ use super::{Finding, Mark};
 
 /// The built-in components of all crates; hooks are known to [`crate::plugins::Plugins`].
 pub(crate) fn catalog() -> Catalog {
-    Catalog::built_in()
+    Catalog::built_in().with(snaphook_optimizers::declared()).with(snaphook_schedules::declared())
 }
 
 /// Every type and argument that does not fit.

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod checkpoint;
 mod config;
 mod doctor;
 mod hooks;
@@ -8,7 +9,9 @@ mod report;
 mod runs;
 mod train;
 
-use crate::args::{Cli, Command, ConfigCommand, HooksCommand, PluginsCommand, RunsCommand};
+use crate::args::{
+    CheckpointCommand, Cli, Command, ConfigCommand, HooksCommand, PluginsCommand, RunsCommand,
+};
 use crate::{CliError, Exit};
 
 /// Carries out what was asked; what trains turns into the trainer and does not return.
@@ -22,6 +25,10 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Config(ConfigCommand::Explain(arguments)) => config::explain(&arguments),
         Command::Config(ConfigCommand::Diff(arguments)) => config::diff(&arguments),
         Command::Config(ConfigCommand::Check(arguments)) => config::check_config(&arguments),
+        Command::Config(ConfigCommand::Schedule(arguments)) => config::schedule(&arguments),
+        Command::Checkpoint(CheckpointCommand::Show(arguments)) => checkpoint::show(&arguments),
+        Command::Checkpoint(CheckpointCommand::Export(arguments)) => checkpoint::export(&arguments),
+        Command::Checkpoint(CheckpointCommand::Import(arguments)) => checkpoint::import(&arguments),
         Command::Config(ConfigCommand::Schema(arguments)) => config::schema(&arguments),
         Command::Plugins(PluginsCommand::List(arguments)) => plugins::list(&arguments),
         Command::Plugins(PluginsCommand::Inspect(arguments)) => plugins::inspect(&arguments),

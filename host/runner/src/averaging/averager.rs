@@ -2,12 +2,12 @@
 //! Knows nothing of hooks or files.
 
 use serde_json::{Value as Json, json};
+use snaphook_components::ComponentError;
 use tch::{Kind, Tensor, no_grad};
 
 use super::places::{Place, make_places};
-use super::strategy::Strategy;
+use super::strategy::{Settings, Strategy};
 use crate::state::{Entry, ModelState};
-use snaphook_schedules::{Kwargs, KwargsError};
 
 /// Tensors with their names, in the model's order.
 pub type NamedTensors = Vec<(String, Tensor)>;
@@ -15,9 +15,9 @@ pub type NamedTensors = Vec<(String, Tensor)>;
 /// An average that cannot be built or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum AveragingError {
-    /// A wrong key.
-    #[error("weight average: {0}")]
-    Kwargs(#[from] KwargsError),
+    /// Wrong arguments.
+    #[error("weight {0}")]
+    Settings(#[from] ComponentError),
     /// No average has this name.
     #[error("weight average: unknown type `{name}`{hint} (known: {known})")]
     UnknownType {
@@ -54,15 +54,7 @@ impl Averager {
     ///
     /// Errors: unknown type or key, values out of range.
     pub fn build(config: &Json, state: &ModelState) -> Result<Averager, AveragingError> {
-        let kwargs = Kwargs::of("average", config)?;
-        let name = kwargs.text("type")?.unwrap_or("ExponentialMovingAverage");
-        let name = name.rsplit('.').next().unwrap_or(name);
-        let kwargs = Kwargs::of(name, config)?;
-        let strategy = Strategy::read(name, &kwargs)?;
-        let interval = kwargs.positive_integer("interval", 1)? as u64;
-        let update_buffers = kwargs.boolean("update_buffers", false)?;
-        kwargs.accept(&["device"]);
-        kwargs.finish()?;
+        let Settings { strategy, interval, update_buffers } = Strategy::read(config)?;
         let is_chosen = |entry: &Entry| is_float(entry) && (update_buffers || entry.is_parameter());
         let places = no_grad(|| make_places(state.entries(), is_chosen));
         let mut averager =
@@ -337,6 +329,63 @@ mod tests {
         fill(&state, "weight", 3.0);
         averager.update(&state);
         assert_eq!(averaged(&averager, &state, "weight"), 2.0);
+    }
+
+    #[test]
+    fn averages_equal_those_of_mmengine_after_every_update() {
+        let golden: Json = serde_json::from_str(include_str!("golden/values.json")).unwrap();
+        for case in golden.as_array().unwrap() {
+            let root = Scope::root(tch::Device::Cpu);
+            let _weight = root.parameter("weight", &[3], Layer::Other);
+            let _mean = root.buffer(
+                "mean",
+                Tensor::zeros([2], (Kind::Float, tch::Device::Cpu)),
+                Layer::Norm,
+            );
+            let state = root.finish();
+            let set = |name: &str, values: &Json| {
+                let values: Vec<f64> =
+                    values.as_array().unwrap().iter().filter_map(Json::as_f64).collect();
+                no_grad(|| state.get(name).unwrap().detach().copy_(&Tensor::from_slice(&values)));
+            };
+            set("weight", &case["initial"]["weight"]);
+            set("mean", &case["initial"]["mean"]);
+            let mut averager = Averager::build(&case["average"], &state).unwrap();
+            for step in case["steps"].as_array().unwrap() {
+                set("weight", &step["weight"]);
+                set("mean", &step["mean"]);
+                averager.update(&state);
+                let (averaged, _) = averager.split(&state);
+                for (name, found) in averaged {
+                    let expected: Vec<f64> = step["average"][&name]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .filter_map(Json::as_f64)
+                        .collect();
+                    let found = Vec::<f64>::try_from(found.to_kind(Kind::Double)).unwrap();
+                    for (found, expected) in found.into_iter().zip(expected) {
+                        // A product and a sum may be fused on one side.
+                        let tolerance = 2.0 * f64::from(f32::EPSILON) * expected.abs().max(1.0);
+                        assert!(
+                            (found - expected).abs() <= tolerance,
+                            "{}: {found} {expected}",
+                            case["average"]
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        let error = |config: Json| Averager::build(&config, &model()).unwrap_err().to_string();
+        let key = error(json!({"type": "ExpMomentumEMA", "momentun": 0.1}));
+        assert!(key.starts_with("weight average.momentun: unknown key"), "{key}");
+        assert!(key.contains("did you mean `momentum`?"), "{key}");
+        let momentum = error(json!({"momentum": 1.0}));
+        assert!(momentum.contains("expected a number between 0 and 1"), "{momentum}");
     }
 
     #[test]

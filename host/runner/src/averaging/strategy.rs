@@ -2,10 +2,11 @@
 //! Knows nothing of models.
 
 use serde_json::{Value as Json, json};
+use snaphook_components::{Component, Problem, ProblemKind, Role, plain_type, read};
+use snaphook_plugin_api::{Kwargs, nearest};
 use tch::Tensor;
 
 use super::AveragingError;
-use snaphook_schedules::{Kwargs, did_you_mean};
 
 /// A kind of average.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +21,84 @@ pub(super) enum Strategy {
     Stochastic,
 }
 
+/// Declares a kind of average: its own arguments, and those of all kinds.
+macro_rules! average {
+    ($(#[$($meta:tt)*])* $name:ident { $($fields:tt)* }) => {
+        $(#[$($meta)*])*
+        #[derive(Clone, Debug, Kwargs)]
+        struct $name {
+            $($fields)*
+            /// Updates of the model between two of the average.
+            #[kwarg(default = 1, min = 1)]
+            interval: u64,
+            /// Whether buffers are averaged too.
+            #[kwarg(default = false)]
+            update_buffers: bool,
+            /// Without effect: an average is where the model is.
+            #[kwarg]
+            device: Option<String>,
+        }
+
+        impl $name {
+            fn settings(&self, strategy: Strategy) -> Settings {
+                let _ = &self.device;
+                let (interval, update_buffers) = (self.interval, self.update_buffers);
+                Settings { strategy, interval, update_buffers }
+            }
+        }
+
+        impl Component for $name {
+            const ROLE: Role = Role::Settings;
+            const NAMES: &'static [&'static str] = &[stringify!($name)];
+        }
+    };
+}
+
+average! {
+    /// Moves by a fixed share towards each new value.
+    ExponentialMovingAverage {
+        /// Share of a new value.
+        #[kwarg(default = 0.0002)]
+        momentum: f64,
+    }
+}
+
+average! {
+    /// Moves by a share towards each new value that falls like 1 / steps.
+    MomentumAnnealingEMA {
+        /// The least share of a new value.
+        #[kwarg(default = 0.0002)]
+        momentum: f64,
+        /// How slowly the share falls, in updates.
+        #[kwarg(default = 100, min = 1)]
+        gamma: u64,
+    }
+}
+
+average! {
+    /// Moves by a share towards each new value that falls exponentially; YOLOX's.
+    ExpMomentumEMA {
+        /// The least share of a new value.
+        #[kwarg(default = 0.0002)]
+        momentum: f64,
+        /// How slowly the share falls, in updates.
+        #[kwarg(default = 2000, min = 1)]
+        gamma: u64,
+    }
+}
+
+average! {
+    /// The plain mean of all values so far.
+    StochasticWeightAverage {}
+}
+
+/// What a configuration says of an average.
+pub(super) struct Settings {
+    pub(super) strategy: Strategy,
+    pub(super) interval: u64,
+    pub(super) update_buffers: bool,
+}
+
 const NAMES: [&str; 4] = [
     "ExponentialMovingAverage",
     "MomentumAnnealingEMA",
@@ -28,34 +107,47 @@ const NAMES: [&str; 4] = [
 ];
 
 impl Strategy {
-    /// Reads the kind and its numbers; `name` without the part before a dot.
-    pub(super) fn read(name: &str, kwargs: &Kwargs<'_>) -> Result<Strategy, AveragingError> {
-        let momentum = || {
-            kwargs.number_where(
-                "momentum",
-                0.0002,
-                ("a number between 0 and 1", |x| x > 0.0 && x < 1.0),
-            )
-        };
-        let gamma = |default| kwargs.positive_integer("gamma", default).map(|gamma| gamma as f64);
-        Ok(match name {
-            "ExponentialMovingAverage" => Strategy::Exponential { momentum: momentum()? },
+    /// Reads the kind and its numbers.
+    pub(super) fn read(config: &Json) -> Result<Settings, AveragingError> {
+        let name = config.get("type").and_then(Json::as_str).unwrap_or(NAMES[0]);
+        let path = "average";
+        let settings = match plain_type(name) {
+            "ExponentialMovingAverage" => {
+                let kwargs: ExponentialMovingAverage = read(config, path)?;
+                kwargs.settings(Strategy::Exponential { momentum: kwargs.momentum })
+            }
             "MomentumAnnealingEMA" => {
-                Strategy::Annealing { momentum: momentum()?, gamma: gamma(100)? }
+                let kwargs: MomentumAnnealingEMA = read(config, path)?;
+                let gamma = kwargs.gamma as f64;
+                kwargs.settings(Strategy::Annealing { momentum: kwargs.momentum, gamma })
             }
             "ExpMomentumEMA" => {
-                Strategy::ExpMomentum { momentum: momentum()?, gamma: gamma(2000)? }
+                let kwargs: ExpMomentumEMA = read(config, path)?;
+                let gamma = kwargs.gamma as f64;
+                kwargs.settings(Strategy::ExpMomentum { momentum: kwargs.momentum, gamma })
             }
-            "StochasticWeightAverage" => Strategy::Stochastic,
-            other => {
-                let hint = did_you_mean(other, NAMES);
-                return Err(AveragingError::UnknownType {
-                    name: other.to_owned(),
-                    hint,
-                    known: NAMES.join(", "),
-                });
+            "StochasticWeightAverage" => {
+                read::<StochasticWeightAverage>(config, path)?.settings(Strategy::Stochastic)
             }
-        })
+            other => return Err(unknown(other)),
+        };
+        settings.strategy.check()?;
+        Ok(settings)
+    }
+
+    fn check(self) -> Result<(), AveragingError> {
+        let (Strategy::Exponential { momentum }
+        | Strategy::Annealing { momentum, .. }
+        | Strategy::ExpMomentum { momentum, .. }) = self
+        else {
+            return Ok(());
+        };
+        if momentum > 0.0 && momentum < 1.0 {
+            return Ok(());
+        }
+        let message = format!("expected a number between 0 and 1, found {momentum}");
+        let problem = Problem::new("average.momentum", ProblemKind::Value, message);
+        Err(AveragingError::Settings(problem.into()))
     }
 
     /// Takes new values into an average, in place, after `steps` updates.
@@ -96,4 +188,13 @@ impl Strategy {
 /// A number as a tensor of one element: the bindings have no `alpha`.
 fn factor(value: f64, like: &Tensor) -> Tensor {
     Tensor::full([1], value, (like.kind(), like.device()))
+}
+
+fn unknown(name: &str) -> AveragingError {
+    let near = nearest(name, NAMES);
+    AveragingError::UnknownType {
+        name: name.to_owned(),
+        hint: near.map_or_else(String::new, |near| format!(", did you mean `{near}`?")),
+        known: NAMES.join(", "),
+    }
 }

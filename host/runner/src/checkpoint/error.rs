@@ -33,6 +33,9 @@ pub enum CheckpointError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file of PyTorch's that cannot be used.
+    #[error("checkpoint: {0}")]
+    Pth(#[from] snaphook_pth::PthError),
     /// Nothing is there.
     #[error("checkpoint {}: does not exist", path.display())]
     NotFound {

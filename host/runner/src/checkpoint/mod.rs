@@ -27,6 +27,7 @@ mod folder;
 mod manifest;
 mod model;
 mod parts;
+mod pth;
 mod read;
 mod supplement;
 mod tensors;

@@ -8,13 +8,16 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::{self, FileRecord, hex};
 use super::write::{MODEL, OPTIMIZER, STATE};
-use super::{Checkpoint, CheckpointError, supplement, tensors};
+use super::{Checkpoint, CheckpointError, pth, supplement, tensors};
 use crate::optim::OptimState;
 
-/// Reads the checkpoint at `path`; its tensors come to the CPU, sorted by name.
+/// Reads the checkpoint at `path`; its tensors come to the CPU, sorted by name. A `.pth` file gives its weights.
 ///
 /// Errors: nothing or something else there, a file missing or changed, written by a later version.
 pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    if pth::is_pth(path) {
+        return pth::load(path);
+    }
     let files = manifest::read(path)?;
     let mut state = newest_state(path, &files)?;
     let group = |name: &str| {
@@ -41,6 +44,9 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
 ///
 /// Errors: as [`load`], for the files that are read.
 pub fn read_meta(path: &Path) -> Result<Json, CheckpointError> {
+    if pth::is_pth(path) {
+        return pth::read_meta(path);
+    }
     let files = manifest::read(path)?;
     Ok(newest_state(path, &files)?["meta"].take())
 }

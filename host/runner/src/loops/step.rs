@@ -8,6 +8,7 @@ use snaphook_plugin_api::HookPoint;
 use tch::Tensor;
 
 use crate::clock::Phase;
+use crate::optim::{Autocast, OptimWrapper};
 use crate::run::Run;
 use crate::{AnyBatch, BoxError, RunError, StepContext};
 
@@ -70,7 +71,8 @@ fn forward(run: &mut Run) -> Result<Tensor, RunError> {
     };
     // Whatever a model draws at random, such as dropout, depends on the iteration alone: a resumed run draws the same.
     tch::manual_seed(draw_seed(context.seed, context.iter));
-    let losses = machine.task.model.loss(batch, &context).map_err(failed)?.0;
+    let precision = machine.optim.as_ref().map_or(Autocast::OFF, OptimWrapper::autocast);
+    let losses = precision.run(|| machine.task.model.loss(batch, &context)).map_err(failed)?.0;
     let terms: Vec<_> = losses.iter().filter(|(name, _)| name.contains("loss")).collect();
     let Some(first) = terms.first() else {
         return Err(failed("the model returned no loss (a name with \"loss\" in it)".into()));

@@ -3,9 +3,10 @@
 //! The model's tensors become views of the long one, and so do their gradients once there are any, so that clipping,
 //! updating and zeroing are operations on whole buckets. Knows nothing of names in configurations or files.
 
+use snaphook_optimizers::Hyper;
 use tch::{Device, Kind, Tensor};
 
-use super::algorithm::{Algorithm, Hyper, Scratch, Slice};
+use super::update::{self, Scratch, Slice};
 
 /// Elements that a parameter's place is rounded up to: 64 bytes of f32, for the vector units.
 const ALIGNMENT: i64 = 16;
@@ -26,6 +27,8 @@ pub(super) struct Member {
     has_gradient: bool,
     /// Updates so far.
     pub(super) steps: u64,
+    /// What the update rule keeps beside that.
+    pub(super) numbers: Vec<f64>,
 }
 
 impl Member {
@@ -64,7 +67,7 @@ impl Bucket {
     pub(super) fn new(
         group: usize,
         parameters: Vec<(String, Tensor)>,
-        slot_count: usize,
+        (slot_count, numbers): (usize, Vec<f64>),
     ) -> Bucket {
         let options =
             parameters.first().map_or((Kind::Float, Device::Cpu), |(_, p)| (p.kind(), p.device()));
@@ -73,7 +76,10 @@ impl Bucket {
         for (name, parameter) in parameters {
             let (offset, shape) = (length, parameter.size());
             length += round_up(parameter.numel() as i64, ALIGNMENT);
-            members.push(Member { name, parameter, offset, shape, has_gradient: false, steps: 0 });
+            let numbers = numbers.clone();
+            let member =
+                Member { name, parameter, offset, shape, has_gradient: false, steps: 0, numbers };
+            members.push(member);
         }
         let length = round_up(length, NORM_ROW);
         let zeros = || Tensor::zeros([length], options);
@@ -131,24 +137,49 @@ impl Bucket {
         let _ = self.gradient.zero_();
     }
 
+    /// Multiplies all gradients, and returns whether all were finite: a tensor of one truth value.
+    pub(super) fn unscale(&mut self, factor: f64) -> Tensor {
+        let is_finite = self.gradient.isfinite().all();
+        let _ = self.gradient.g_mul_scalar_(factor);
+        is_finite
+    }
+
     /// Updates all parameters that have a gradient: at once where all are at the same step, else one by one.
-    pub(super) fn update(&mut self, algorithm: Algorithm, hyper: &Hyper, scratch: &mut Scratch) {
-        let first = self.members.first().map_or(0, |member| member.steps);
-        let is_uniform =
-            self.members.iter().all(|member| member.has_gradient && member.steps == first);
-        if is_uniform {
-            let slots = self.slots.iter().map(Tensor::shallow_clone).collect();
+    pub(super) fn update(
+        &mut self,
+        hyper: &Hyper,
+        slot_names: &[&'static str],
+        scratch: &mut Scratch,
+    ) {
+        let Some(first) = self.members.first() else { return };
+        let (steps, mut numbers) = (first.steps, first.numbers.clone());
+        let is_like_first = |member: &Member| {
+            member.has_gradient && member.steps == steps && member.numbers == numbers
+        };
+        if self.members.iter().all(is_like_first) {
+            let slots = named(slot_names, self.slots.iter().map(Tensor::shallow_clone));
             let (parameter, gradient) = (self.flat.shallow_clone(), self.gradient.shallow_clone());
-            algorithm.update(Slice { parameter, gradient, slots, scratch, step: first + 1 }, hyper);
-            self.members.iter_mut().for_each(|member| member.steps += 1);
+            let slice = Slice { parameter, gradient, slots, scratch, step: steps + 1 };
+            update::update(slice, hyper, &mut numbers);
+            for member in &mut self.members {
+                member.steps += 1;
+                member.numbers.clone_from(&numbers);
+            }
             return;
         }
         for member in self.members.iter_mut().filter(|member| member.has_gradient) {
             member.steps += 1;
-            let slots = self.slots.iter().map(|slot| member.part(slot)).collect();
+            let slots = named(slot_names, self.slots.iter().map(|slot| member.part(slot)));
             let (parameter, gradient) = (member.part(&self.flat), member.part(&self.gradient));
-            algorithm
-                .update(Slice { parameter, gradient, slots, scratch, step: member.steps }, hyper);
+            let slice = Slice { parameter, gradient, slots, scratch, step: member.steps };
+            update::update(slice, hyper, &mut member.numbers);
         }
     }
+}
+
+fn named(
+    names: &[&'static str],
+    tensors: impl Iterator<Item = Tensor>,
+) -> Vec<(&'static str, Tensor)> {
+    names.iter().copied().zip(tensors).collect()
 }

@@ -1,34 +1,19 @@
 //! What can be wrong with an `optim_wrapper` setting or a saved optimizer.
 //! Knows nothing of where either came from.
 
-use snaphook_schedules::KwargsError;
+use snaphook_components::ComponentError;
 
 /// An optimizer that cannot be built, or whose state cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum OptimError {
-    /// A wrong key.
-    #[error("optim_wrapper: {0}")]
-    Kwargs(#[from] KwargsError),
-    /// No optimizer or wrapper has this name.
-    #[error("optim_wrapper: unknown {what} `{name}`{hint} (known: {known})")]
-    UnknownType {
-        /// What was to be named: an optimizer or a wrapper.
-        what: &'static str,
-        /// The name in the configuration.
-        name: String,
-        /// The nearest known name as a question.
-        hint: String,
-        /// All known names.
-        known: String,
-    },
-    /// A multiplier of the weight decay without a weight decay.
+    /// Settings that cannot be used.
+    #[error("{0}")]
+    Settings(#[from] ComponentError),
+    /// float16 where there is no GPU.
     #[error(
-        "optim_wrapper: paramwise_cfg has {key}, expected weight_decay in the optimizer, found none (add weight_decay to the optimizer)"
+        "optim_wrapper.dtype: expected bfloat16 on the CPU, found float16 (leave dtype out, or train on a GPU)"
     )]
-    NoWeightDecay {
-        /// The multiplier.
-        key: String,
-    },
+    HalfOnCpu,
     /// The model has nothing to train.
     #[error("optim_wrapper: expected parameters to train, found none in the model")]
     NoParameters,

@@ -1,11 +1,9 @@
-//! A group of parameters with its learning rate and the other numbers of its updates, and how they are read.
+//! A group of parameters with its learning rate and the other numbers of its updates.
 //! Knows nothing of tensors.
 
 use serde_json::{Map, Value as Json, json};
-
-use super::OptimError;
-use super::algorithm::{Algorithm, Hyper};
-use snaphook_schedules::{Kwargs, KwargsError, Quantity, did_you_mean};
+use snaphook_optimizers::{Hyper, ParameterSettings, UpdateRule};
+use snaphook_schedules::Quantity;
 
 /// Parameters that are trained alike.
 ///
@@ -14,23 +12,18 @@ use snaphook_schedules::{Kwargs, KwargsError, Quantity, did_you_mean};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     pub(super) hyper: Hyper,
-    /// The values of the configuration; an edited one wins over a saved one.
-    pub(super) configured: Hyper,
+    /// The optimizer's arguments in the configuration; an edited one wins over a saved one.
+    configured: Map<String, Json>,
     pub(super) initial: [Option<f64>; 3],
     /// Other keys of `custom_keys` entries, kept for whoever looks at groups.
-    pub(super) extra: Map<String, Json>,
+    extra: Map<String, Json>,
     pub(super) parameters: Vec<String>,
 }
 
 impl Group {
-    pub(super) fn new(hyper: Hyper) -> Group {
-        Group {
-            hyper,
-            configured: hyper,
-            initial: [None; 3],
-            extra: Map::new(),
-            parameters: Vec::new(),
-        }
+    pub(super) fn new(settings: ParameterSettings) -> Group {
+        let ParameterSettings { hyper, arguments, extra } = settings;
+        Group { hyper, configured: arguments, initial: [None; 3], extra, parameters: Vec::new() }
     }
 
     /// The learning rate of the next update.
@@ -38,14 +31,21 @@ impl Group {
         self.hyper.learning_rate
     }
 
-    /// SGD's momentum, or Adam's first beta.
+    /// The momentum, or the first beta of Adam and its kin.
     pub fn momentum(&self) -> f64 {
         self.hyper.momentum
     }
 
-    /// Adam's two betas; the second has no meaning for SGD.
-    pub fn betas(&self) -> (f64, f64) {
-        (self.hyper.momentum, self.hyper.beta2)
+    /// The two betas of Adam and its kin; `None` for other optimizers.
+    pub fn betas(&self) -> Option<(f64, f64)> {
+        match self.hyper.rule {
+            UpdateRule::Adam { beta2, .. }
+            | UpdateRule::Adamax { beta2, .. }
+            | UpdateRule::NAdam { beta2, .. }
+            | UpdateRule::RAdam { beta2, .. }
+            | UpdateRule::Lion { beta2, .. } => Some((self.hyper.momentum, beta2)),
+            _ => None,
+        }
     }
 
     /// The weight decay.
@@ -83,31 +83,21 @@ impl Group {
         json
     }
 
-    pub(super) fn value(&self, quantity: Quantity) -> f64 {
-        match quantity {
-            Quantity::LearningRate => self.hyper.learning_rate,
-            Quantity::Momentum => self.hyper.momentum,
-            Quantity::WeightDecay => self.hyper.weight_decay,
-        }
-    }
-
-    pub(super) fn set_value(&mut self, quantity: Quantity, value: f64) {
-        match quantity {
-            Quantity::LearningRate => self.hyper.learning_rate = value,
-            Quantity::Momentum => self.hyper.momentum = value,
-            Quantity::WeightDecay => self.hyper.weight_decay = value,
-        }
+    /// Multiplies the learning rate, as if it were configured so.
+    pub(super) fn scale_learning_rate(&mut self, factor: f64) {
+        self.hyper.learning_rate *= factor;
+        self.configured.insert("lr".to_owned(), json!(self.hyper.learning_rate));
     }
 
     /// Whether parameters of both would always be trained alike.
-    pub(super) fn trains_like(&self, other: &Group) -> bool {
+    pub(super) fn trains_like(&self, other: &ParameterSettings) -> bool {
         self.hyper == other.hyper && self.extra == other.extra
     }
 
     pub(super) fn save(&self) -> Json {
         json!({
-            "values": hyper_json(&self.hyper),
-            "configured": hyper_json(&self.configured),
+            "values": Quantity::ALL.map(|quantity| self.hyper.value(quantity)),
+            "configured": self.configured,
             "initial": self.initial,
             "parameters": self.parameters,
         })
@@ -115,18 +105,27 @@ impl Group {
 
     /// Takes over saved values; returns what was edited in the configuration since, which wins.
     pub(super) fn load(&mut self, saved: &Json) -> Option<Vec<String>> {
-        let configured = hyper_json(&self.configured);
-        let mut values = hyper_json(&self.hyper);
+        let configured = saved.get("configured")?.as_object()?;
+        let mut edited = Vec::new();
         let mut edits = Vec::new();
-        for (key, now) in configured.as_object()? {
-            let was = saved.get("configured")?.get(key)?;
-            if was == now {
-                values[key] = saved.get("values")?.get(key)?.clone();
-            } else {
+        for (key, now) in &self.configured {
+            let was = configured.get(key).unwrap_or(&Json::Null);
+            if !is_same(was, now) {
+                edited.push(key.as_str());
                 edits.push(format!("{key} was {was}, is now {now}"));
             }
         }
-        self.hyper = hyper_from(&values)?;
+        let values = saved.get("values")?.as_array()?;
+        for (quantity, value) in Quantity::ALL.into_iter().zip(values) {
+            let keys: &[&str] = match quantity {
+                Quantity::LearningRate => &["lr"],
+                Quantity::Momentum => &["momentum", "betas"],
+                Quantity::WeightDecay => &["weight_decay"],
+            };
+            if !keys.iter().any(|key| edited.contains(key)) {
+                self.hyper.set_value(quantity, value.as_f64()?);
+            }
+        }
         if edits.is_empty() {
             for (initial, saved) in self.initial.iter_mut().zip(saved.get("initial")?.as_array()?) {
                 *initial = saved.as_f64();
@@ -136,108 +135,13 @@ impl Group {
     }
 }
 
-/// What an `optimizer` object says: the kind, its numbers, and whether a weight decay was given.
-pub(super) struct OptimizerConfig {
-    pub(super) algorithm: Algorithm,
-    pub(super) hyper: Hyper,
-    pub(super) has_weight_decay: bool,
-}
-
-/// Reads the `optimizer` object of an `optim_wrapper`.
-pub(super) fn read_optimizer(config: &Json) -> Result<OptimizerConfig, OptimError> {
-    let kwargs = Kwargs::of("optimizer", config)?;
-    let name =
-        kwargs.text("type")?.ok_or_else(|| kwargs.missing("type", "the name of an optimizer"))?;
-    let algorithm = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name);
-    let algorithm = algorithm.ok_or_else(|| unknown_optimizer(name))?;
-    let kwargs = Kwargs::of(name, config)?;
-    let hyper = read_hyper(algorithm, &kwargs)?;
-    // Ways to compute the same update, which do not concern this one.
-    kwargs.accept(&["foreach", "fused", "differentiable", "capturable"]);
-    kwargs.finish()?;
-    let has_weight_decay = config.get("weight_decay").is_some_and(|value| !value.is_null());
-    Ok(OptimizerConfig { algorithm, hyper, has_weight_decay })
-}
-
-fn unknown_optimizer(name: &str) -> OptimError {
-    let names = Algorithm::ALL.map(Algorithm::name);
-    OptimError::UnknownType {
-        what: "optimizer",
-        name: name.to_owned(),
-        hint: did_you_mean(name, names),
-        known: names.join(", "),
-    }
-}
-
-type Range = (&'static str, fn(f64) -> bool);
-const NOT_NEGATIVE: Range = ("a number of 0 or more", |x| x >= 0.0);
-const BELOW_ONE: fn(f64) -> bool = |x| (0.0..1.0).contains(&x);
-
-fn read_hyper(algorithm: Algorithm, kwargs: &Kwargs<'_>) -> Result<Hyper, KwargsError> {
-    let decay = if algorithm == Algorithm::AdamW { 1e-2 } else { 0.0 };
-    let mut hyper = Hyper {
-        learning_rate: kwargs.number_where("lr", 1e-3, NOT_NEGATIVE)?,
-        momentum: 0.0,
-        weight_decay: kwargs.number_where("weight_decay", decay, NOT_NEGATIVE)?,
-        beta2: 0.0,
-        eps: 0.0,
-        dampening: 0.0,
-        nesterov: false,
-        amsgrad: false,
-        maximize: kwargs.boolean("maximize", false)?,
-    };
-    if algorithm == Algorithm::Sgd {
-        hyper.momentum = kwargs.number_where("momentum", 0.0, NOT_NEGATIVE)?;
-        hyper.dampening = kwargs.number("dampening", 0.0)?;
-        hyper.nesterov = kwargs.boolean("nesterov", false)?;
-        if hyper.nesterov && (hyper.momentum == 0.0 || hyper.dampening != 0.0) {
-            return Err(kwargs.wrong(
-                "nesterov",
-                "a momentum and no dampening together with it",
-                &json!(true),
-            ));
+/// Whether two arguments mean the same: 0 and 0.0 do.
+fn is_same(a: &Json, b: &Json) -> bool {
+    match (a, b) {
+        (Json::Array(a), Json::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
         }
-        return Ok(hyper);
+        (Json::Number(a), Json::Number(b)) => a.as_f64() == b.as_f64(),
+        _ => a == b,
     }
-    let betas = kwargs.numbers("betas")?.unwrap_or_else(|| vec![0.9, 0.999]);
-    match betas[..] {
-        [beta1, beta2] if BELOW_ONE(beta1) && BELOW_ONE(beta2) => {
-            hyper.momentum = beta1;
-            hyper.beta2 = beta2;
-        }
-        _ => return Err(kwargs.wrong("betas", "two numbers from 0 to below 1", &json!(betas))),
-    }
-    hyper.eps = kwargs.number_where("eps", 1e-8, NOT_NEGATIVE)?;
-    hyper.amsgrad = kwargs.boolean("amsgrad", false)?;
-    Ok(hyper)
-}
-
-fn hyper_json(hyper: &Hyper) -> Json {
-    json!({
-        "lr": hyper.learning_rate,
-        "momentum": hyper.momentum,
-        "weight_decay": hyper.weight_decay,
-        "beta2": hyper.beta2,
-        "eps": hyper.eps,
-        "dampening": hyper.dampening,
-        "nesterov": hyper.nesterov,
-        "amsgrad": hyper.amsgrad,
-        "maximize": hyper.maximize,
-    })
-}
-
-fn hyper_from(json: &Json) -> Option<Hyper> {
-    let number = |key: &str| json.get(key)?.as_f64();
-    let flag = |key: &str| json.get(key)?.as_bool();
-    Some(Hyper {
-        learning_rate: number("lr")?,
-        momentum: number("momentum")?,
-        weight_decay: number("weight_decay")?,
-        beta2: number("beta2")?,
-        eps: number("eps")?,
-        dampening: number("dampening")?,
-        nesterov: flag("nesterov")?,
-        amsgrad: flag("amsgrad")?,
-        maximize: flag("maximize")?,
-    })
 }

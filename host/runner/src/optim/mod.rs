@@ -1,20 +1,26 @@
-//! The optimizer: parameter groups, clipping, accumulation, and the updates of SGD, Adam and AdamW.
+//! The optimizer: parameter groups, clipping, accumulation, mixed precision, and the updates.
 //!
 //! Each group's parameters, gradients and running averages lie in a few long tensors, and the model's own tensors become
 //! views of them, so that an update costs a handful of operations, however many tensors the model has.
 //! Knows nothing of losses, loops or files.
 
-mod algorithm;
+mod amp;
+mod autocast;
 mod bucket;
 mod clip;
 mod error;
 mod group;
-mod paramwise;
+mod layout;
+mod param_groups;
 mod saved;
+mod update;
 mod wrapper;
 
-pub use clip::ClipGrad;
+pub use autocast::Autocast;
 pub use error::OptimError;
 pub use group::Group;
 pub use saved::{LoadedOptimizer, OptimState};
 pub use wrapper::OptimWrapper;
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use tch::{Device, Tensor};
 
 use super::OptimError;
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Member};
 
 /// What a checkpoint keeps of an optimizer.
 #[derive(Debug)]
@@ -47,6 +47,25 @@ pub(super) fn save_steps(buckets: &[Bucket]) -> Json {
     Json::Object(members.map(|member| (member.name.clone(), json!(member.steps))).collect())
 }
 
+/// What update rules keep for a parameter beside its steps; only of those that keep something.
+pub(super) fn save_numbers(buckets: &[Bucket]) -> Json {
+    let members = buckets.iter().flat_map(|bucket| &bucket.members);
+    let members = members.filter(|member| !member.numbers.is_empty());
+    Json::Object(members.map(|member| (member.name.clone(), json!(member.numbers))).collect())
+}
+
+fn saved_numbers(saved: &OptimState, member: &Member) -> Result<Vec<f64>, OptimError> {
+    if member.numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let numbers = saved.scalars["numbers"][&member.name].as_array();
+    let numbers: Option<Vec<f64>> =
+        numbers.and_then(|numbers| numbers.iter().map(Json::as_f64).collect());
+    numbers
+        .filter(|numbers| numbers.len() == member.numbers.len())
+        .ok_or_else(|| OptimError::Malformed { expected: format!("`numbers` of {}", member.name) })
+}
+
 /// Puts saved steps and tensors into the buckets; changes nothing unless everything fits.
 pub(super) fn load(
     buckets: &mut [Bucket],
@@ -57,11 +76,12 @@ pub(super) fn load(
     let steps = saved.scalars.get("steps").and_then(Json::as_object);
     let steps = steps.ok_or_else(|| OptimError::Malformed { expected: expected.into() })?;
     check_names(buckets, steps)?;
-    let mut copies = Vec::new();
+    let (mut copies, mut numbers) = (Vec::new(), Vec::new());
     for bucket in buckets.iter() {
         for member in &bucket.members {
             let count = steps[&member.name].as_u64();
             let count = count.ok_or_else(|| OptimError::Malformed { expected: expected.into() })?;
+            numbers.push(saved_numbers(saved, member)?);
             let names = if count == 0 { &[][..] } else { slot_names };
             for (slot, name) in bucket.slots.iter().zip(names) {
                 copies.push((
@@ -71,10 +91,12 @@ pub(super) fn load(
             }
         }
     }
+    let mut numbers = numbers.into_iter();
     for bucket in buckets.iter_mut() {
         bucket.slots.iter_mut().for_each(|slot| drop(slot.zero_()));
         for member in &mut bucket.members {
             member.set_steps(steps[&member.name].as_u64().unwrap_or(0));
+            member.numbers = numbers.next().unwrap_or_default();
         }
     }
     for (mut place, tensor) in copies {

@@ -34,7 +34,10 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
     }
     let entries = std::mem::take(&mut machine.entries);
     restore_optimizer(machine, checkpoint, &entries)?;
-    machine.messages.load(&entries["messages"])?;
+    // A checkpoint that was imported has none.
+    if let Some(messages) = entries.get("messages") {
+        machine.messages.load(messages)?;
+    }
     restore_hooks(run, &entries)
 }
 
@@ -71,6 +74,7 @@ fn restore_optimizer(
     };
     let Some(saved) = &checkpoint.optimizer else {
         machine.log.warn("The checkpoint has no optimizer state: momentum starts from nothing");
+        schedules.replay(machine.progress.epoch, machine.progress.iter, optim)?;
         return Ok(());
     };
     let mut edits = optim.load(saved)?.edits;

@@ -1,9 +1,11 @@
 //! `snaphook config …`. `print`, `explain` and `diff`, here, know nothing of what the values mean.
 
 mod check;
+mod schedule;
 mod schema;
 
 pub(super) use check::check_config;
+pub(super) use schedule::schedule;
 pub(super) use schema::schema;
 
 use snaphook_config::{Config, nearest};

@@ -1,6 +1,6 @@
 //! The forward pass of the head: maps of features to numbers per prior.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::YoloxHead;
 use super::build::Level;
@@ -55,7 +55,13 @@ impl Level {
     }
 }
 
+/// In mixed precision losses and assignment take f32: pixels and logits lose too much in half of it.
+///
 /// Shapes: `map` [N, C, H, W]; the result [N, H W, C].
 fn row_per_prior(map: &Tensor) -> Tensor {
-    map.permute([0, 2, 3, 1]).flatten(1, 2)
+    let rows = map.permute([0, 2, 3, 1]).flatten(1, 2);
+    match rows.kind() {
+        Kind::Half | Kind::BFloat16 => rows.to_kind(Kind::Float),
+        _ => rows,
+    }
 }

@@ -1,0 +1,35 @@
+//! Mixed precision and scaled learning rates, from the command line to the checkpoint.
+
+use snaphook_tests::{Workspace, scalars, weights};
+
+#[test]
+fn a_run_in_mixed_precision_is_resumed_to_the_same_bits() {
+    let whole = Workspace::new();
+    whole.train(&["--amp"]).expect_code(0);
+    let halves = Workspace::new();
+    halves.train(&["--amp", "train_cfg.max_epochs=1"]).expect_code(0);
+    halves.train(&["--amp", "--resume"]).expect_code(0);
+    assert!(weights(&whole.file("work/epoch_3")) == weights(&halves.file("work/epoch_3")));
+    assert_eq!(scalars(&whole.work()), scalars(&halves.work()));
+
+    let full = Workspace::new();
+    full.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    assert!(weights(&full.file("work/epoch_1")) != weights(&halves.file("work/epoch_1")));
+}
+
+#[test]
+fn learning_rates_are_scaled_by_the_batch_size_where_that_is_asked_for() {
+    let workspace = Workspace::with("auto_scale_lr = dict(enable=False, base_batch_size=8)");
+    let outcome = workspace.train(&["--auto-scale-lr", "--dry-run"]);
+    outcome.expect_code(0).expect_text(&["batch size of 8", "batch size is 2", "by 0.25"]);
+    let without = Workspace::new().train(&["--auto-scale-lr"]);
+    without.expect_code(1).expect_text(&["auto_scale_lr.base_batch_size", "add auto_scale_lr"]);
+}
+
+#[test]
+fn half_precision_that_the_cpu_does_not_have_is_refused_by_name() {
+    let workspace =
+        Workspace::with("optim_wrapper.update(type='AmpOptimWrapper', dtype='float16')");
+    let outcome = workspace.train(&[]);
+    outcome.expect_code(1).expect_text(&["optim_wrapper.dtype: expected bfloat16 on the CPU"]);
+}
