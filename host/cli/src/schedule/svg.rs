@@ -104,10 +104,10 @@ fn ticks(end: u64) -> Vec<u64> {
     (0..=end).step_by(step.max(1) as usize).collect()
 }
 
-fn curve(
-    values: &[f64],
-    (group, x, y): (usize, &dyn Fn(f64) -> f64, &dyn Fn(f64) -> f64),
-) -> String {
+/// From a share or a value to pixels.
+type Axis<'a> = &'a dyn Fn(f64) -> f64;
+
+fn curve(values: &[f64], (group, x, y): (usize, Axis<'_>, Axis<'_>)) -> String {
     let spans = columns(values, POINTS);
     let count = spans.len() as f64;
     let mut points = String::new();
