@@ -1,5 +1,7 @@
 //! `snaphook config schedule` as people and programs use it.
 
+#![allow(clippy::unwrap_used)] // outside #[test] functions, too
+
 use std::path::Path;
 use std::process::{Command, Output};
 

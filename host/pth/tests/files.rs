@@ -1,5 +1,7 @@
 //! Real files of PyTorch and MMEngine (`golden/make.py` makes them), files of ours in PyTorch, and files that mean harm.
 
+#![allow(clippy::unwrap_used)] // outside #[test] functions, too
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
