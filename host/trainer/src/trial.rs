@@ -41,10 +41,13 @@ pub(crate) fn dry_run(run: &mut Run) -> Result<(), RunError> {
         cost.first_step.as_secs_f64(),
         cost.step.as_secs_f64()
     ));
-    let hours = cost.step.as_secs_f64() * progress.max_iters as f64 / 3600.0;
+    let seconds = (cost.step.as_secs_f64() * progress.max_iters as f64).round() as u64;
     log.info(format!(
-        "{} iterations at this pace are {hours:.1} hours, without validations and waits for data",
-        progress.max_iters
+        "{} iterations at this pace take {}:{:02}:{:02}, without validations and waits for data",
+        progress.max_iters,
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
     ));
     log.info("Everything could be built, and a few steps could be trained; nothing was written (--dry-run)");
     Ok(())
