@@ -30,12 +30,28 @@ pub(crate) struct HostTables {
     pub(crate) scalars: Option<&'static ScalarsTable>,
     pub(crate) tensors: Option<&'static TensorsTable>,
     pub(crate) services: Option<&'static ServicesTable>,
+    /// The same without texts in between, for hooks that are compiled into the host.
+    pub(crate) direct: Option<&'static Direct>,
+}
+
+/// What a hook in the host's own file can call without writing JSON out and reading it in again.
+pub(crate) struct Direct {
+    /// As `ServicesTable::call`; the pointer is what the tables' functions expect.
+    pub(crate) call: unsafe fn(*mut c_void, &str, &str, &Json) -> Result<Json, ServiceError>,
+    /// As `TensorsTable::output_names`.
+    pub(crate) output_names: unsafe fn(*mut c_void) -> Vec<String>,
 }
 
 impl HostTables {
     /// A host without any extension.
-    pub(crate) const NONE: HostTables =
-        HostTables { progress: None, log: None, scalars: None, tensors: None, services: None };
+    pub(crate) const NONE: HostTables = HostTables {
+        progress: None,
+        log: None,
+        scalars: None,
+        tensors: None,
+        services: None,
+        direct: None,
+    };
 
     /// Looks the extensions of a host up.
     ///
@@ -55,6 +71,7 @@ impl HostTables {
                 services: (host.extension)(Text::new(abi::SERVICES))
                     .cast::<ServicesTable>()
                     .as_ref(),
+                direct: None,
             }
         }
     }
@@ -146,6 +163,10 @@ impl<'call> HostRef<'call> {
     }
 
     pub(crate) fn output_names(self) -> Vec<String> {
+        if let Some(direct) = self.tables.direct {
+            // SAFETY: as in `progress`.
+            return unsafe { (direct.output_names)(self.context) };
+        }
         let Some(table) = self.tables.tensors else { return Vec::new() };
         let mut names = String::new();
         // SAFETY: as in `progress`; the sink's string is ours.
@@ -186,6 +207,10 @@ impl<'call> HostRef<'call> {
         method: &str,
         arguments: &Json,
     ) -> Result<Json, ServiceError> {
+        if let Some(direct) = self.tables.direct {
+            // SAFETY: as in `progress`.
+            return unsafe { (direct.call)(self.context, service, method, arguments) };
+        }
         let table = self.tables.services.ok_or_else(|| missing(abi::SERVICES))?;
         let (arguments, mut text) = (arguments.to_string(), String::new());
         // SAFETY: as in `output_names`; the texts outlive the call.

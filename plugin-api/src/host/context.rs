@@ -5,7 +5,7 @@ use crate::abi::{
     status, HostTable, LogTable, ProgressTable, ScalarsTable, ServicesTable, Sink, TensorsTable,
     Text, API_VERSION,
 };
-use crate::runner::{HostRef, HostTables};
+use crate::runner::{Direct, HostRef, HostTables};
 use crate::{HookPoint, Runner};
 use serde_json::Value as Json;
 use std::ffi::c_void;
@@ -45,7 +45,28 @@ static NATIVE_TABLES: HostTables = HostTables {
     scalars: Some(&SCALARS_TABLE),
     tensors: Some(&TENSORS_TABLE),
     services: Some(&SERVICES_TABLE),
+    direct: Some(&Direct { call: direct_call, output_names: direct_output_names }),
 };
+
+/// # Safety
+/// As [`with`].
+unsafe fn direct_call(
+    host: *mut c_void,
+    service: &str,
+    method: &str,
+    arguments: &Json,
+) -> Result<Json, ServiceError> {
+    // SAFETY: the caller's promise.
+    unsafe { with(host, |services| services.call(service, method, arguments.clone())) }
+        .unwrap_or_else(|| Err(ServiceError::Failed("the host panicked: see its log".to_owned())))
+}
+
+/// # Safety
+/// As [`with`].
+unsafe fn direct_output_names(host: *mut c_void) -> Vec<String> {
+    // SAFETY: the caller's promise.
+    unsafe { with(host, |services| services.output_names()) }.unwrap_or_default()
+}
 
 /// The table of an extension id, or null for one that this host does not have.
 pub fn extension(id: &str) -> *const c_void {
