@@ -28,6 +28,21 @@ fn a_run_that_a_hook_stops_is_saved_and_resumed_where_it_stopped() {
 }
 
 #[test]
+fn a_hook_that_cannot_tell_its_state_is_judged_by_its_policy() {
+    let workspace = Workspace::new();
+    workspace.add_plugin(&fixture("stumble"));
+    let hook = |rest: &str| format!("custom_hooks+=dict(type='StumbleHook', how='state'{rest})");
+    let outcome = workspace.train(&[&hook("")]);
+    outcome.expect_code(3).expect_error(&["StumbleHook", "stumbled over its own state"]);
+    // What the others say is worth keeping.
+    assert!(is_whole(&workspace.file("work/emergency_iter_2")), "{outcome}");
+
+    let outcome = workspace.train(&[&hook(", on_error='disable'")]);
+    outcome.expect_code(0).expect_text(&["stumbled over its own state", "not called any more"]);
+    assert!(is_whole(&workspace.file("work/epoch_3")));
+}
+
+#[test]
 fn weights_that_are_no_numbers_are_not_saved() {
     let workspace = Workspace::with(
         "custom_hooks = [dict(type='CheckInvalidLossHook', interval=1)]\n\

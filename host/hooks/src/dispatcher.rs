@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use snaphook_plugin_api::host::{HookInstance, HookSource, LogLevel, Services};
-use snaphook_plugin_api::{HookError, HookErrorKind, HookPoint};
+use snaphook_plugin_api::{HookError, HookErrorKind, HookPoint, HookState};
 
 use crate::{HookPolicy, OnError, Priority};
 
@@ -82,6 +82,17 @@ pub struct HookCost {
     pub spent: Duration,
     /// The time and the calls at each point at which it was called, the dearest first.
     pub points: Vec<(HookPoint, Duration, u64)>,
+}
+
+/// What a checkpoint keeps of a hook.
+#[derive(Clone, Debug)]
+pub struct SavedHook {
+    /// Type name.
+    pub type_name: String,
+    /// `built-in`, or the plugin's name and version.
+    pub source: String,
+    /// Its own state.
+    pub state: HookState,
 }
 
 /// All hooks of a run.
@@ -254,9 +265,60 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Registered hooks with their states, for a checkpoint.
-    pub fn hooks_mut(&mut self) -> impl Iterator<Item = &mut dyn HookInstance> {
-        self.hooks.iter_mut().filter(|hook| !hook.is_disabled).map(|hook| hook.hook.as_mut() as _)
+    /// The states of all hooks that have one, for a checkpoint. With `is_last_resort` a hook that cannot tell its state is
+    /// left out, whatever its policy: what the others say is worth keeping.
+    ///
+    /// Errors: of a hook whose policy is [`OnError::Stop`].
+    pub fn save_states(
+        &mut self,
+        host: &mut dyn Services,
+        is_last_resort: bool,
+    ) -> Result<Vec<SavedHook>, Box<HookFault>> {
+        let mut states = Vec::new();
+        for index in 0..self.hooks.len() {
+            let registered = &mut self.hooks[index];
+            if registered.is_disabled {
+                continue;
+            }
+            match registered.hook.save_state() {
+                Ok(None) => {}
+                Ok(Some(state)) => states.push(SavedHook {
+                    type_name: registered.hook.type_name().to_owned(),
+                    source: source_label(registered.hook.source()),
+                    state,
+                }),
+                Err(error) => match self.fault(index, HookPoint::BeforeSaveCheckpoint, error, host)
+                {
+                    Err(fault) if is_last_resort => {
+                        host.log(LogLevel::Warn, "", &format!("{fault}; its state is not saved"));
+                    }
+                    result => result?,
+                },
+            }
+        }
+        Ok(states)
+    }
+
+    /// Gives the hooks their states back; those that no hook of this run has are returned.
+    ///
+    /// Errors: of a hook whose policy is [`OnError::Stop`].
+    pub fn load_states(
+        &mut self,
+        mut saved: Vec<SavedHook>,
+        host: &mut dyn Services,
+    ) -> Result<Vec<SavedHook>, Box<HookFault>> {
+        for index in 0..self.hooks.len() {
+            let registered = &mut self.hooks[index];
+            let name = registered.hook.type_name();
+            let Some(place) = saved.iter().position(|saved| saved.type_name == name) else {
+                continue;
+            };
+            let state = saved.remove(place).state;
+            if let Err(error) = registered.hook.load_state(state) {
+                self.fault(index, HookPoint::AfterLoadCheckpoint, error, host)?;
+            }
+        }
+        Ok(saved)
     }
 
     /// The hooks of a point in the order in which they are called.

@@ -12,7 +12,9 @@ mod priority;
 mod python_json;
 mod spec;
 
-pub use dispatcher::{Dispatcher, HookCost, HookFault, HookRow, Host, hook_table, source_label};
+pub use dispatcher::{
+    Dispatcher, HookCost, HookFault, HookRow, Host, SavedHook, hook_table, source_label,
+};
 pub use line::{Fields, IterationNumbers, LineHeader, iteration_line, summary_line};
 pub use priority::{HookDeadline, HookPolicy, OnError, Priority};
 pub use python_json::{number, python_json};

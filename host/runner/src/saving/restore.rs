@@ -1,10 +1,10 @@
 //! Takes over what a checkpoint says: counters, optimizer, schedules, messages and the states of hooks.
 
 use serde_json::{Map, Value as Json};
-use snaphook_plugin_api::{HookPoint, HookState};
+use snaphook_hooks::SavedHook;
+use snaphook_plugin_api::HookState;
 use snaphook_schedules::LoadedSchedules;
 
-use super::fault;
 use crate::RunError;
 use crate::checkpoint::Checkpoint;
 use crate::machine::Machine;
@@ -95,21 +95,20 @@ fn restore_optimizer(
 }
 
 fn restore_hooks(run: &mut Run, entries: &Map<String, Json>) -> Result<(), RunError> {
-    let mut saved: Vec<Json> =
-        entries.get("hooks").and_then(Json::as_array).cloned().unwrap_or_default();
-    for hook in run.dispatcher.hooks_mut() {
-        let Some(index) = saved.iter().position(|state| state["type"] == hook.type_name()) else {
-            continue;
-        };
-        let state = saved.remove(index);
-        let version = state["version"].as_u64().unwrap_or(1) as u32;
-        let loaded = hook.load_state(HookState { version, data: state["data"].clone() });
-        loaded.map_err(|error| fault(hook, HookPoint::AfterLoadCheckpoint, error, &run.machine))?;
-    }
-    for state in saved {
-        let kind = &state["type"];
+    let states = entries.get("hooks").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+    let saved = |state: &Json| SavedHook {
+        type_name: state["type"].as_str().unwrap_or_default().to_owned(),
+        source: state["source"].as_str().unwrap_or_default().to_owned(),
+        state: HookState {
+            version: state["version"].as_u64().unwrap_or(1) as u32,
+            data: state["data"].clone(),
+        },
+    };
+    let states = states.iter().map(saved).collect();
+    for left in run.dispatcher.load_states(states, &mut run.machine)? {
         run.machine.log.warn(format!(
-            "The checkpoint has a state of hook {kind}, which this run does not have"
+            "The checkpoint has a state of hook {}, which this run does not have",
+            left.type_name
         ));
     }
     Ok(())

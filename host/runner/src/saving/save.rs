@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json, json};
-use snaphook_hooks::{Dispatcher, Host, source_label};
+use snaphook_hooks::{Dispatcher, Host, SavedHook};
 use snaphook_plugin_api::host::HookInstance;
 use snaphook_plugin_api::{HookPoint, HookState};
 use tch::{Device, Tensor, no_grad};
 
-use super::{EMA, GRADIENTS, fault, gradients};
+use super::{EMA, GRADIENTS, gradients};
 use crate::RunError;
 use crate::checkpoint::{self, Checkpoint, Job, Supplement, Written};
 use crate::clock::{Phase, Track};
@@ -63,7 +63,7 @@ pub(super) fn save(
     }
     machine.entries = Map::new();
     hooks.call(HookPoint::BeforeSaveCheckpoint, None, machine)?;
-    let states = hook_states(hooks, machine)?;
+    let states = hook_states(hooks, machine, request.interim)?;
     let checkpoint = collect(machine, request, states);
     let details = json!({
         "epoch": checkpoint.meta["epoch"],
@@ -187,7 +187,7 @@ pub(crate) fn add_validation(run: &mut Run) -> Result<(), RunError> {
     }) else {
         return Ok(());
     };
-    let states = hook_states(&mut run.dispatcher, machine)?;
+    let states = hook_states(&mut run.dispatcher, machine, false)?;
     let Some(mut state) = machine.saved_state.clone() else { return Ok(()) };
     state["meta"]["validation_pending"] = false.into();
     if let (Some(optim), false) = (&machine.optim, state["optimizer"].is_null()) {
@@ -227,16 +227,15 @@ fn copy(tensor: &Tensor) -> Tensor {
 }
 
 /// The states of all hooks that have one, by type and position among hooks of the same type.
-fn hook_states(hooks: &mut Dispatcher, machine: &Machine) -> Result<Json, RunError> {
-    let mut states = Vec::new();
-    for hook in hooks.hooks_mut() {
-        let state = hook.save_state();
-        let state =
-            state.map_err(|error| fault(hook, HookPoint::BeforeSaveCheckpoint, error, machine))?;
-        if let Some(HookState { version, data }) = state {
-            let source = source_label(hook.source());
-            states.push(json!({ "type": hook.type_name(), "source": source, "version": version, "data": data }));
-        }
-    }
-    Ok(Json::Array(states))
+fn hook_states(
+    hooks: &mut Dispatcher,
+    machine: &mut Machine,
+    is_last_resort: bool,
+) -> Result<Json, RunError> {
+    let states = hooks.save_states(machine, is_last_resort)?;
+    let state = |hook: SavedHook| {
+        let HookState { version, data } = hook.state;
+        json!({ "type": hook.type_name, "source": hook.source, "version": version, "data": data })
+    };
+    Ok(states.into_iter().map(state).collect())
 }
