@@ -71,8 +71,8 @@ fn a_file_that_is_no_checkpoint_is_refused() {
     let workspace = Workspace::new();
     workspace.write("some.pth", "PK and so on");
     workspace.write("folder/readme.txt", "nothing");
-    for path in ["some.pth", "folder"] {
-        expect_refusal(&workspace.snaphook(["test", "tiny.py", path]), &[path, "manifest.json"]);
+    for (path, expected) in [("some.pth", "a PyTorch file"), ("folder", "manifest.json")] {
+        expect_refusal(&workspace.snaphook(["test", "tiny.py", path]), &[path, expected]);
     }
 }
 

@@ -23,8 +23,15 @@ fn interrupt(workspace: &Workspace, after: usize, signal: &str) -> snaphook_test
     let mut running = workspace.start_training(&["--resume"]);
     let goal = records(workspace) + after;
     assert!(running.wait_until(|| records(workspace) >= goal), "it ended before the signal");
-    send(&running, signal);
+    send_at_once(&running, signal);
     running.wait()
+}
+
+/// Holds the process while the signal is sent, so that it does not come to its end in between.
+fn send_at_once(running: &Running, signal: &str) {
+    for signal in ["-STOP", signal, "-CONT"] {
+        send(running, signal);
+    }
 }
 
 #[test]
@@ -69,7 +76,7 @@ fn a_test_that_is_stopped_ends_with_the_signals_code() {
     let mut running = snaphook_tests::start(command);
     let folders = || std::fs::read_dir(workspace.work()).unwrap().count();
     assert!(running.wait_until(|| folders() > before), "it ended before the signal");
-    send(&running, "-TERM");
+    send_at_once(&running, "-TERM");
     running.wait().expect_code(128 + 15);
 }
 
@@ -87,7 +94,7 @@ fn a_signal_before_the_first_iteration_saves_nothing_and_asks_for_another_start(
     let mut running = workspace.start_training(&[]);
     // The run's folder is there before training begins.
     assert!(running.wait_until(|| workspace.work().is_dir()));
-    send(&running, "-TERM");
+    send_at_once(&running, "-TERM");
     let outcome = running.wait();
     outcome.expect_code(75);
     workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=1"]).expect_code(0);

@@ -126,11 +126,13 @@ fn wait_for_all(hooks: &mut Dispatcher, machine: &mut Machine) -> Result<(), Run
 
 fn tell(hooks: &mut Dispatcher, machine: &mut Machine, written: Written) -> Result<(), RunError> {
     let Written { path, details: mut saved } = written;
-    if saved["is_regular"] == true {
-        // What an interruption left is in the way now, and the regular one goes further.
-        for interim in std::mem::take(&mut machine.interim) {
-            checkpoint::remove(&interim)?;
-        }
+    let is_interim = saved["is_interim"] == true;
+    if is_interim || saved["is_regular"] == true {
+        // What earlier interruptions left is in the way now: this one goes further.
+        let (own, old): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut machine.interim).into_iter().partition(|interim| *interim == path);
+        machine.interim = own;
+        old.iter().try_for_each(|interim| checkpoint::remove(interim))?;
     }
     saved["path"] = json!(path);
     // The point at which the run stands goes on afterwards, with what it carries.
