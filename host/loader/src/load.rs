@@ -29,8 +29,11 @@ pub struct LoadedPlugin {
     deadline: Option<Deadline>,
 }
 
-/// What is open, so that no plugin is started twice.
+/// What is open, so that no plugin is started twice. Never held while code of a plugin that may hang is running: the
+/// watchdog asks for it, too.
 static OPEN: Mutex<Vec<Open>> = Mutex::new(Vec::new());
+/// Held while a plugin is opened: one at a time.
+static OPENING: Mutex<()> = Mutex::new(());
 
 /// A plugin that is open.
 struct Open {
@@ -58,18 +61,22 @@ pub fn load(plugin_type: &PluginType) -> Result<LoadedPlugin, LoadError> {
     if let Some(reason) = plugin.obstacle() {
         return Err(LoadError::Refused { path: plugin.path.clone(), reason });
     }
-    let mut open_plugins = open_plugins();
-    let known = open_plugins.iter().find(|open| open.identity == plugin.identity);
-    let entry = match known {
-        Some(open) => open.entry,
+    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    let entry = match open_entry(&plugin.identity) {
+        Some(entry) => entry,
         None => {
             let (entry, identity) = (open_and_start(plugin)?, plugin.identity);
             let path = plugin.path.clone();
-            open_plugins.push(Open { identity, entry, path });
+            open_plugins().push(Open { identity, entry, path });
             entry
         }
     };
     Ok(LoadedPlugin { plugin_type: plugin_type.clone(), entry, deadline: None })
+}
+
+fn open_entry(identity: &FileIdentity) -> Option<EntryPoints> {
+    let open_plugins = open_plugins();
+    open_plugins.iter().find(|open| open.identity == *identity).map(|open| open.entry)
 }
 
 /// Sets the most verbose level of the records that plugins write outside of a call, from threads or through `log` and

@@ -4,7 +4,7 @@
 use crate::c_compiler::{compile, manifest_folder};
 use serde_json::{Value as Json, json};
 use snaphook_loader::{
-    Catalog, Deadline, PluginHook, PluginType, Resolved, SearchPath, Sighting, Watchdog,
+    Catalog, Deadline, Plugin, PluginHook, PluginType, Resolved, SearchPath, Sighting, Watchdog,
     check_kwargs, install_last_words, load, take_crash_note,
 };
 use snaphook_plugin_api::host::HookInstance;
@@ -113,6 +113,38 @@ fn hook_that_hangs_is_reported_while_it_hangs() {
             .to_string()
             .starts_with("plugin counter-in-c 0.3.0: CounterHook has been in after_train_iter for")
     );
+}
+
+#[test]
+fn plugin_that_hangs_while_it_is_opened_is_reported_while_it_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let release = folder.path().join("release");
+    let source = manifest_folder().join("tests/fixtures/counter.c");
+    let source = std::fs::read_to_string(source).unwrap();
+    // A minute at most, so that a host that does not name it fails this test instead of hanging.
+    let constructor = format!(
+        "\n#include <unistd.h>\n__attribute__((constructor)) static void opened(void) {{\n  for (int i = 0; i < 60000 && \
+         access({release:?}, F_OK) != 0; i++) usleep(1000);\n}}\n"
+    );
+    let file = folder.path().join("slow.c");
+    std::fs::write(&file, source + &constructor).unwrap();
+    let library = folder.path().join("libslow.so");
+    compile(&file, &library, &[]);
+    let (send, receive) = std::sync::mpsc::channel();
+    let path = library.clone();
+    let watchdog = Watchdog::start(Duration::from_millis(20), move |seen| {
+        if let Sighting::Overrun(overrun) = seen
+            && overrun.path == path
+        {
+            std::fs::write(&release, "").unwrap();
+            let _ = send.send(overrun);
+        }
+    });
+    let plugin = Plugin::read(&library).unwrap();
+    load(&PluginType::hooks_of(plugin)[0]).unwrap();
+    drop(watchdog.unwrap());
+    let overrun = receive.recv().unwrap();
+    assert_eq!((overrun.point, overrun.type_name.as_str()), ("load", ""));
 }
 
 fn deadline_of_a_hook_counts_more_than_the_watchdog_s(release: &Path) {
