@@ -33,6 +33,24 @@ fn a_crash_in_a_plugin_is_named_at_once_and_at_the_next_start() {
 }
 
 #[test]
+fn a_crash_while_a_plugin_is_loaded_is_named_and_noted_where_the_work_folder_is_there() {
+    let workspace = Workspace::with("custom_hooks = [dict(type='QuietHook')]");
+    workspace.add_plugin(&fixture("constructor"));
+    let crash = || {
+        let mut command = workspace.command(["train", "tiny.py", "--work-dir", "work"]);
+        command.env("SNAPHOOK_TEST_LOADING", "segfault");
+        let words = ["SIGSEGV in plugin constructor", "the plugin at load, iteration 0"];
+        snaphook_tests::start(command).wait().expect_code(139).expect_error(&words);
+    };
+    crash();
+    assert!(!workspace.work().exists());
+    std::fs::create_dir(workspace.work()).unwrap();
+    crash();
+    let next = workspace.train(&["train_cfg.max_epochs=1"]);
+    next.expect_code(0).expect_text(&["An earlier run here ended in a plugin", "at load"]);
+}
+
+#[test]
 fn a_resume_says_that_a_plugin_was_replaced() {
     let workspace = stumbling("log");
     let library = workspace.add_plugin(&fixture("stumble"));

@@ -175,6 +175,7 @@ fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<
     let log = RunLogger::new(console, log_level(&request.value));
     start_tracing(&log);
     plugin_watch::listen(&log);
+    plugin_watch::expect_crashes(&request.checkpoints(), &log);
     for warning in request.config.warnings() {
         log.warn(warning);
     }

@@ -75,15 +75,18 @@ pub(crate) fn write(run_dir: &Path, entries: &[Json]) -> std::io::Result<()> {
     std::fs::write(run_dir.join("plugins.json"), format!("{:#}\n", Json::from(entries)))
 }
 
-/// From now on a crash in a plugin leaves a note in the work folder; warns of the note of an earlier run. What is returned
-/// looks once more at the plugins' files when the run ends.
-pub(crate) fn guard(work_dir: &Path, log: &RunLogger) -> Guard {
-    let note = work_dir.join(CRASH_NOTE);
-    if let Some(words) = snaphook_loader::take_crash_note(&note) {
-        log.warn(format!("An earlier run here ended in a plugin: {words}"));
-    }
-    if let Err(error) = snaphook_loader::install_last_words(&note) {
+/// From now on a crash in a plugin is told on standard error, and in a note in the work folder if that folder is there by
+/// then. Meant to be called before plugins are loaded.
+pub(crate) fn expect_crashes(work_dir: &Path, log: &RunLogger) {
+    if let Err(error) = snaphook_loader::install_last_words(&work_dir.join(CRASH_NOTE)) {
         log.warn(format!("A crash in a plugin will not be told apart from others: {error}"));
+    }
+}
+
+/// Warns of the note of an earlier run. What is returned looks once more at the plugins' files when the run ends.
+pub(crate) fn guard(work_dir: &Path, log: &RunLogger) -> Guard {
+    if let Some(words) = snaphook_loader::take_crash_note(&work_dir.join(CRASH_NOTE)) {
+        log.warn(format!("An earlier run here ended in a plugin: {words}"));
     }
     Guard { log: log.clone() }
 }
