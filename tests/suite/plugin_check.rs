@@ -2,9 +2,11 @@
 //! run may load is what the lock file says.
 
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
-use snaphook_tests::{Outcome, Workspace, fixture, programs};
+use snaphook_tests::{Outcome, Workspace, fixture, programs, start};
 
 const TRAP: &str = "custom_hooks = [dict(type='TrapHook')]";
 
@@ -84,6 +86,59 @@ fn a_hang_is_a_report_and_a_retry_that_finds_it_sound_forgets_it() {
     check(&workspace, "", &["--retry"]).expect_code(0).expect_text(&["  sound"]);
     check(&workspace, "", &[]).expect_code(0);
     workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+}
+
+#[test]
+fn a_check_that_is_ended_takes_its_child_with_it_and_remembers_nothing() {
+    let (workspace, _) = trap();
+    for (signal, code) in [("-TERM", 143), ("-INT", 130), ("-KILL", 137)] {
+        let mut command =
+            workspace.command(["plugins", "check", "plugins/libtrap.so", "--deadline-s", "600"]);
+        command.env("TRAP", "hang");
+        let mut running = start(command);
+        let pid = running.id();
+        let mut child = None;
+        let is_in_the_plugin = |child: &u32| {
+            let maps = std::fs::read_to_string(format!("/proc/{child}/maps"));
+            maps.is_ok_and(|maps| maps.contains("libtrap.so"))
+        };
+        assert!(running.wait_until(|| {
+            child = child_of(pid).filter(is_in_the_plugin);
+            child.is_some()
+        }));
+        assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+        running.wait().expect_code(code);
+        let left = child.unwrap();
+        let is_gone = || {
+            let stat = std::fs::read_to_string(format!("/proc/{left}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z"))
+        };
+        let end = Instant::now() + Duration::from_secs(60);
+        while !is_gone() {
+            assert!(Instant::now() < end, "process {left} lives after signal {signal}");
+        }
+    }
+    check(&workspace, "", &[]).expect_code(0);
+}
+
+/// The child of a process with one child.
+fn child_of(pid: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+#[test]
+fn what_was_killed_from_outside_or_had_other_arguments_is_not_remembered() {
+    let (workspace, _) = trap();
+    let killed = check(&workspace, "kill", &[]);
+    killed.expect_code(1).expect_text(&["inconclusive: SIGKILL ended it at TrapHook construct"]);
+    let argued = check(&workspace, "segfault", &["--kwargs", "{}"]);
+    argued.expect_code(1).expect_text(&["it crashed (SIGSEGV)", "not remembered, since other"]);
+    check(&workspace, "", &[]).expect_code(0);
+    // A file where the folder of what is remembered should be.
+    workspace.write(".cache/snaphook/plugin-failures", "");
+    let forgotten = check(&workspace, "segfault", &[]);
+    forgotten.expect_code(1).expect_text(&["not remembered, so runs still load this file"]);
 }
 
 #[test]

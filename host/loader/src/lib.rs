@@ -40,8 +40,8 @@ mod watchdog;
 
 pub use catalog::{Catalog, Plugin, Refused, Shadowed};
 pub use check::{
-    CheckEnd, CheckLimits, CheckReport, CheckStep, Exercise, StepVerdict, check_in_child, exercise,
-    limit_this_process, listen_to_stdout_alone,
+    CheckEnd, CheckLimits, CheckReport, CheckStep, Exercise, StepVerdict, check_in_child,
+    end_by_signal, end_checks_on_signals, exercise, limit_this_process, listen_to_stdout_alone,
 };
 pub use deadline::Deadline;
 pub use error::{LoadError, ResolveError};

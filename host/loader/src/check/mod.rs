@@ -10,9 +10,11 @@ mod exercise;
 mod limits;
 mod report;
 mod sample;
+mod stop;
 mod supervise;
 
 pub use exercise::{Exercise, exercise};
 pub use limits::{CheckLimits, limit_this_process, listen_to_stdout_alone};
 pub use report::{CheckEnd, CheckReport, CheckStep, StepVerdict};
+pub use stop::{end_by_signal, end_checks_on_signals};
 pub use supervise::check_in_child;

@@ -45,6 +45,18 @@ pub enum CheckEnd {
         /// The deadline.
         after: Duration,
     },
+    /// The process was ended from outside, by somebody or by a system without memory; says nothing of the plugin.
+    Inconclusive {
+        /// The step that it was in.
+        at: String,
+        /// `SIGKILL`.
+        how: String,
+    },
+    /// This process was asked to end before the child did.
+    Stopped {
+        /// The number of the signal.
+        signal: i32,
+    },
 }
 
 /// All that a check found out.
@@ -71,7 +83,7 @@ impl CheckReport {
     /// What is to be remembered of it, "crashed (SIGSEGV) at EMAHook construct": only what would take a run with it.
     pub fn worth_remembering(&self) -> Option<String> {
         match &self.end {
-            CheckEnd::Finished => None,
+            CheckEnd::Finished | CheckEnd::Inconclusive { .. } | CheckEnd::Stopped { .. } => None,
             CheckEnd::Crashed { at, .. } | CheckEnd::Hung { at, .. } if at == START => None,
             CheckEnd::Crashed { at, how } => Some(format!("crashed ({how}) at {at}")),
             CheckEnd::Hung { at, after } => {
@@ -112,6 +124,9 @@ mod tests {
         let hung = report(StepVerdict::Fine, end);
         assert!(!hung.is_sound());
         assert_eq!(hung.worth_remembering().unwrap(), "hung (more than 5 s) at load");
+        let (at, how) = ("load".to_owned(), "SIGKILL".to_owned());
+        let killed = report(StepVerdict::Fine, CheckEnd::Inconclusive { at, how });
+        assert!(!killed.is_sound() && killed.worth_remembering().is_none());
         let end = CheckEnd::Crashed { at: START.to_owned(), how: "SIGKILL".to_owned() };
         let never_began = report(StepVerdict::Fine, end);
         assert!(!never_began.is_sound() && never_began.worth_remembering().is_none());

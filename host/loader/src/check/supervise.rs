@@ -2,6 +2,7 @@
 
 use super::limits::CheckLimits;
 use super::report::{CheckEnd, CheckReport, CheckStep, Event, START};
+use super::stop;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -20,11 +21,14 @@ const SAID: usize = 4096;
 const MAX_LINE: u64 = 1 << 20;
 
 /// Runs `child`, which writes the events of [`exercise`](super::exercise) to its standard output; ends it, and all that
-/// it started, when a step lasts longer than the deadline.
+/// it started, when a step lasts longer than the deadline. The child ends with this process, however that ends.
 ///
 /// Errors: the child cannot be started or waited for.
 pub fn check_in_child(mut child: Command, limits: CheckLimits) -> io::Result<CheckReport> {
     child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let parent = process_number(std::process::id());
+    // SAFETY: between fork and exec only two system calls are made.
+    unsafe { child.pre_exec(move || stop::end_with(parent)) };
     // A group of its own, so that what it starts ends with it.
     let mut group = Group(child.process_group(0).spawn()?);
     let (Some(answer), Some(errors)) = (group.0.stdout.take(), group.0.stderr.take()) else {
@@ -32,7 +36,7 @@ pub fn check_in_child(mut child: Command, limits: CheckLimits) -> io::Result<Che
     };
     let (events, said) = (listen(answer), keep_last(errors));
     let mut seen = Seen { steps: Vec::new(), at: START.to_owned(), is_finished: false };
-    let is_in_time = seen.follow(&group, &events, limits.deadline)?;
+    let followed = seen.follow(&group, &events, limits.deadline)?;
     group.end();
     // What it wrote last; a process that left the group could keep the pipe open.
     while let Ok(event) = events.recv_timeout(LOOK * 10) {
@@ -40,10 +44,14 @@ pub fn check_in_child(mut child: Command, limits: CheckLimits) -> io::Result<Che
     }
     let status = group.0.wait()?;
     let Seen { steps, at, is_finished } = seen;
-    let end = match (is_in_time, is_finished && status.success()) {
-        (false, _) => CheckEnd::Hung { at, after: limits.deadline },
-        (true, true) => CheckEnd::Finished,
-        (true, false) => CheckEnd::Crashed { at, how: how_it_ended(status) },
+    let end = match followed {
+        Followed::Stopped { signal } => CheckEnd::Stopped { signal },
+        Followed::TooLong => CheckEnd::Hung { at, after: limits.deadline },
+        Followed::ToItsEnd if is_finished && status.success() => CheckEnd::Finished,
+        Followed::ToItsEnd if is_from_outside(status) => {
+            CheckEnd::Inconclusive { at, how: how_it_ended(status) }
+        }
+        Followed::ToItsEnd => CheckEnd::Crashed { at, how: how_it_ended(status) },
     };
     let said = said.lock().unwrap_or_else(PoisonError::into_inner);
     let said = String::from_utf8_lossy(said.as_slices().0).into_owned()
@@ -51,13 +59,28 @@ pub fn check_in_child(mut child: Command, limits: CheckLimits) -> io::Result<Che
     Ok(CheckReport { steps, end, said })
 }
 
+/// The system's own numbers of processes have this type.
+fn process_number(id: u32) -> libc::pid_t {
+    id as libc::pid_t
+}
+
+/// Until when a child was followed.
+enum Followed {
+    ToItsEnd,
+    /// A step was over its deadline.
+    TooLong,
+    /// This process was asked to end.
+    Stopped {
+        signal: i32,
+    },
+}
+
 /// A child and its group; all ended when this is dropped.
 struct Group(Child);
 
 impl Group {
     fn id(&self) -> libc::pid_t {
-        // The system's own numbers of processes have this type.
-        self.0.id() as libc::pid_t
+        process_number(self.0.id())
     }
 
     /// Whether the child ended; it stays to be waited for, so that its number is nobody else's.
@@ -97,22 +120,25 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether the child ended before a step was over its deadline.
+    /// Takes events until the child ends, a step is over its deadline, or this process is asked to end.
     fn follow(
         &mut self,
         child: &Group,
         events: &Receiver<Event>,
         deadline: Duration,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Followed> {
         let mut since = Instant::now();
         loop {
+            if let Some(signal) = stop::seen() {
+                return Ok(Followed::Stopped { signal });
+            }
             match events.recv_timeout(LOOK) {
                 Ok(event) => {
                     since = Instant::now();
                     self.take(event);
                 }
-                Err(_) if child.has_ended()? => return Ok(true),
-                Err(_) if since.elapsed() > self.limit(deadline) => return Ok(false),
+                Err(_) if child.has_ended()? => return Ok(Followed::ToItsEnd),
+                Err(_) if since.elapsed() > self.limit(deadline) => return Ok(Followed::TooLong),
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -168,6 +194,12 @@ fn keep_last(mut errors: impl Read + Send + 'static) -> Arc<Mutex<VecDeque<u8>>>
     last
 }
 
+/// Whether it ended by a signal that no fault raises: somebody sent it, or the system, when memory ran out.
+fn is_from_outside(status: ExitStatus) -> bool {
+    let from_outside = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+    status.signal().is_some_and(|signal| from_outside.contains(&signal))
+}
+
 /// `SIGSEGV`, `exit code 3`.
 fn how_it_ended(status: ExitStatus) -> String {
     let signal = status.signal().map(|signal| match signal {
@@ -177,6 +209,7 @@ fn how_it_ended(status: ExitStatus) -> String {
         libc::SIGFPE => "SIGFPE".to_owned(),
         libc::SIGABRT => "SIGABRT".to_owned(),
         libc::SIGKILL => "SIGKILL".to_owned(),
+        libc::SIGTERM => "SIGTERM".to_owned(),
         libc::SIGXFSZ => "SIGXFSZ, too large a file".to_owned(),
         other => format!("signal {other}"),
     });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use snaphook_loader::{
     CheckEnd, CheckLimits, CheckReport, CheckStep, Plugin, RememberedFailures, SearchPath,
-    StepVerdict, check_in_child,
+    StepVerdict, check_in_child, end_by_signal, end_checks_on_signals,
 };
 
 use crate::args::{Format, PluginsCheckArguments};
@@ -20,6 +20,19 @@ struct Checked {
     path: PathBuf,
     plugin: Option<Plugin>,
     finding: Finding,
+    memory: Memory,
+}
+
+/// What became of what was found.
+enum Memory {
+    /// No run loads the file.
+    Remembered,
+    /// It is nothing that a run is kept from; or it is no news.
+    NotMeant,
+    /// It depends on arguments that not every run has.
+    OnlyTheseArguments,
+    /// It could not be written down.
+    Failed,
 }
 
 enum Finding {
@@ -32,21 +45,39 @@ impl Checked {
     fn is_sound(&self) -> bool {
         matches!(&self.finding, Finding::Ran(report) if report.is_sound())
     }
+
+    /// The signal that this process was to end by, meanwhile.
+    fn stopped_by(&self) -> Option<i32> {
+        match &self.finding {
+            Finding::Ran(CheckReport { end: CheckEnd::Stopped { signal }, .. }) => Some(*signal),
+            _ => None,
+        }
+    }
 }
 
 pub(in crate::commands) fn check(arguments: &PluginsCheckArguments) -> Result<Exit, CliError> {
     let mut failures = SearchPath::builder().build().failures().map(RememberedFailures::read);
-    let mut all = Vec::new();
+    let failed =
+        |error: std::io::Error| CliError::Plugin(format!("signals cannot be caught: {error}"));
+    end_checks_on_signals().map_err(failed)?;
+    let (mut all, mut stopped_by) = (Vec::new(), None);
     for path in &arguments.files {
         let checked = check_file(path, arguments, failures.as_mut())?;
         if arguments.format == Format::Text {
             output::print(&text(&checked))?;
         }
+        stopped_by = checked.stopped_by();
         all.push(checked);
+        if stopped_by.is_some() {
+            break;
+        }
     }
     if arguments.format == Format::Json {
         let checked: Vec<Json> = all.iter().map(as_json).collect();
         output::print(&format!("{:#}\n", json!({ "checked": checked })))?;
+    }
+    if let Some(signal) = stopped_by {
+        end_by_signal(signal);
     }
     Ok(if all.iter().all(Checked::is_sound) { Exit::Done } else { Exit::Input })
 }
@@ -54,12 +85,13 @@ pub(in crate::commands) fn check(arguments: &PluginsCheckArguments) -> Result<Ex
 fn check_file(
     path: &Path,
     arguments: &PluginsCheckArguments,
-    mut failures: Option<&mut RememberedFailures>,
+    failures: Option<&mut RememberedFailures>,
 ) -> Result<Checked, CliError> {
     let not_run = |plugin, reason| Checked {
         path: path.to_path_buf(),
         plugin,
         finding: Finding::NotRun(reason),
+        memory: Memory::NotMeant,
     };
     let plugin = match Plugin::read(path) {
         Ok(plugin) => plugin,
@@ -71,19 +103,38 @@ fn check_file(
         return Ok(not_run(Some(plugin), reason));
     }
     let report = run(path, arguments)?;
-    if let Some(failures) = failures.as_mut() {
-        let kept = match report.worth_remembering() {
-            Some(reason) => failures.remember(&plugin, &reason),
-            None => failures.forget(&plugin),
-        };
-        if let Err(error) = kept {
-            let folder = failures.folder().display();
-            report::print_warning(&format!(
-                "{folder}: what was found cannot be remembered: {error}"
-            ));
-        }
+    let memory = keep(&plugin, &report, arguments, failures);
+    let (path, plugin, finding) = (path.to_path_buf(), Some(plugin), Finding::Ran(report));
+    Ok(Checked { path, plugin, finding, memory })
+}
+
+/// Remembers what no run should meet, and forgets what is not so any more.
+fn keep(
+    plugin: &Plugin,
+    report: &CheckReport,
+    arguments: &PluginsCheckArguments,
+    failures: Option<&mut RememberedFailures>,
+) -> Memory {
+    let reason = report.worth_remembering();
+    if reason.is_some() && arguments.exercise.kwargs.is_some() {
+        return Memory::OnlyTheseArguments;
     }
-    Ok(Checked { path: path.to_path_buf(), plugin: Some(plugin), finding: Finding::Ran(report) })
+    let Some(failures) = failures else {
+        return if reason.is_some() { Memory::Failed } else { Memory::NotMeant };
+    };
+    let kept = match &reason {
+        Some(reason) => failures.remember(plugin, reason).map(|()| Memory::Remembered),
+        // Only what was tried as before, and to its end, is known to be better.
+        None if report.end == CheckEnd::Finished && arguments.exercise.kwargs.is_none() => {
+            failures.forget(plugin).map(|()| Memory::NotMeant)
+        }
+        None => Ok(Memory::NotMeant),
+    };
+    kept.unwrap_or_else(|error| {
+        let folder = failures.folder().display();
+        report::print_warning(&format!("{folder}: what was found cannot be remembered: {error}"));
+        Memory::Failed
+    })
 }
 
 /// Runs the child in a folder of its own, so that what a hook writes is gone afterwards.
@@ -152,7 +203,7 @@ fn text(checked: &Checked) -> String {
                 [plain(&step.at), word(step.verdict).to_owned(), plain(&step.text)]
             };
             text += &table(&report.steps.iter().map(row).collect::<Vec<_>>(), "  ");
-            text += &format!("  {}\n", plain(&result(report)));
+            text += &format!("  {}\n", plain(&result(report, &checked.memory)));
             let has_said = !report.is_sound() && !report.said.trim().is_empty();
             if has_said {
                 text += "  it said:\n";
@@ -172,19 +223,34 @@ fn word(verdict: StepVerdict) -> &'static str {
     }
 }
 
-fn result(report: &CheckReport) -> String {
+fn result(report: &CheckReport, memory: &Memory) -> String {
     let wrong = report.steps.iter().filter(|step| step.verdict == StepVerdict::Wrong).count();
-    match (report.worth_remembering(), wrong) {
-        (None, _) if report.end != CheckEnd::Finished => {
-            "not tried: the child ended before it began".to_owned()
+    match (&report.end, report.worth_remembering()) {
+        (_, Some(reason)) => format!("it {reason}; {}", consequence(memory)),
+        (CheckEnd::Stopped { signal }, _) => {
+            format!("not finished: signal {signal} ended the check")
         }
-        (Some(reason), _) => format!(
-            "it {reason}; remembered, so no run loads this file until it changes (or until a check with --retry finds \
-             it sound)"
+        (CheckEnd::Inconclusive { at, how }, _) => format!(
+            "inconclusive: {how} ended it at {at}, sent by somebody or by a system without memory (check it again)"
         ),
-        (None, 0) => "sound".to_owned(),
-        (None, 1) => "1 thing is wrong with it".to_owned(),
-        (None, many) => format!("{many} things are wrong with it"),
+        (CheckEnd::Finished, None) => match wrong {
+            0 => "sound".to_owned(),
+            1 => "1 thing is wrong with it".to_owned(),
+            many => format!("{many} things are wrong with it"),
+        },
+        _ => "not tried: the child ended before it began".to_owned(),
+    }
+}
+
+fn consequence(memory: &Memory) -> &'static str {
+    match memory {
+        Memory::Remembered => {
+            "remembered, so no run loads this file until it changes (or until a check with --retry finds it sound)"
+        }
+        Memory::OnlyTheseArguments => {
+            "not remembered, since other arguments than those of --kwargs may do"
+        }
+        Memory::Failed | Memory::NotMeant => "not remembered, so runs still load this file",
     }
 }
 
@@ -201,10 +267,15 @@ fn as_json(checked: &Checked) -> Json {
             json["end"] = match &report.end {
                 CheckEnd::Finished => json!({ "kind": "finished" }),
                 CheckEnd::Crashed { at, how } => json!({ "kind": "crashed", "at": at, "how": how }),
+                CheckEnd::Inconclusive { at, how } => {
+                    json!({ "kind": "inconclusive", "at": at, "how": how })
+                }
+                CheckEnd::Stopped { signal } => json!({ "kind": "stopped", "signal": signal }),
                 CheckEnd::Hung { at, after } => {
                     json!({ "kind": "hung", "at": at, "after_s": after.as_secs_f64() })
                 }
             };
+            json["is_remembered"] = json!(matches!(checked.memory, Memory::Remembered));
             json["said"] = json!(report.said);
         }
     }
