@@ -6,6 +6,7 @@ use crate::load::replaced_files;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::mpsc::{RecvError, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -73,14 +74,22 @@ impl Watchdog {
     /// second, fourth, eighth … such call is reported. `report` runs on the watchdog's thread while the call hangs. Once a
     /// second it looks at the files of open plugins, too; each that was replaced is reported once.
     ///
+    /// `prepare` runs on the watchdog's thread before this returns. It should use every thread-local that `report` will:
+    /// the first use of one with a destructor waits for the dynamic loader's lock (glibc's `__cxa_thread_atexit_impl`),
+    /// which a plugin that hangs while it is opened never gives back.
+    ///
     /// Errors: no thread could be started.
     pub fn start(
         deadline: Duration,
+        prepare: impl FnOnce() + Send + 'static,
         mut report: impl FnMut(Sighting) + Send + 'static,
     ) -> io::Result<Watchdog> {
         let is_over = Arc::new((Mutex::new(false), Condvar::new()));
         let theirs = Arc::clone(&is_over);
+        let (ready, is_ready) = channel();
         let watch = move || {
+            prepare();
+            drop(ready);
             let (mut watched, mut files) = (Watched::default(), Files::default());
             while !wait(&theirs, pause(deadline)) {
                 let now = Instant::now();
@@ -89,6 +98,7 @@ impl Watchdog {
             }
         };
         let thread = std::thread::Builder::new().name("plugin-watchdog".to_owned()).spawn(watch)?;
+        let _: Result<(), RecvError> = is_ready.recv(); // Nothing is sent; the sender goes.
         Ok(Watchdog { is_over, thread: Some(thread) })
     }
 }

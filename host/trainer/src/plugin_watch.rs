@@ -33,10 +33,11 @@ pub(crate) fn listen(log: &RunLogger) {
     set_log_sink(write, log.level());
     WATCHDOG.get_or_init(|| {
         let reports = log.clone();
-        let watchdog = Watchdog::start(DEADLINE, move |seen| match seen {
-            Sighting::Overrun(overrun) => too_slow(&reports, &overrun),
-            Sighting::Replaced(file) => reports.warn(replaced(&file)),
-        });
+        let watchdog =
+            Watchdog::start(DEADLINE, RunLogger::prepare_thread, move |seen| match seen {
+                Sighting::Overrun(overrun) => too_slow(&reports, &overrun),
+                Sighting::Replaced(file) => reports.warn(replaced(&file)),
+            });
         let failed = |error| log.warn(format!("Hooks that hang will not be reported: {error}"));
         watchdog.map_err(failed).ok()
     });

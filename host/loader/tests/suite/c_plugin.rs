@@ -89,12 +89,16 @@ fn hook_that_hangs_is_reported_while_it_hangs() {
     run.set_progress(|progress| progress.iter = 7);
     let (send, receive) = std::sync::mpsc::channel();
     let release_file = release.clone();
-    let watchdog = Watchdog::start(Duration::from_millis(20), move |seen| {
-        let Sighting::Overrun(overrun) = seen else { return };
-        // The hook ends only after this report.
-        std::fs::write(&release, "").unwrap();
-        let _ = send.send(overrun);
-    });
+    let watchdog = Watchdog::start(
+        Duration::from_millis(20),
+        || (),
+        move |seen| {
+            let Sighting::Overrun(overrun) = seen else { return };
+            // The hook ends only after this report.
+            std::fs::write(&release, "").unwrap();
+            let _ = send.send(overrun);
+        },
+    );
     hook.call(ITERATION, Some(3), &mut run).unwrap();
     let overrun = receive.recv().unwrap();
     drop(watchdog.unwrap());
@@ -132,14 +136,18 @@ fn plugin_that_hangs_while_it_is_opened_is_reported_while_it_hangs() {
     compile(&file, &library, &[]);
     let (send, receive) = std::sync::mpsc::channel();
     let path = library.clone();
-    let watchdog = Watchdog::start(Duration::from_millis(20), move |seen| {
-        if let Sighting::Overrun(overrun) = seen
-            && overrun.path == path
-        {
-            std::fs::write(&release, "").unwrap();
-            let _ = send.send(overrun);
-        }
-    });
+    let watchdog = Watchdog::start(
+        Duration::from_millis(20),
+        || (),
+        move |seen| {
+            if let Sighting::Overrun(overrun) = seen
+                && overrun.path == path
+            {
+                std::fs::write(&release, "").unwrap();
+                let _ = send.send(overrun);
+            }
+        },
+    );
     let plugin = Plugin::read(&library).unwrap();
     load(&PluginType::hooks_of(plugin)[0]).unwrap();
     drop(watchdog.unwrap());
@@ -153,13 +161,17 @@ fn deadline_of_a_hook_counts_more_than_the_watchdog_s(release: &Path) {
     let mut hook = loaded.construct(&json!({ "mode": "hang" })).unwrap();
     let (send, receive) = std::sync::mpsc::channel();
     let release = release.to_path_buf();
-    let watchdog = Watchdog::start(Duration::from_secs(3600), move |seen| {
-        let Sighting::Overrun(overrun) = seen else { return };
-        if overrun.is_final {
-            std::fs::write(&release, "").unwrap();
-        }
-        let _ = send.send(overrun);
-    });
+    let watchdog = Watchdog::start(
+        Duration::from_secs(3600),
+        || (),
+        move |seen| {
+            let Sighting::Overrun(overrun) = seen else { return };
+            if overrun.is_final {
+                std::fs::write(&release, "").unwrap();
+            }
+            let _ = send.send(overrun);
+        },
+    );
     hook.call(ITERATION, Some(0), &mut FakeRunner::new()).unwrap();
     drop(watchdog.unwrap());
     let seen: Vec<_> = receive.iter().collect();

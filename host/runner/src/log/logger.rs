@@ -68,6 +68,12 @@ impl RunLogger {
         RunLogger { shared: Arc::new(Mutex::new(shared)), console, level }
     }
 
+    /// Sets up what this thread needs for its first record, such as the time zone; later records then wait for nothing
+    /// but this log.
+    pub fn prepare_thread() {
+        let _ = Local::now().format("%Y/%m/%d").to_string();
+    }
+
     /// The most verbose level that is written.
     pub fn level(&self) -> LogLevel {
         self.level
