@@ -46,6 +46,9 @@ pub struct RunLogger {
     level: LogLevel,
 }
 
+/// So many texts of warnings are known at a time.
+const MAX_WARNED: usize = 1000;
+
 struct Shared {
     file: Option<File>,
     early: String,
@@ -121,7 +124,7 @@ impl RunLogger {
         self.write(LogLevel::Info, "", message.as_ref());
     }
 
-    /// A warning; the same text is shown once.
+    /// A warning of the run itself; the same text is shown once, as MMEngine's logger does.
     pub fn warn(&self, message: impl AsRef<str>) {
         self.write(LogLevel::Warn, "", message.as_ref());
     }
@@ -134,13 +137,14 @@ impl RunLogger {
         }
     }
 
-    /// One record. `source` is the hook or module that it comes from, empty for the runner itself.
+    /// One record. `source` is the plugin or its hook, empty for the runner itself. What a plugin says twice is shown
+    /// twice, whoever said the same before.
     pub fn write(&self, level: LogLevel, source: &str, message: &str) {
         if level > self.level {
             return;
         }
         let mut shared = self.lock();
-        if level == LogLevel::Warn && !shared.warned.insert(message.to_owned()) {
+        if level == LogLevel::Warn && source.is_empty() && shared.has_warned(message) {
             return;
         }
         let name = level_name(level);
@@ -190,6 +194,14 @@ impl RunLogger {
 }
 
 impl Shared {
+    /// Whether the run warned of this before; after [`MAX_WARNED`] texts it begins anew.
+    fn has_warned(&mut self, message: &str) -> bool {
+        if self.warned.len() >= MAX_WARNED && !self.warned.contains(message) {
+            self.warned.clear();
+        }
+        !self.warned.insert(message.to_owned())
+    }
+
     fn append(&mut self, line: &str) {
         let Some(file) = &mut self.file else {
             self.early.push_str(line);
@@ -260,6 +272,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn known_warnings_do_not_grow_without_bound() {
+        let logger = RunLogger::new(Console::Silent, LogLevel::Info);
+        (0..3 * MAX_WARNED).for_each(|number| logger.warn(number.to_string()));
+        assert!(logger.lock().warned.len() <= MAX_WARNED);
+    }
+
+    #[test]
     fn lines_from_before_the_file_are_in_it_and_warnings_come_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.log");
@@ -268,6 +287,8 @@ mod tests {
         logger.attach_file(&path).unwrap();
         logger.warn("twice");
         logger.warn("twice");
+        logger.write(LogLevel::Warn, "WarnHook", "twice");
+        logger.write(LogLevel::Warn, "WarnHook", "twice");
         logger.write(LogLevel::Debug, "", "too verbose");
         logger.write(LogLevel::Info, "TraceHook", "late");
         let text = std::fs::read_to_string(&path).unwrap();
@@ -277,6 +298,8 @@ mod tests {
             [
                 "mmengine - INFO - early",
                 "mmengine - WARNING - twice",
+                "mmengine - WARNING - WarnHook: twice",
+                "mmengine - WARNING - WarnHook: twice",
                 "mmengine - INFO - TraceHook: late"
             ]
         );
