@@ -51,6 +51,16 @@ fn a_crash_while_a_plugin_is_loaded_is_named_and_noted_where_the_work_folder_is_
 }
 
 #[test]
+fn a_plugin_that_ends_the_process_makes_no_success_of_an_unfinished_run() {
+    let workspace = stumbling("exit");
+    let words = "exit called in plugin stumble 0.1.0";
+    let place = "StumbleHook at after_train_iter, iteration 3";
+    workspace.train(&[]).expect_code(3).expect_error(&[words, place]);
+    let next = workspace.train(&["custom_hooks.0.how=log", "--resume"]);
+    next.expect_code(0).expect_text(&["An earlier run here ended in a plugin", words]);
+}
+
+#[test]
 fn a_resume_says_that_a_plugin_was_replaced() {
     let workspace = stumbling("log");
     let library = workspace.add_plugin(&fixture("stumble"));

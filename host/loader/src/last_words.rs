@@ -1,13 +1,14 @@
-//! A fault in a plugin names the plugin before the process ends: on standard error, and in a note that the next start
-//! reads. Everything in the handler is async-signal-safe: no allocation, no lock. Knows nothing of runs.
+//! A plugin that ends the process, by a fault or by `exit`, is named before: on standard error, and in a note that the next
+//! start reads. Everything in the handler is async-signal-safe: no allocation, no lock. Knows nothing of runs.
 
-use crate::breadcrumb::{current, owner_of};
+use crate::breadcrumb::{Crumb, Seen, current, owner_of};
 use libc::{c_int, c_void, siginfo_t};
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The signals of faults, with their names.
 const SIGNALS: [(c_int, &str); 5] = [
@@ -21,14 +22,27 @@ const SIGNALS: [(c_int, &str); 5] = [
 static BEFORE: [OnceLock<libc::sigaction>; SIGNALS.len()] =
     [const { OnceLock::new() }; SIGNALS.len()];
 static NOTE: OnceLock<CString> = OnceLock::new();
+static WATCHES_EXIT: OnceLock<()> = OnceLock::new();
+/// How many runs are going on.
+static RUNS: AtomicUsize = AtomicUsize::new(0);
+
+/// Of a process that a plugin ended with `exit`.
+const ENDED_BY_EXIT: c_int = 3;
 
 /// From now on a fault in a plugin is told on standard error and in the file `note`; then the process ends as it would
-/// have without us. Meant to be called once, at start.
+/// have without us. So is `exit` from a plugin, and from anybody while a [`RunGuard`] lives; the exit code is 3 then,
+/// whatever was asked for. Meant to be called once, before plugins are loaded.
 ///
 /// Errors: the system refused a handler.
 pub fn install_last_words(note: &Path) -> io::Result<()> {
     let note = CString::new(note.as_os_str().as_bytes())?;
     let _ = NOTE.set(note);
+    if WATCHES_EXIT.set(()).is_ok() {
+        // SAFETY: the handler is a function of this program, which is never unloaded.
+        if unsafe { libc::atexit(on_exit) } != 0 {
+            return Err(io::Error::other("the system takes no further handler of the exit"));
+        }
+    }
     for (index, (signal, _)) in SIGNALS.iter().enumerate() {
         if BEFORE[index].get().is_some() {
             continue;
@@ -74,6 +88,50 @@ pub fn end_process(words: &str, code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// A run that is going on: `exit` is not how it ends. Over when it is dropped.
+#[derive(Debug)]
+pub struct RunGuard(());
+
+impl RunGuard {
+    /// The run begins.
+    pub fn begin() -> RunGuard {
+        RUNS.fetch_add(1, Ordering::SeqCst);
+        RunGuard(())
+    }
+}
+
+impl Drop for RunGuard {
+    fn drop(&mut self) {
+        RUNS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Runs on the thread that called `exit`.
+extern "C" fn on_exit() {
+    let seen = current();
+    if seen.is_none() && RUNS.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    let mut line = Line::default();
+    match seen {
+        Some(seen) => {
+            line.text("snaphook: exit called in ");
+            name_plugin(&mut line, seen.crumb);
+            name_place(&mut line, seen);
+        }
+        None => {
+            line.text(
+                "snaphook: exit called while the run was going on, by a thread that is in no hook",
+            );
+        }
+    }
+    line.text("\n");
+    line.write_to(libc::STDERR_FILENO);
+    write_note(&line);
+    // SAFETY: ends the process; nothing of it runs after this.
+    unsafe { libc::_exit(ENDED_BY_EXIT) }
+}
+
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let mut line = Line::default();
     if describe(&mut line, signal, context) {
@@ -104,24 +162,30 @@ fn describe(line: &mut Line, signal: c_int, context: *mut c_void) -> bool {
     let Some(crumb) = seen.map(|seen| seen.crumb).or(owner) else { return false };
     let name =
         SIGNALS.iter().find(|(known, _)| *known == signal).map_or("signal", |(_, name)| name);
-    line.text("snaphook: ").text(name).text(" in plugin ").text(&crumb.plugin);
-    line.text(" ").text(&crumb.version).text(" (").text(&crumb.path).text("): ");
+    line.text("snaphook: ").text(name).text(" in ");
+    name_plugin(line, crumb);
     match seen {
-        Some(seen) => {
-            let type_name =
-                if crumb.type_name.is_empty() { "the plugin" } else { &crumb.type_name };
-            line.text(type_name).text(" at ").text(seen.place.name());
-            line.text(", iteration ").number(seen.iteration);
-            if let Some(batch) = seen.batch {
-                line.text(", batch ").number(batch);
-            }
-        }
+        Some(seen) => name_place(line, seen),
         None => {
             line.text("in a thread of its own");
         }
     }
     line.text("\n");
     true
+}
+
+fn name_plugin(line: &mut Line, crumb: &Crumb) {
+    line.text("plugin ").text(&crumb.plugin).text(" ").text(&crumb.version);
+    line.text(" (").text(&crumb.path).text("): ");
+}
+
+fn name_place(line: &mut Line, seen: Seen) {
+    let type_name = &seen.crumb.type_name;
+    line.text(if type_name.is_empty() { "the plugin" } else { type_name });
+    line.text(" at ").text(seen.place.name()).text(", iteration ").number(seen.iteration);
+    if let Some(batch) = seen.batch {
+        line.text(", batch ").number(batch);
+    }
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

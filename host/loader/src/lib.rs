@@ -46,7 +46,7 @@ pub use check::{
 pub use deadline::Deadline;
 pub use error::{LoadError, ResolveError};
 pub use hook::PluginHook;
-pub use last_words::{end_process, install_last_words, take_crash_note};
+pub use last_words::{RunGuard, end_process, install_last_words, take_crash_note};
 pub use load::{LoadedPlugin, load, replaced_files, set_log_level};
 pub use lock::{LockError, LockedPlugin, PluginLock};
 pub use manifest::{ApiVersion, BuildInfo, Manifest, Needs, PluginInfo, TypeInfo};

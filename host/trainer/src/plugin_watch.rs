@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use snaphook_loader::{LoadError, Overrun, PluginType, Sighting, Watchdog};
+use snaphook_loader::{LoadError, Overrun, PluginType, RunGuard, Sighting, Watchdog};
 use snaphook_plugin_api::host::{LogLevel, set_log_sink};
 use snaphook_runner::log::RunLogger;
 
@@ -84,17 +84,19 @@ pub(crate) fn expect_crashes(work_dir: &Path, log: &RunLogger) {
     }
 }
 
-/// Warns of the note of an earlier run. What is returned looks once more at the plugins' files when the run ends.
+/// Warns of the note of an earlier run, and takes `exit` for a failure until what is returned is dropped; that looks once
+/// more at the plugins' files when the run ends.
 pub(crate) fn guard(work_dir: &Path, log: &RunLogger) -> Guard {
     if let Some(words) = snaphook_loader::take_crash_note(&work_dir.join(CRASH_NOTE)) {
         log.warn(format!("An earlier run here ended in a plugin: {words}"));
     }
-    Guard { log: log.clone() }
+    Guard { log: log.clone(), _run: RunGuard::begin() }
 }
 
 /// The end of a run.
 pub(crate) struct Guard {
     log: RunLogger,
+    _run: RunGuard,
 }
 
 impl Drop for Guard {
