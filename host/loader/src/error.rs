@@ -55,9 +55,19 @@ fn unknown(
 }
 
 fn ambiguous(type_name: &str, is_built_in: bool, spellings: &[(String, PathBuf)]) -> String {
-    let mut text = format!(
-        "hook type '{type_name}': expected one, found several (write one of these as type, or remove a file)"
-    );
+    // Copies of one plugin share their spelling, so it would be as ambiguous.
+    let is_copy =
+        |spelling: &str| spellings.iter().filter(|(other, _)| other == spelling).count() > 1;
+    let way_out = match spellings.iter().filter(|(spelling, _)| is_copy(spelling)).count() {
+        0 => "write one of these as type, or remove a file",
+        copies if copies == spellings.len() && !is_built_in => {
+            "these files are one plugin several times: remove all but one of them"
+        }
+        _ => {
+            "write one of these as type; of a plugin that is here several times, remove all files but one first"
+        }
+    };
+    let mut text = format!("hook type '{type_name}': expected one, found several ({way_out})");
     if is_built_in {
         let prefix = crate::BUILT_IN_PREFIX;
         let _ = write!(text, "\n  '{prefix}:{type_name}', built in");

@@ -183,6 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn of_copies_of_one_plugin_all_but_one_are_to_be_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        write_plugin(&path("libold.so"), "a", &["SharedHook"]);
+        write_plugin(&path("libnew.so"), "a", &["SharedHook", "NewHook"]);
+        let catalog = discover(&[folder.path()]);
+        for name in ["SharedHook", "a:SharedHook"] {
+            let text = catalog.resolve(name, &[]).unwrap_err().to_string();
+            assert!(text.contains("one plugin several times: remove all but one"), "{text}");
+            assert!(text.contains("libold.so") && text.contains("libnew.so"), "{text}");
+        }
+        let built_in = catalog.resolve("SharedHook", &["SharedHook"]).unwrap_err().to_string();
+        assert!(built_in.contains("remove all files but one first"), "{built_in}");
+    }
+
+    #[test]
     fn plugin_must_not_shadow_a_built_in_hook() {
         let (_folder, catalog) = catalog();
         let text = catalog.resolve("EMAHook", &["EMAHook"]).unwrap_err().to_string();
