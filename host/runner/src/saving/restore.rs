@@ -45,6 +45,10 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
 fn plugin_changes(saved: &Json, now: &[Json]) -> Vec<String> {
     let saved = saved.as_array().map_or(&[][..], Vec::as_slice);
     let text = |plugin: &Json, key: &str| plugin[key].as_str().unwrap_or("?").to_owned();
+    let version = |plugin: &Json| {
+        let hash: String = text(plugin, "sha256").chars().take(12).collect();
+        format!("version {} (SHA-256 {hash})", text(plugin, "version"))
+    };
     let changed = |plugin: &Json| {
         let old = saved
             .iter()
@@ -52,10 +56,10 @@ fn plugin_changes(saved: &Json, now: &[Json]) -> Vec<String> {
         let is_same = old["sha256"] == plugin["sha256"];
         (!is_same).then(|| {
             format!(
-                "Plugin {} is another one than when the checkpoint was saved: version {} then, {} now ({})",
+                "Plugin {} is another one than when the checkpoint was saved: {} then, {} now ({})",
                 text(plugin, "name"),
-                text(old, "version"),
-                text(plugin, "version"),
+                version(old),
+                version(plugin),
                 text(plugin, "path")
             )
         })
