@@ -4,10 +4,12 @@
 mod context;
 mod instance;
 mod log_sink;
+mod printable;
 
 pub use context::{extension, HostContext, HOST_TABLE};
 pub use instance::{HookInstance, HookSource, NativeHook};
 pub use log_sink::{log_level_number, set_log_level, set_log_sink, LogSink};
+pub use printable::{is_obeyed, printable};
 
 pub use crate::dispatch::HookType;
 use crate::services::ids;

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use snaphook_plugin_api::host::is_obeyed;
+
 /// Writes text to stdout; a reader that has seen enough (`| head`) is no error.
 ///
 /// Errors: any other failure to write, such as a full disk.
@@ -32,7 +34,7 @@ pub(crate) fn table<const N: usize>(rows: &[[String; N]], indent: &str) -> Strin
 
 /// Text from outside without control characters, which could change what a terminal shows.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    text.chars().map(|letter| if is_obeyed(letter) { ' ' } else { letter }).collect()
 }
 
 #[cfg(test)]
@@ -50,6 +52,6 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(plain("a\x1b[31mb\nc"), "a [31mb c");
+        assert_eq!(plain("a\x1b[31mb\nc\u{202e}d"), "a [31mb c d");
     }
 }

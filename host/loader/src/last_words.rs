@@ -3,6 +3,7 @@
 
 use crate::breadcrumb::{Crumb, Seen, current, owner_of};
 use libc::{c_int, c_void, siginfo_t};
+use snaphook_plugin_api::host::is_obeyed;
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -71,7 +72,7 @@ pub fn install_last_words(note: &Path) -> io::Result<()> {
 pub fn take_crash_note(note: &Path) -> Option<String> {
     let text = std::fs::read(note).ok()?;
     std::fs::remove_file(note).ok()?;
-    let text = String::from_utf8_lossy(&text).replace(char::is_control, " ");
+    let text = String::from_utf8_lossy(&text).replace(is_obeyed, " ");
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }

@@ -4,7 +4,7 @@ use crate::strict_json;
 use serde_json::Value as Json;
 use snaphook_plugin_api::HookPoint;
 use snaphook_plugin_api::abi::API_VERSION;
-use snaphook_plugin_api::host::EXTENSIONS;
+use snaphook_plugin_api::host::{EXTENSIONS, is_obeyed};
 use std::fmt;
 
 const MAX_TYPES: usize = 64;
@@ -233,8 +233,8 @@ fn name(value: &Json, also: &str) -> Result<String, String> {
 /// A terminal must not obey what a plugin wrote into its manifest.
 fn strip_controls(value: &mut Json) {
     match value {
-        Json::String(text) if text.chars().any(char::is_control) => {
-            *text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        Json::String(text) if text.chars().any(is_obeyed) => {
+            *text = text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).collect();
         }
         Json::Array(values) => values.iter_mut().for_each(strip_controls),
         Json::Object(entries) => {
@@ -243,7 +243,7 @@ fn strip_controls(value: &mut Json) {
                 .into_iter()
                 .map(|(key, mut value)| {
                     strip_controls(&mut value);
-                    (key.replace(char::is_control, " "), value)
+                    (key.replace(is_obeyed, " "), value)
                 })
                 .collect();
         }

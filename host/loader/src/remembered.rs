@@ -4,6 +4,7 @@
 use crate::catalog::Plugin;
 use crate::error::LoadError;
 use serde_json::{Value as Json, json};
+use snaphook_plugin_api::host::is_obeyed;
 use std::collections::HashSet;
 use std::fs::DirBuilder;
 use std::io;
@@ -40,7 +41,7 @@ impl RememberedFailures {
         let reason = json["reason"].as_str().filter(|_| is_ours)?;
         Some(format!(
             "{} when it was checked (rebuild it, or check it again: snaphook plugins check --retry {})",
-            reason.replace(char::is_control, " "),
+            reason.replace(is_obeyed, " "),
             plugin.path.display()
         ))
     }

@@ -2,6 +2,7 @@
 
 use super::{status, Sink};
 use crate::error::Location;
+use crate::host::printable;
 use crate::{HookError, HookErrorKind};
 use serde_json::{json, Value as Json};
 
@@ -45,10 +46,10 @@ pub fn read_error(code: u32, text: &str) -> HookError {
         None => text.to_owned(),
     };
     let location = given["file"].as_str().map(|file| Location {
-        file: file.to_owned(),
+        file: printable(file),
         line: given["line"].as_u64().unwrap_or(0).min(u64::from(u32::MAX)) as u32,
     });
-    let mut error = HookError::with_kind(kind, message).at(location);
+    let mut error = HookError::with_kind(kind, printable(&message)).at(location);
     error.backtrace = given["backtrace"].as_str().map(str::to_owned);
     error
 }

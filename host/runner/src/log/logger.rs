@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{Local, SecondsFormat};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value as Json, json};
-use snaphook_plugin_api::host::LogLevel;
+use snaphook_plugin_api::host::{LogLevel, printable};
 use tracing::field::{Field, Visit};
 
 /// What the console is.
@@ -149,11 +149,11 @@ impl RunLogger {
         }
         let name = level_name(level);
         let now = Local::now();
-        let mut body = String::new();
-        if !source.is_empty() {
-            let _ = write!(body, "{source}: ");
-        }
-        body.push_str(message);
+        let body = match source {
+            "" => message.to_owned(),
+            // A plugin's, which must not look like a record of the run.
+            _ => format!("{}: {}", printable(source), printable(message)),
+        };
         let line = format!("{} - mmengine - {name} - {body}\n", now.format("%Y/%m/%d %H:%M:%S"));
         shared.append(&line);
         match self.console {
@@ -276,6 +276,25 @@ mod tests {
         let logger = RunLogger::new(Console::Silent, LogLevel::Info);
         (0..3 * MAX_WARNED).for_each(|number| logger.warn(number.to_string()));
         assert!(logger.lock().warned.len() <= MAX_WARNED);
+    }
+
+    #[test]
+    fn record_of_a_plugin_cannot_look_like_one_of_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.log");
+        let logger = RunLogger::new(Console::Silent, LogLevel::Info);
+        logger.attach_file(&path).unwrap();
+        logger.write(
+            LogLevel::Info,
+            "forge",
+            "a\u{1b}[2J\n2026/01/01 00:00:00 - mmengine - INFO - b",
+        );
+        logger.write(LogLevel::Info, "forge", "\u{202e}c");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].ends_with(" - mmengine - INFO - forge: a\\u{1b}[2J"), "{text}");
+        assert_eq!(lines[1], "    2026/01/01 00:00:00 - mmengine - INFO - b");
+        assert!(lines[2].ends_with(" - forge: \\u{202e}c"), "{text}");
     }
 
     #[test]
