@@ -16,8 +16,9 @@
 /// AfterTrain  AfterRun
 /// ```
 ///
-/// `BeforeSaveCheckpoint` and `AfterSaveCheckpoint` come whenever a checkpoint is written, right
-/// after the hook that asked for it; `OnException` when a run ends with an error.
+/// `BeforeSaveCheckpoint` comes right after the hook that asked for a checkpoint, `AfterSaveCheckpoint` when it is on
+/// the disk: between two later batches, before the next regular checkpoint and before `AfterTrain` at the latest.
+/// `OnException` comes when a run ends with an error.
 ///
 /// Source: `mmengine/hooks/hook.py` (names), `mmengine/runner/loops.py` (order); the points from
 /// `AfterSaveCheckpoint` on are Snaphook's own.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
-use snaphook_tests::{Workspace, checkpoints};
+use snaphook_tests::{Workspace, checkpoints, is_whole};
 
 fn epochs(workspace: &Workspace) -> Vec<String> {
     let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -25,6 +25,25 @@ fn early_stopping_ends_a_run_and_goes_on_counting_after_a_resume() {
     halves.train(&["train_cfg.max_epochs=2"]).expect_code(0);
     halves.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=9"]).expect_code(0);
     assert_eq!(epochs(&halves), ["epoch_1", "epoch_2", "epoch_3"]);
+}
+
+#[test]
+fn the_last_and_the_best_checkpoint_are_published_with_the_parts_asked_for() {
+    let workspace = Workspace::with(
+        "default_hooks['checkpoint'].update(save_best='coco/bbox_mAP', published_keys=['meta', 'state_dict'])",
+    );
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0).expect_text(&["is published as"]);
+    let names = std::fs::read_dir(workspace.work()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let published: Vec<String> = names.filter(|name| name.contains('-')).collect();
+    assert_eq!(published.len(), 2, "{published:?}");
+    for name in published {
+        let folder = workspace.work().join(&name);
+        assert!(folder.join("model.safetensors").is_file() && is_whole(&folder), "{name}");
+        assert!(!folder.join("optimizer.safetensors").exists(), "{name}");
+        let tested = workspace.snaphook(["test", "tiny.py", folder.to_str().unwrap()]);
+        tested.expect_code(0);
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub struct CheckpointHook {
     /// Taken for MMEngine's configs: checkpoints lie in the work folder, so that it must be None.
     #[kwarg]
     out_dir: Option<Json>,
-    /// Taken for MMEngine's configs: nothing is published in this version, so that it must be None.
+    /// Parts of the last and the best checkpoint that are published at the end (`meta`, `state_dict`, ...), a name or a list.
     #[kwarg]
     published_keys: Option<Json>,
     /// Taken for MMEngine's configs: only local folders are written, so that it must be None.
@@ -121,18 +121,30 @@ impl CheckpointHook {
     fn check(&self) -> HookResult {
         upload::check("file_client_args", self.file_client_args.as_ref())?;
         upload::check("backend_args", self.backend_args.as_ref())?;
-        let asked = [
-            ("out_dir", &self.out_dir, "give --work-dir"),
-            ("published_keys", &self.published_keys, "leave it out"),
-        ];
-        for (key, value, way_out) in asked {
-            if let Some(value) = value.as_ref().filter(|value| !value.is_null()) {
-                let text =
-                    format!("{key}: found {value}, which is not in this version ({way_out})");
-                return Err(HookError::fatal(text));
-            }
+        if let Some(value) = self.out_dir.as_ref().filter(|value| !value.is_null()) {
+            let text =
+                format!("out_dir: found {value}, which is not in this version (give --work-dir)");
+            return Err(HookError::fatal(text));
         }
+        self.published()?;
         self.name("epoch", 1).map(drop)
+    }
+
+    /// The parts that are published; empty for none.
+    fn published(&self) -> Result<Vec<String>, HookError> {
+        let wrong = |found: &Json| {
+            let text = format!("published_keys: expected a name or a list of names, found {found}");
+            HookError::fatal(text)
+        };
+        match &self.published_keys {
+            None | Some(Json::Null) => Ok(Vec::new()),
+            Some(Json::String(key)) => Ok(vec![key.clone()]),
+            Some(Json::Array(keys)) => {
+                let text = |key: &Json| key.as_str().map(str::to_owned).ok_or_else(|| wrong(key));
+                keys.iter().map(text).collect()
+            }
+            Some(other) => Err(wrong(other)),
+        }
     }
 
     fn indicators(&self, metrics: &Metrics) -> Result<Vec<Best>, HookError> {
@@ -193,6 +205,21 @@ impl Hook for CheckpointHook {
         let folder = runner.run().info()?.work_dir;
         runner.info(&format!("Checkpoints will be saved to {}.", folder.display()));
         self.forget_old(runner)
+    }
+
+    fn after_train(&mut self, runner: &mut Runner) -> HookResult {
+        let keys = self.published()?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let best = self.best.iter().filter_map(|best| best.path.as_ref());
+        let chosen: Vec<_> = self.kept.last().into_iter().chain(best).cloned().collect();
+        for path in chosen {
+            let published = runner.checkpoints().publish(&path, &keys)?;
+            let name = path.display();
+            runner.info(&format!("Checkpoint {name} is published as {}", published.display()));
+        }
+        Ok(())
     }
 
     fn after_train_iter(&mut self, runner: &mut Runner, _: &TrainStep) -> HookResult {
@@ -335,7 +362,7 @@ mod tests {
     fn what_this_version_does_not_do_is_refused_before_the_run() {
         for kwargs in [
             json!({ "out_dir": "elsewhere" }),
-            json!({ "published_keys": ["meta"] }),
+            json!({ "published_keys": 3 }),
             json!({ "backend_args": { "backend": "petrel" } }),
             json!({ "filename_tmpl": "last.pth" }),
         ] {

@@ -1,6 +1,9 @@
 //! The services `data`, `checkpoint` and `visual`.
 
+use std::path::PathBuf;
+
 use serde_json::{Value as Json, json};
+use snaphook_plugin_api::host::ServiceError;
 
 use super::{Answer, expected, failed, text, unknown, whole};
 use crate::checkpoint;
@@ -63,18 +66,29 @@ impl Machine {
                 self.entries.insert(text(&arguments, "key")?.to_owned(), value);
             }
             "remove" => {
-                let path = self.info.work_dir.join(text(&arguments, "path")?);
-                if path.parent() != Some(&self.info.work_dir) {
-                    return Err(failed(format!(
-                        "{}: not a checkpoint of this run",
-                        path.display()
-                    )));
-                }
+                let path = self.own_checkpoint(&arguments)?;
                 checkpoint::remove(&path).map_err(failed)?;
+            }
+            "publish" => {
+                let path = self.own_checkpoint(&arguments)?;
+                let keys = arguments["keys"].as_array().map_or(&[][..], Vec::as_slice);
+                let keys: Vec<&str> = keys.iter().filter_map(Json::as_str).collect();
+                let published = checkpoint::publish(&path, &keys).map_err(failed)?;
+                return Ok(json!(published));
             }
             _ => return Err(unknown("snaphook.checkpoint/1", method)),
         }
         Ok(Json::Null)
+    }
+
+    /// The checkpoint that the arguments name, which must lie in the work folder.
+    fn own_checkpoint(&self, arguments: &Json) -> Result<PathBuf, ServiceError> {
+        let path = self.info.work_dir.join(text(arguments, "path")?);
+        if path.parent() == Some(&self.info.work_dir) {
+            Ok(path)
+        } else {
+            Err(failed(format!("{}: not a checkpoint of this run", path.display())))
+        }
     }
 
     pub(super) fn visual_service(&mut self, method: &str, arguments: &Json) -> Answer {
