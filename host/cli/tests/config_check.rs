@@ -323,7 +323,11 @@ fn refused(more: &str) -> Vec<String> {
 
 #[test]
 fn the_schema_refuses_what_the_check_refuses() {
-    assert!(refused("").is_empty(), "{:?}", refused(""));
+    let visualizer = "visualizer = dict(type='mmdet.DetLocalVisualizer', name='visualizer',\n\
+        vis_backends=[dict(type='LocalVisBackend')])";
+    for accepted in ["", visualizer] {
+        assert!(refused(accepted).is_empty(), "{:?}", refused(accepted));
+    }
     for (more, path) in [
         ("model['backbone']['deepen'] = 1", "/model/backbone"),
         ("model['type'] = 'YOLOY'", "/model/type"),

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::{Catalog, Declared, Role};
+use crate::run::Visualizer;
+use crate::{Catalog, Component, Declared, Role};
 
 /// What a schema is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,9 @@ impl Writer<'_> {
         if declared.role != Role::Settings {
             let summary = json!({ "description": declared.summary });
             properties.entry("type").or_insert(summary);
+        } else if declared.names.iter().any(|name| name == Visualizer::NAMES[0]) {
+            let text = "Has no effect: there is one visualizer.";
+            properties.insert("type".to_owned(), json!({"type": "string", "description": text}));
         }
         if declared.role == Role::Hook {
             let keys = HOOK_KEYS.map(|(key, text)| (key.to_owned(), json!({"description": text})));
