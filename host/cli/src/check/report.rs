@@ -12,6 +12,9 @@ use super::{Finding, Severity};
 /// Narrowest and widest excerpt, in columns.
 const COLUMNS: std::ops::RangeInclusive<usize> = 60..=160;
 
+/// Most findings that are shown as excerpts: nobody reads more, and each one costs.
+const MOST_SHOWN: usize = 100;
+
 /// How many errors and warnings there are.
 fn count(findings: &[Finding], severity: Severity) -> usize {
     findings.iter().filter(|finding| finding.severity == severity).count()
@@ -36,8 +39,14 @@ pub(crate) fn excerpts(
     };
     let renderer = renderer.term_width(columns());
     let mut sources = Sources::new(overrides);
-    let excerpts = findings.iter().map(|finding| shown(finding, &mut sources, &renderer));
-    excerpts.collect::<Vec<_>>().join("\n\n")
+    let excerpts = findings.iter().take(MOST_SHOWN);
+    let mut excerpts: Vec<String> =
+        excerpts.map(|finding| shown(finding, &mut sources, &renderer)).collect();
+    match findings.len().saturating_sub(MOST_SHOWN) {
+        0 => {}
+        more => excerpts.push(format!("… and {more} more (fix these first, or use --format json)")),
+    }
+    excerpts.join("\n\n")
 }
 
 fn columns() -> usize {
