@@ -1,7 +1,7 @@
 //! `key.path=VALUE` overrides: their grammar, and setting them in the resolved values.
 //!
 //! Source: `DictAction` and `merge_from_dict` in MMEngine's `mmengine/config/config.py`. Where we
-//! differ: quoted text stays a string, spaces and commas in it included; `(1,2),(3,4)` is a list of
+//! differ: quoted text stays a string, commas in it included; spaces inside plain text stay; `(1,2),(3,4)` is a list of
 //! two tuples; `dict(…)` and `{…}` are dicts where Python would read one; `a=1` with `a.b=2` is applied
 //! in turn; `a+=VALUE` appends or extends; items of lists and tuples may be scalars, and count from the
 //! end where negative; a path that is not there yet gives a warning.
@@ -170,15 +170,15 @@ fn split_at_commas(text: &str) -> Option<Vec<&str>> {
 }
 
 fn scalar(text: &str) -> Result<Data, Problem> {
-    let text = text.trim_matches(['\'', '"']).replace(' ', "");
-    if let Some(int) = parse_int(&text) {
+    let text = text.trim_matches(['\'', '"']).trim();
+    if let Some(int) = parse_int(text) {
         return Ok(Data::Int(int));
     }
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(&text);
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Problem::Value(format!("integer: expected at most 64 bits, found {text}")));
     }
-    Ok(match (parse_float(&text), &*text.to_lowercase(), &*text) {
+    Ok(match (parse_float(text), &*text.to_lowercase(), text) {
         (Some(float), ..) => Data::Float(float),
         (_, "true", _) => Data::Bool(true),
         (_, "false", _) => Data::Bool(false),
@@ -234,7 +234,7 @@ fn set(root: &mut Node, assignment: Assignment) -> Result<Option<String>, Proble
             Data::Dict(entries) => {
                 let key = existing_key(entries, step);
                 if key.is_none() && warning.is_none() {
-                    warning = new_key(entries, step, &above, is_last);
+                    warning = Some(new_key(entries, step, &above));
                 }
                 let empty = if is_last && is_added {
                     Data::List(Vec::new())
@@ -261,6 +261,10 @@ fn set(root: &mut Node, assignment: Assignment) -> Result<Option<String>, Proble
         add(node, value, &path.join("."))?;
     } else {
         *node = value;
+        // It has replaced what was there, which is all that `_delete_` could ask for.
+        if let Data::Dict(entries) = &mut node.data {
+            entries.shift_remove(&Key::from(DELETE));
+        }
     }
     Ok(warning)
 }
@@ -289,14 +293,11 @@ fn no_such_item(above: &str, step: &str, length: usize) -> Problem {
     })
 }
 
-/// A new key deserves a word if it looks like a typo, or if whole dicts had to be made for it.
-fn new_key(entries: &Entries, step: &str, above: &str, is_last: bool) -> Option<String> {
+/// A new key deserves a word: it may be a typo.
+fn new_key(entries: &Entries, step: &str, above: &str) -> String {
     match nearest(step, entries.keys().filter_map(Key::as_str)) {
-        Some(name) => {
-            Some(format!("{above} has no key `{step}`; it was added (did you mean `{name}`?)"))
-        }
-        None if !is_last => Some(format!("{above} has no key `{step}`; it was added")),
-        None => None,
+        Some(name) => format!("{above} has no key `{step}`; it was added (did you mean `{name}`?)"),
+        None => format!("{above} has no key `{step}`; it was added"),
     }
 }
 
@@ -373,11 +374,23 @@ mod tests {
     }
 
     #[test]
+    fn added_keys_warn_and_dicts_replace() {
+        let mut root = literal("dict(model=dict(neck=dict(k=1)))").unwrap();
+        let options = ["model.neck=dict(_delete_=True,z=1)", "zzz=1", "model.neck.zz=2"];
+        let warnings = apply(&mut root, &options.map(str::to_owned)).unwrap();
+        assert_eq!(root.data.to_json(), json!({"model": {"neck": {"z": 1, "zz": 2}}, "zzz": 1}));
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].contains("the config has no key `zzz`; it was added"), "{warnings:?}");
+    }
+
+    #[test]
     fn quoted_text_stays_a_string() {
         assert_eq!(read("'1'"), json!("1"));
         assert_eq!(read("\"a, b\""), json!("a, b"));
         assert_eq!(read("['1', 'a b',2]"), json!(["1", "a b", 2]));
         assert_eq!(read("don't"), json!("don't"));
-        assert_eq!(read("a b"), json!("ab"));
+        assert_eq!(read("a b"), json!("a b"));
+        assert_eq!(read("/my data/x"), json!("/my data/x"));
+        assert_eq!(read(" [ 1 , a b ] "), json!([1, "a b"]));
     }
 }
