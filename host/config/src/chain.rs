@@ -2,7 +2,7 @@
 //!
 //! Source: `_file2dict` in MMEngine's `mmengine/config/config.py`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::formats::{self, Format};
 use crate::limits::{Limits, MAX_BASE_DEPTH, MAX_FILE_BYTES, MAX_FILES};
 use crate::location::{At, Files, Lines};
 use crate::merge::merge;
-use crate::placeholders::{quote_base_references, substitute};
+use crate::placeholders::{base_references, quote_base_references, substitute};
 use crate::propagate::Later;
 use crate::python::{self, Base, Module};
 use crate::tree::{Data, Entries, Key, Node};
@@ -60,12 +60,15 @@ pub(crate) struct Layer {
     pub(crate) bases: Vec<usize>,
     pub(crate) file: u32,
     pub(crate) values: Entries,
+    /// Lines that removed something of the bases or changed a list of them in place, by dotted path.
+    pub(crate) changes: HashMap<String, u32>,
 }
 
 /// A file's contents before it knows its base.
 enum Body {
     Python(Vec<python::Statement>),
-    Data(Entries),
+    /// With the placeholders of the base that stand in its text; an escaped one is mere text.
+    Data(Entries, HashSet<String>),
 }
 
 impl<'a> Chain<'a> {
@@ -104,6 +107,8 @@ impl<'a> Chain<'a> {
         text: &str,
     ) -> Result<Entries, ConfigError> {
         let text = self.substitute(text, path, file)?;
+        let paid = self.limits.parse(text.len());
+        paid.map_err(|problem| self.fail(At { file, line: 1 }, problem))?;
         let (body, bases) = self.parse(&text, format, file)?;
         let (mut base, mut below) = (Entries::new(), Vec::new());
         let mut modules = VecDeque::new();
@@ -121,7 +126,7 @@ impl<'a> Chain<'a> {
                 self.unite(&mut base, values)?;
             }
         }
-        let (mut own, mut base) = self.evaluate(body, file, (base, modules))?;
+        let (mut own, mut base, changes) = self.evaluate(body, file, (base, modules))?;
         if let Some(notice) = own.shift_remove(&Key::from(DEPRECATION)) {
             self.warnings.push(deprecation(path, &notice));
         }
@@ -132,7 +137,7 @@ impl<'a> Chain<'a> {
         base.retain(|key, _| !key.as_str().is_some_and(|name| name.starts_with("__")));
         self.open.pop();
         if self.setup.keeps_history {
-            self.keep_layer(file, below, &base)?;
+            self.keep_layer((file, changes), below, &base)?;
         }
         Ok(base)
     }
@@ -140,14 +145,14 @@ impl<'a> Chain<'a> {
     /// Keeps a copy of the values after a file, and pays for it.
     fn keep_layer(
         &mut self,
-        file: u32,
+        (file, changes): (u32, HashMap<String, u32>),
         bases: Vec<usize>,
         values: &Entries,
     ) -> Result<(), ConfigError> {
         let count = values.values().map(Node::count).sum();
         let paid = self.limits.elements(count);
         paid.map_err(|problem| self.fail(At { file, line: 1 }, problem))?;
-        self.layers.push(Layer { bases, file, values: values.clone() });
+        self.layers.push(Layer { bases, file, values: values.clone(), changes });
         Ok(())
     }
 
@@ -204,6 +209,8 @@ impl<'a> Chain<'a> {
                 Ok((Body::Python(statements), bases))
             }),
             Some(format) => {
+                let placeholders = base_references(text).into_iter();
+                let written = placeholders.map(|found| text[found.range].to_owned()).collect();
                 let text = quote_base_references(text);
                 formats::read(format, &text, file, &mut self.limits).and_then(|mut entries| {
                     let bases = match entries.shift_remove(&Key::from(BASE)) {
@@ -213,7 +220,7 @@ impl<'a> Chain<'a> {
                             .collect(),
                         None => Vec::new(),
                     };
-                    Ok((Body::Data(entries), bases))
+                    Ok((Body::Data(entries, written), bases))
                 })
             }
         };
@@ -283,13 +290,13 @@ impl<'a> Chain<'a> {
         Later { heirs, options: self.setup.options, only: self.setup.only }
     }
 
-    /// The file's own values, and its base with what the file did to it.
+    /// The file's own values, its base with what the file did to it, and lines that did so unseen.
     fn evaluate(
         &mut self,
         body: Body,
         file: u32,
         (base, modules): (Entries, VecDeque<Module>),
-    ) -> Result<(Entries, Entries), ConfigError> {
+    ) -> Result<(Entries, Entries, HashMap<String, u32>), ConfigError> {
         let later = self.setup.later.map(|own| self.later(own, file));
         let result = match body {
             Body::Python(statements) => {
@@ -301,10 +308,10 @@ impl<'a> Chain<'a> {
                         format!("{}: {warning}", files.locate(At { file, line }))
                     }));
                     self.imports = evaluated.imports;
-                    (evaluated.own, evaluated.base)
+                    (evaluated.own, evaluated.base, evaluated.changes)
                 })
             }
-            Body::Data(mut own) => {
+            Body::Data(mut own, written) => {
                 let mut seen = base.clone();
                 if let Some(later) = &later {
                     let names =
@@ -314,8 +321,8 @@ impl<'a> Chain<'a> {
                 let seen = Node::new(At { file, line: 1 }, Data::Dict(seen));
                 let limits = &mut self.limits;
                 own.values_mut()
-                    .try_for_each(|node| formats::fill_placeholders(node, &seen, limits))
-                    .map(|()| (own, base))
+                    .try_for_each(|node| formats::fill_placeholders(node, &seen, &written, limits))
+                    .map(|()| (own, base, HashMap::new()))
             }
         };
         result.map_err(|(line, problem)| self.fail(At { file, line }, problem))

@@ -1,13 +1,15 @@
 //! Where a value came from: every file and override that wrote it, in order, and what a changed
 //! variable no longer reaches.
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::chain::Layer;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Problem};
+use crate::limits::Limits;
 use crate::location::{At, Location};
 use crate::overrides;
 use crate::propagate::{differences, overridden};
@@ -86,7 +88,7 @@ impl Resolver {
     /// Tells the history of the value at a dotted path, and what is lost around it.
     pub fn explain(&self, path: &Path, key: &str) -> Result<Explanation, ConfigError> {
         let pass = match self.is_propagating(path)? {
-            true => self.propagated(path, None, None)?.1,
+            true => self.propagated(path, None)?.1,
             false => {
                 self.pass(path, None, PassOptions { keeps_history: true, ..Default::default() })?
             }
@@ -107,17 +109,31 @@ impl Resolver {
 
     /// All changed variables that no longer reach the places that a base had put them; none where changes
     /// propagate.
+    ///
+    /// Found by trials with the changes propagated. A trial that fails tells nothing, and all of them together
+    /// may cost only so much: what is not found by then is left out.
+    ///
+    /// Errors: the config itself does not load.
     pub fn lost(&self, path: &Path) -> Result<Vec<Lost>, ConfigError> {
         if self.is_propagating(path)? {
             return Ok(Vec::new());
         }
-        let (plain, all) = self.propagated(path, None, None)?;
-        if plain.root.is_same(&all.root) {
-            return Ok(Vec::new());
-        }
+        let budget = Cell::new(Limits::of_trials());
+        let options =
+            PassOptions { keeps_history: true, budget: Some(&budget), ..Default::default() };
+        let Ok(plain) = self.pass(path, None, options) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for variable in overridden(&plain.own, &self.options().overrides) {
-            let (plain, reached) = self.propagated(path, None, Some(&variable))?;
+            let only = PassOptions { only: Some(&variable), ..options };
+            let reached = match self.settled(path, None, &plain, only) {
+                Ok(reached) => reached,
+                Err(ConfigError::At { problem, .. })
+                    if matches!(*problem, Problem::Limit { .. }) =>
+                {
+                    break;
+                }
+                Err(_) => continue,
+            };
             let mut places = Vec::new();
             differences(&plain.root, &reached.root, "", &mut places);
             let itself = |place: &String| place.split('.').next() == Some(&*variable);
@@ -167,11 +183,11 @@ fn history(layer: &Layer, pass: &Pass, key: &str) -> Vec<Step> {
     match (before, find(&layer.values, key)) {
         (Some(before), Some(after)) if before.is_same(after) && before.at == after.at => {}
         (before, Some(after)) => {
-            let at = changed_at(before, after, layer.file);
+            let at = changed_at(before, after, layer, key);
             steps.push(Step { location: files.locate(at), value: Some(after.data.to_json()) });
         }
         (Some(_), None) => {
-            let at = remover(&layer.values, key, layer.file);
+            let at = remover(layer, key);
             steps.push(Step { location: files.locate(at), value: None });
         }
         (None, None) => {}
@@ -187,11 +203,15 @@ fn find<'a>(values: &'a Entries, key: &str) -> Option<&'a Node> {
 }
 
 /// The line in this file that changed the value, which may be a line for something inside it.
-fn changed_at(before: Option<&Node>, after: &Node, file: u32) -> At {
+fn changed_at(before: Option<&Node>, after: &Node, layer: &Layer, key: &str) -> At {
+    let file = layer.file;
     if after.at.file == file || before.is_none() {
         return after.at;
     }
-    first_of(after, file).unwrap_or(At { file, line: 1 })
+    let below = |path: &str| path.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+    let unseen = layer.changes.iter().filter(|(path, _)| *path == key || below(path));
+    let unseen = unseen.map(|(_, line)| At { file, line: *line }).max_by_key(|at| at.line);
+    unseen.or_else(|| first_of(after, file)).unwrap_or(At { file, line: 1 })
 }
 
 fn first_of(node: &Node, file: u32) -> Option<At> {
@@ -205,16 +225,19 @@ fn first_of(node: &Node, file: u32) -> Option<At> {
     }
 }
 
-/// The nearest value above a removed one that this file wrote.
-fn remover(values: &Entries, key: &str, file: u32) -> At {
-    let mut above = key;
-    while let Some((shorter, _)) = above.rsplit_once('.') {
-        above = shorter;
-        if let Some(node) = find(values, above).filter(|node| node.at.file == file) {
+/// The line that removed a value or what held it, else that of the nearest value above it that this file
+/// wrote.
+fn remover(Layer { values, file, changes, .. }: &Layer, key: &str) -> At {
+    let paths = std::iter::successors(Some(key), |path| Some(path.rsplit_once('.')?.0));
+    for path in paths {
+        if let Some(line) = changes.get(path) {
+            return At { file: *file, line: *line };
+        }
+        if let Some(node) = find(values, path).filter(|node| node.at.file == *file) {
             return node.at;
         }
     }
-    At { file, line: 1 }
+    At { file: *file, line: 1 }
 }
 
 #[cfg(test)]
@@ -259,6 +282,19 @@ mod tests {
     }
 
     #[test]
+    fn removals_in_the_base_name_their_line() {
+        let base = "m = dict(x=1, y=2, z=dict(k=1))\np = [1, 2]\nq = dict(x=1)";
+        let child = "_base_ = 'b.py'\nr = 1\ndel _base_.m.x\n_base_.m.pop('y')\n_base_.p.pop(0)\n\
+            del _base_['m']['z'].k\ndel _base_.q";
+        let folder = Folder::new(&[("b.py", base), ("a.py", child)]);
+        let resolver = Resolver::new(LoadOptions::default());
+        for (key, line) in [("m.x", 3), ("m.y", 4), ("p", 5), ("m.z.k", 6), ("q", 7), ("q.x", 7)] {
+            let explanation = resolver.explain(&folder.path().join("a.py"), key).unwrap();
+            assert_eq!(explanation.steps.last().unwrap().location.line, line, "{key}");
+        }
+    }
+
+    #[test]
     fn a_changed_variable_that_does_not_reach_is_told() {
         let explanation = explained("root", &[]);
         assert_eq!(explanation.lost[0].variable, "root");
@@ -267,6 +303,35 @@ mod tests {
         assert_eq!(explained("loader.ann", &[]).lost.len(), 1);
         assert!(explained("model", &[]).lost.is_empty());
         assert_eq!(explained("pipe", &["pipe=[7,8]"]).lost[0].places, ["loader.pipe"]);
+    }
+
+    fn lost(base: &str, child: &str) -> Vec<crate::Lost> {
+        let folder = Folder::new(&[("b.py", base), ("a.py", child)]);
+        Resolver::new(LoadOptions::default()).lost(&folder.path().join("a.py")).unwrap()
+    }
+
+    #[test]
+    fn a_trial_that_fails_tells_nothing_and_harms_nothing() {
+        let base = "scale = (640, 640)\nhalf = scale[0] // 2\nn = 4\nm = 12 // n\nroot = 'a/'\nann = root + 'x'";
+        let found = lost(base, "_base_ = 'b.py'\nscale = 64\nn = 0\nroot = 'c/'");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].variable, "root");
+    }
+
+    #[test]
+    fn trials_end_however_many_variables_are_changed() {
+        let many = |value: u32| (0..2000).map(|i| format!("v{i} = {value}\n")).collect::<String>();
+        let base = format!("{}k = [v0 for i in range(20000)]", many(1));
+        let begin = std::time::Instant::now();
+        lost(&base, &format!("_base_ = 'b.py'\n{}", many(2)));
+        assert!(begin.elapsed().as_secs() < 60);
+    }
+
+    #[test]
+    fn places_are_found_where_the_change_removes_a_key() {
+        let base = "flag = True\nroot = 'a'\nif flag:\n    extra = 1\nk = dict(flag=flag)";
+        let found = lost(base, "_base_ = 'b.py'\nflag = False");
+        assert_eq!(found[0].places, ["k.flag", "extra"]);
     }
 
     #[test]

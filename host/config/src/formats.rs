@@ -3,6 +3,7 @@
 //! Knows nothing of merging. A config in one of these formats can say what Python syntax says, but
 //! computes nothing: it has values, `_base_`, and `{{_base_.key}}`.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -354,34 +355,45 @@ fn insert<N>(entries: &mut Entries, key: Raw<N>, value: Node) -> Read<()> {
     }
 }
 
-/// Puts the base's values where `{{_base_.key}}` stands in strings.
+/// Puts the base's values where `{{_base_.key}}` stands in strings; `written` are those of the file's text.
 pub(crate) fn fill_placeholders(
     node: &mut Node,
     base: &Node,
+    written: &HashSet<String>,
     limits: &mut Limits,
 ) -> Result<(), (u32, Problem)> {
     let line = node.at.line;
     match &mut node.data {
         Data::Str(text) if text.contains("{{") => {
-            if let Some(data) = filled(text, base, limits).map_err(|problem| (line, problem))? {
+            if let Some(data) =
+                filled(text, base, written, limits).map_err(|problem| (line, problem))?
+            {
                 node.data = data;
             }
             Ok(())
         }
         Data::List(nodes) | Data::Tuple(nodes) => {
-            nodes.iter_mut().try_for_each(|node| fill_placeholders(node, base, limits))
+            nodes.iter_mut().try_for_each(|node| fill_placeholders(node, base, written, limits))
         }
         Data::Dict(entries) => {
-            entries.values_mut().try_for_each(|node| fill_placeholders(node, base, limits))
+            entries.values_mut().try_for_each(|node| fill_placeholders(node, base, written, limits))
         }
         _ => Ok(()),
     }
 }
 
-fn filled(text: &str, base: &Node, limits: &mut Limits) -> Result<Option<Data>, Problem> {
+fn filled(
+    text: &str,
+    base: &Node,
+    written: &HashSet<String>,
+    limits: &mut Limits,
+) -> Result<Option<Data>, Problem> {
     let mut result = String::new();
     let mut end = 0;
     for BaseReference { range, path } in base_references(text) {
+        if !written.contains(&text[range.clone()]) {
+            continue;
+        }
         let path = path.join(".");
         let Some(found) = base.find(&path) else {
             let (holder, nearest) = ("the base".to_owned(), None);

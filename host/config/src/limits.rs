@@ -3,6 +3,7 @@
 //! Knows nothing of the language.
 
 use crate::error::Problem;
+use crate::tree::Key;
 
 /// Longest file that is read, in bytes.
 pub(crate) const MAX_FILE_BYTES: u64 = 2 << 20;
@@ -19,11 +20,14 @@ const MAX_BYTES: u64 = 40 << 20;
 /// How many bytes or elements one step may look at or move.
 const WORK_PER_STEP: usize = 64;
 
+/// What parsing a byte costs, in bytes looked at.
+const WORK_PER_PARSED_BYTE: usize = 8;
+
 /// What one element of a list or dict is taken to weigh, in bytes.
 const ELEMENT_BYTES: u64 = 64;
 
 /// What is left to be spent while one configuration is resolved.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     steps: u64,
     bytes: u64,
@@ -32,6 +36,16 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn new() -> Self {
         Self { steps: MAX_STEPS, bytes: MAX_BYTES }
+    }
+
+    /// What trials that nobody asked for may cost, all together.
+    pub(crate) fn of_trials() -> Self {
+        Self { steps: MAX_STEPS, bytes: 8 * MAX_BYTES }
+    }
+
+    /// Pays for reading a file's grammar.
+    pub(crate) fn parse(&mut self, bytes: usize) -> Result<(), Problem> {
+        self.work(bytes.saturating_mul(WORK_PER_PARSED_BYTE))
     }
 
     /// Pays for one evaluated expression or compared element.
@@ -51,6 +65,14 @@ impl Limits {
             .checked_sub(steps)
             .ok_or(Problem::Limit { what: "number of evaluation steps", limit: MAX_STEPS })?;
         Ok(())
+    }
+
+    /// Pays for looking keys up, or putting them into another dict.
+    pub(crate) fn keys<'a>(
+        &mut self,
+        mut keys: impl Iterator<Item = &'a Key>,
+    ) -> Result<(), Problem> {
+        keys.try_for_each(|key| self.work(key.as_str().map_or(0, str::len)))
     }
 
     /// Pays for text before it is made.

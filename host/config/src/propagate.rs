@@ -87,13 +87,18 @@ pub(crate) fn differences(before: &Node, after: &Node, path: &str, found: &mut V
         if path.is_empty() { step.to_string() } else { format!("{path}.{step}") }
     };
     match (&before.data, &after.data) {
-        (Data::Dict(a), Data::Dict(b)) if a.keys().all(|key| b.contains_key(key)) => {
+        (Data::Dict(a), Data::Dict(b))
+            if path.is_empty() || a.keys().all(|key| b.contains_key(key)) =>
+        {
             for (key, after) in b {
                 match a.get(key) {
                     Some(before) => differences(before, after, &below(key), found),
                     None => found.push(below(key)),
                 }
             }
+            // Only at the top: elsewhere a dict that lost a key is one place.
+            let removed = a.keys().filter(|key| !b.contains_key(*key));
+            found.extend(removed.map(|key| below(key)));
         }
         (Data::List(a), Data::List(b)) | (Data::Tuple(a), Data::Tuple(b)) if a.len() == b.len() => {
             for (i, (before, after)) in a.iter().zip(b).enumerate() {

@@ -1,11 +1,13 @@
 //! Loads configurations under rules: where files may be, and whether changes propagate.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::chain::{Chain, Layer, Setup, format_of};
 use crate::config::{Config, LoadOptions, check_names};
 use crate::error::ConfigError;
+use crate::limits::Limits;
 use crate::location::{At, Files};
 use crate::overrides;
 use crate::tree::{Data, Entries, Key, Node};
@@ -55,6 +57,8 @@ pub(crate) struct PassOptions<'a> {
     pub(crate) later: Option<&'a HashMap<u32, Entries>>,
     pub(crate) only: Option<&'a str>,
     pub(crate) keeps_history: bool,
+    /// What the pass may cost, and then what it left of it; its own full limits where there are none.
+    pub(crate) budget: Option<&'a Cell<Limits>>,
 }
 
 impl Resolver {
@@ -92,7 +96,7 @@ impl Resolver {
         let mut pass = self.pass(path, text, PassOptions::default())?;
         let asked = take_request(&mut pass.root);
         if self.propagates || asked {
-            pass = self.propagated(path, text, None)?.1;
+            pass = self.propagated(path, text)?.1;
         }
         let Pass { root, files, warnings, .. } = pass;
         Ok(Config::new(path, root, files, warnings))
@@ -112,11 +116,22 @@ impl Resolver {
         &self,
         path: &Path,
         text: Option<&str>,
-        only: Option<&str>,
     ) -> Result<(Pass, Pass), ConfigError> {
-        let options = PassOptions { keeps_history: true, only, later: None };
+        let options = PassOptions { keeps_history: true, ..Default::default() };
         let mut plain = self.pass(path, text, options)?;
         take_request(&mut plain.root);
+        let last = self.settled(path, text, &plain, options)?;
+        Ok((plain, last))
+    }
+
+    /// Loads after a plain pass until propagated values settle.
+    pub(crate) fn settled(
+        &self,
+        path: &Path,
+        text: Option<&str>,
+        plain: &Pass,
+        options: PassOptions,
+    ) -> Result<Pass, ConfigError> {
         let mut own = plain.own.clone();
         let mut last = self.pass(path, text, PassOptions { later: Some(&own), ..options })?;
         for _ in 2..MAX_PASSES {
@@ -127,14 +142,14 @@ impl Resolver {
             last = self.pass(path, text, PassOptions { later: Some(&own), ..options })?;
         }
         take_request(&mut last.root);
-        Ok((plain, last))
+        Ok(last)
     }
 
     pub(crate) fn pass(
         &self,
         path: &Path,
         text: Option<&str>,
-        PassOptions { later, only, keeps_history }: PassOptions,
+        PassOptions { later, only, keeps_history, budget }: PassOptions,
     ) -> Result<Pass, ConfigError> {
         let LoadOptions { overrides: options, search_paths } = &self.options;
         let mut chain = Chain::new(Setup {
@@ -145,11 +160,17 @@ impl Resolver {
             only,
             keeps_history,
         });
-        let entries = match text {
-            Some(text) => chain.load_text(path, format_of(path)?, text)?,
-            None => chain.load(path)?,
+        if let Some(budget) = budget {
+            chain.limits = budget.get();
+        }
+        let loaded = match text {
+            Some(text) => format_of(path).and_then(|format| chain.load_text(path, format, text)),
+            None => chain.load(path),
         };
-        let mut root = Node::new(At { file: 1, line: 1 }, Data::Dict(entries));
+        if let Some(budget) = budget {
+            budget.set(chain.limits);
+        }
+        let mut root = Node::new(At { file: 1, line: 1 }, Data::Dict(loaded?));
         let warnings = overrides::apply(&mut root, options)?;
         chain.warnings.extend(warnings);
         if let Data::Dict(entries) = &root.data {

@@ -266,7 +266,7 @@ mod tests {
         k = {'x y': 1, 'a.b': {'c:d': 2}, 'no': 3}\n\
         p = [dict(type='LoadImageFromFile', backend_args=None), dict(type='Resize', scale=(1333, 800), keep_ratio=True), [dict(a=[1, dict(b=2)])], []]\n\
         h = dict(timer=dict(type='T'), logger=dict(type='L', interval=50), last=3)\n\
-        g = '{' + '{ fileDirname }}' + '{' + '{x'\ne = ''";
+        g = '{' + '{ fileDirname }}' + '{' + '{x'\nb2 = '{' + '{_base_.a}}'\ne = ''";
 
     fn again(name: &str, text: &str) -> Config {
         Folder::new(&[(name, text)]).load(name).unwrap_or_else(|error| panic!("{error}\n{text}"))

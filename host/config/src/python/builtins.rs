@@ -41,6 +41,9 @@ pub(super) const BUILTINS: &[&str] = &[
 pub(super) const HINT: &str = "only dict, list, tuple, range, len, enumerate, zip, int, float, str, bool, \
      min, max, sum, abs, round, sorted, reversed, any, all, pow and divmod can be called";
 
+/// What reading a digit of a number costs, in bytes looked at.
+const WORK_PER_DIGIT: usize = 8;
+
 pub(super) fn call(
     evaluator: &mut Evaluator,
     name: &str,
@@ -49,7 +52,12 @@ pub(super) fn call(
     if name == "dict" {
         return dict(evaluator, arguments);
     }
-    if let Some((keyword, _)) = arguments.keywords.first().filter(|_| name != "sorted") {
+    let takes = |keyword: &str| match name {
+        "sorted" => true,
+        "min" | "max" => keyword == "default" && arguments.positional.len() == 1,
+        _ => false,
+    };
+    if let Some((keyword, _)) = arguments.keywords.iter().find(|(keyword, _)| !takes(keyword)) {
         return Err(Problem::Value(format!("{name}(): expected no keywords, found `{keyword}`")));
     }
     let line = arguments.line;
@@ -68,15 +76,19 @@ pub(super) fn call(
         }
         ("round", [number]) => round(&number.value, None),
         ("round", [number, digits]) => round(&number.value, digits.value.as_int()),
-        ("sum", [items]) => {
+        ("sum", [items, start @ ..]) if start.len() < 2 => {
+            let start = start.first().map_or(Value::Int(0), |start| start.value.clone());
             let items = evaluator.iterate(&items.value, line)?;
-            items.iter().try_fold(Value::Int(0), |total, item| {
+            items.iter().try_fold(start, |total, item| {
                 evaluator.binary(BinaryOperator::Add, &total, &item.value)
             })
         }
         ("min" | "max", [items]) => {
             let items = evaluator.iterate(&items.value, line)?;
-            extreme(evaluator, name, items)
+            match arguments.keywords.first() {
+                Some((_, default)) if items.is_empty() => Ok(default.value.clone()),
+                _ => extreme(evaluator, name, items),
+            }
         }
         ("min" | "max", [_, ..]) => {
             extreme(evaluator, name, std::mem::take(&mut arguments.positional))
@@ -85,6 +97,14 @@ pub(super) fn call(
             let items = evaluator.iterate(&items.value, line)?;
             let items = sorted(evaluator, items, &arguments.keywords)?;
             Ok(evaluator.heap.list(items))
+        }
+        ("int", [Slot { value: Value::Str(text), .. }, base]) => {
+            evaluator.limits.work(text.len().saturating_mul(WORK_PER_DIGIT))?;
+            let base = base.value.as_int().and_then(|base| u32::try_from(base).ok());
+            let base = base.filter(|base| matches!(base, 0 | 2..=36));
+            let int =
+                text::parse_int_of_base(text.trim(), base.ok_or_else(|| wrong_arguments(name))?);
+            int.map(Value::Int).ok_or_else(no_int)
         }
         ("pow", [base, exponent]) => {
             evaluator.binary(BinaryOperator::Power, &base.value, &exponent.value)
@@ -127,8 +147,12 @@ fn call_with_one(
             let text = text::to_str(&evaluator.heap, argument, evaluator.limits)?;
             Ok(Value::Str(text.into()))
         }
-        "int" => to_int(argument),
-        "float" => to_float(argument),
+        "int" | "float" => {
+            if let Value::Str(text) = argument {
+                evaluator.limits.work(text.len().saturating_mul(WORK_PER_DIGIT))?;
+            }
+            if name == "int" { to_int(argument) } else { to_float(argument) }
+        }
         "abs" => abs(argument),
         _ => Err(wrong_arguments(name)),
     }
@@ -161,12 +185,13 @@ pub(super) fn pairs(
     if let Value::Dict(id) = source {
         let entries = &evaluator.heap.entries(*id).entries;
         evaluator.limits.elements(entries.len())?;
+        evaluator.limits.keys(entries.keys())?;
         return Ok(entries.iter().map(|(key, slot)| (key.clone(), slot.clone())).collect());
     }
     let mut pairs = Vec::new();
     for item in evaluator.iterate(source, line)? {
         match &evaluator.iterate(&item.value, line)?[..] {
-            [key, value] => pairs.push((key.value.to_key()?, value.clone())),
+            [key, value] => pairs.push((key.value.to_key(evaluator.limits)?, value.clone())),
             items => {
                 let message =
                     format!("expected pairs of key and value, found {} items", items.len());
@@ -256,10 +281,10 @@ fn sequence(evaluator: &mut Evaluator, name: &str, mut items: Vec<Slot>) -> Resu
     Ok(evaluator.heap.list(items))
 }
 
-/// Sorts stably; an error of a comparison is kept and told after.
+/// Sorts stably, and stops at the first comparison that fails.
 pub(super) fn sorted(
     evaluator: &mut Evaluator,
-    mut items: Vec<Slot>,
+    items: Vec<Slot>,
     keywords: &[(Arc<str>, Slot)],
 ) -> Result<Vec<Slot>, Problem> {
     let is_reversed = match keywords {
@@ -267,16 +292,30 @@ pub(super) fn sorted(
         [(name, truth)] if &**name == "reverse" => evaluator.heap.is_truthy(&truth.value),
         _ => return Err(Problem::Value("sorting: expected no keyword but `reverse`".to_owned())),
     };
-    let mut failure = None;
-    let ordered = |order: Ordering| if is_reversed { order.reverse() } else { order };
-    items.sort_by(|a, b| match evaluator.order(&a.value, &b.value) {
-        Ok(order) => ordered(order.unwrap_or(Ordering::Equal)),
-        Err(problem) => {
-            failure = Some(problem);
-            Ordering::Equal
-        }
-    });
-    failure.map_or(Ok(items), Err)
+    let wrong_way = if is_reversed { Ordering::Less } else { Ordering::Greater };
+    merge_sort(evaluator, items, wrong_way)
+}
+
+/// The standard library's sorts may panic where an order is none, as with NaN; this one does not.
+fn merge_sort(
+    evaluator: &mut Evaluator,
+    mut left: Vec<Slot>,
+    wrong_way: Ordering,
+) -> Result<Vec<Slot>, Problem> {
+    if left.len() < 2 {
+        return Ok(left);
+    }
+    let right = left.split_off(left.len() / 2);
+    let left = merge_sort(evaluator, left, wrong_way)?;
+    let right = merge_sort(evaluator, right, wrong_way)?;
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        let takes_right = evaluator.order(&a.value, &b.value)? == Some(wrong_way);
+        merged.extend(if takes_right { right.next() } else { left.next() });
+    }
+    merged.extend(left.chain(right));
+    Ok(merged)
 }
 
 fn extreme(evaluator: &mut Evaluator, name: &str, items: Vec<Slot>) -> Result<Value, Problem> {
@@ -304,8 +343,11 @@ fn to_int(value: &Value) -> Result<Value, Problem> {
         Value::Str(text) => text::parse_int(text.trim()),
         other => other.as_int(),
     };
-    let expected = || Problem::Value("int(): expected a number that fits 64 bits".to_owned());
-    int.map(Value::Int).ok_or_else(expected)
+    int.map(Value::Int).ok_or_else(no_int)
+}
+
+fn no_int() -> Problem {
+    Problem::Value("int(): expected a number that fits 64 bits".to_owned())
 }
 
 fn to_float(value: &Value) -> Result<Value, Problem> {
@@ -331,6 +373,17 @@ fn round(number: &Value, digits: Option<i64>) -> Result<Value, Problem> {
     match (number, digits) {
         (Value::Int(_) | Value::Bool(_), None | Some(0..)) => {
             Ok(Value::Int(number.as_int().unwrap_or(0)))
+        }
+        // To tens, hundreds and so on; halves go to the even one.
+        (Value::Int(int), Some(digits @ -18..=-1)) => {
+            let unit = 10i128.pow(digits.unsigned_abs() as u32);
+            let (down, rest) =
+                (i128::from(*int).div_euclid(unit), i128::from(*int).rem_euclid(unit));
+            let is_up = rest * 2 > unit || (rest * 2 == unit && down % 2 != 0);
+            let rounded = i64::try_from((down + i128::from(is_up)) * unit);
+            rounded.map(Value::Int).map_err(|_| {
+                Problem::Value("round(): expected a number that fits 64 bits".to_owned())
+            })
         }
         (Value::Float(float), None) => to_int(&Value::Float(float.round_ties_even())),
         // Printing rounds the exact value, which is what Python does too.

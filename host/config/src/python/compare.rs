@@ -79,6 +79,7 @@ impl Evaluator<'_> {
         }
         for i in 0..self.heap.entries(a).entries.len() {
             let Some((key, left)) = self.heap.entries(a).entries.get_index(i) else { break };
+            self.limits.work(key.as_str().map_or(0, str::len))?;
             let Some(right) = self.heap.entries(b).entries.get(key) else { return Ok(false) };
             let (left, right) = (left.value.clone(), right.value.clone());
             if !self.equal(&left, &right, depth + 1)? {
@@ -92,10 +93,12 @@ impl Evaluator<'_> {
         match (holder, wanted) {
             (Value::Str(text), Value::Str(part)) => Ok(text.contains(&**part)),
             (Value::Dict(id), key) => {
-                if let Value::Str(text) = key {
-                    self.limits.work(text.len())?;
-                }
-                Ok(key.to_key().is_ok_and(|key| self.heap.entries(*id).entries.contains_key(&key)))
+                let key = match key.to_key(self.limits) {
+                    Ok(key) => key,
+                    Err(limit @ Problem::Limit { .. }) => return Err(limit),
+                    Err(_) => return Ok(false),
+                };
+                Ok(self.heap.entries(*id).entries.contains_key(&key))
             }
             (Value::List(id) | Value::Tuple(id), wanted) => Ok(self.find(*id, wanted)?.is_some()),
             (other, _) => Err(Problem::Value(format!(
@@ -122,6 +125,7 @@ impl Evaluator<'_> {
         left: &Value,
         right: &Value,
     ) -> Result<Option<Ordering>, Problem> {
+        self.limits.step()?;
         if let (Some(a), Some(b)) = (left.as_int(), right.as_int()) {
             return Ok(Some(a.cmp(&b)));
         }
@@ -129,7 +133,10 @@ impl Evaluator<'_> {
             return Ok(a.partial_cmp(&b));
         }
         match (left, right) {
-            (Value::Str(a), Value::Str(b)) => Ok(Some(a.cmp(b))),
+            (Value::Str(a), Value::Str(b)) => {
+                self.limits.work(a.len().min(b.len()))?;
+                Ok(Some(a.cmp(b)))
+            }
             (Value::List(a), Value::List(b)) | (Value::Tuple(a), Value::Tuple(b)) => {
                 self.order_items(*a, *b)
             }

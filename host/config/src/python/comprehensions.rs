@@ -27,7 +27,8 @@ impl Evaluator<'_> {
             }
             ExpressionKind::DictComprehension { entry, loops } => {
                 self.repeat(loops, &mut |this| {
-                    let key = this.expression(&entry.0)?.to_key().map_err(|p| (entry.0.line, p))?;
+                    let key = this.expression(&entry.0)?;
+                    let key = key.to_key(this.limits).map_err(|p| (entry.0.line, p))?;
                     let value = this.expression(&entry.1)?;
                     dict.entries.insert(key, Slot { at: this.at(entry.0.line), value });
                     Ok(())

@@ -145,8 +145,8 @@ fn string(text: &str) -> String {
         rest = &rest[at + 1..];
     }
     parts.push(string_repr(rest));
-    // In brackets, because a bare pair of literals would be one value only by luck of its place.
-    format!("({})", parts.join(" "))
+    // Joined by `+`, because literals side by side are one text again, placeholders and all.
+    format!("({})", parts.join(" + "))
 }
 
 #[cfg(test)]
@@ -169,7 +169,7 @@ c = [
     ),
 ]
 d = [float('inf'), float('-inf'), 1e+22, 2.0]
-e = ('{' '{ fileDirname }}{' '{$A:b}}')
+e = ('{' + '{ fileDirname }}{' + '{$A:b}}')
 "#;
 
     #[test]

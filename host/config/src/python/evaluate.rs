@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of files: it is given the syntax tree and the base's values.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -26,6 +26,8 @@ pub(super) type Evaluate<T> = Result<T, (u32, Problem)>;
 pub(crate) struct Evaluated {
     pub(crate) own: Entries,
     pub(crate) base: Entries,
+    /// Lines that removed something of the base or changed a list of it in place, by dotted path.
+    pub(crate) changes: HashMap<String, u32>,
     /// Names that stand for imported objects, with their dotted paths.
     pub(crate) imports: Vec<(Arc<str>, Arc<str>)>,
     /// What looks wrong, with the line.
@@ -59,6 +61,9 @@ pub(super) struct Evaluator<'a> {
     /// Names that stand for imported objects.
     pub(super) imports: IndexMap<Arc<str>, Arc<str>>,
     pub(super) warnings: Vec<(u32, String)>,
+    /// Lines that removed entries of dicts, and lines that changed lists in place.
+    pub(super) removals: HashMap<usize, HashMap<Key, u32>>,
+    pub(super) cuts: HashMap<usize, u32>,
 }
 
 /// What a file is evaluated over.
@@ -180,6 +185,8 @@ impl<'a> Evaluator<'a> {
             modules,
             imports,
             warnings,
+            removals: HashMap::new(),
+            cuts: HashMap::new(),
         }
     }
 
@@ -261,15 +268,57 @@ impl<'a> Evaluator<'a> {
         self.block(&round.otherwise)
     }
 
+    /// Finds the paths of what was removed or changed in place; what was frozen holds no cycle.
+    fn changes(
+        &mut self,
+        value: &Value,
+        path: &str,
+        found: &mut HashMap<String, u32>,
+    ) -> Result<(), Problem> {
+        let below = |step: &dyn std::fmt::Display| match path {
+            "" => step.to_string(),
+            path => format!("{path}.{step}"),
+        };
+        self.limits.text(path.len())?;
+        match value {
+            Value::Dict(id) => {
+                let removed = self.removals.get(id).into_iter().flatten();
+                found.extend(removed.map(|(key, line)| (below(key), *line)));
+                let entries = &self.heap.entries(*id).entries;
+                let entries: Vec<(Key, Value)> =
+                    entries.iter().map(|(key, slot)| (key.clone(), slot.value.clone())).collect();
+                for (key, value) in entries {
+                    self.changes(&value, &below(&key), found)?;
+                }
+            }
+            Value::List(id) | Value::Tuple(id) => {
+                if let Some(line) = self.cuts.get(id) {
+                    found.insert(path.to_owned(), *line);
+                }
+                let items: Vec<Value> =
+                    self.heap.items(*id).iter().map(|slot| slot.value.clone()).collect();
+                for (index, value) in items.iter().enumerate() {
+                    self.changes(value, &below(&index), found)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn finish(mut self) -> Evaluate<Evaluated> {
-        let mut base = Entries::new();
+        let (mut base, mut changes) = (Entries::new(), HashMap::new());
         if let Some(slot) = self.names.shift_remove(BASE) {
+            let line = slot.at.line;
             match self.heap.freeze(&slot, self.limits).map_err(|p| (slot.at.line, p))?.data {
                 Data::Dict(entries) => base = entries,
                 other => {
                     let message = format!("`_base_`: expected a dict, found {}", other.type_name());
                     return Err((slot.at.line, Problem::Value(message)));
                 }
+            }
+            if !self.removals.is_empty() || !self.cuts.is_empty() {
+                self.changes(&slot.value, "", &mut changes).map_err(|p| (line, p))?;
             }
         }
         let mut own = Entries::new();
@@ -284,7 +333,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         let imports = self.imports.into_iter().collect();
-        Ok(Evaluated { own, base, imports, warnings: self.warnings })
+        Ok(Evaluated { own, base, changes, imports, warnings: self.warnings })
     }
 }
 
@@ -308,6 +357,26 @@ mod tests {
                     l = 'x' * 2\nm = True + 1\nn = 4 / 2\no = (1,) + (2,)\np = 0.01 / 8 * 3";
         let expected = r#"{"a":3.5,"b":3,"c":-320,"d":8,"e":0.5,"f":-2,"g":"abc","h":[1,1,1],"i":[1,2],"j":3.0,"k":2,"l":"xx","m":2,"n":2.0,"o":[1,2],"p":0.00375}"#;
         assert_eq!(values(text).to_string(), expected);
+    }
+
+    #[test]
+    fn sorting_is_stable_and_survives_numbers_without_order() {
+        let text = "a = sorted([(1, 'b'), (0, 'c'), (1, 'a')], reverse=True)\nb = sorted([2, 1.0, 1, 0])\n\
+            c = sorted([1, 1.0, True])\nd = len(sorted([float('nan') if i % 3 else i % 7 for i in range(99)]))";
+        let expected = json!({"a": [[1, "b"], [1, "a"], [0, "c"]], "b": [0, 1.0, 1, 2], "c": [1, 1.0, true], "d": 99});
+        assert_eq!(values(text), expected);
+        assert!(error("a = sorted([1, 'x'])").contains("comparison: expected two numbers"));
+    }
+
+    #[test]
+    fn builtins_take_what_pythons_do() {
+        let text = "a = 'abc'.startswith(('x', 'ab'))\nb = 'abc'.endswith(('x', 'y'))\nc = 'aaa'.replace('a', 'b', 1)\n\
+            d = round(1250, -2)\ne = round(-1351, -2)\nf = int('0x1f', 16)\ng = int('-1_0', 2)\nh = sum([1], 3)\n\
+            i = max([1], default=3)\nj = min([], default=3)\n(k, [l, m]), n = (1, [2, 3]), 4\no = int('0b11', 0)\n\
+            p = sum([[1], [2]], [])\nq = round(1350, -2)";
+        let expected = json!({"a": true, "b": false, "c": "baa", "d": 1200, "e": -1400, "f": 31, "g": -2, "h": 4,
+            "i": 1, "j": 3, "k": 1, "l": 2, "m": 3, "n": 4, "o": 3, "p": [1, 2], "q": 1400});
+        assert_eq!(values(text), expected);
     }
 
     #[test]
@@ -423,6 +492,12 @@ mod tests {
             ("a = open('x')", "calls of `open` are not part"),
             ("a = (b := 1)", "assignments inside expressions"),
             ("a = 1 << 3", "bit operations"),
+            ("a = [1, 2]\na[0:1] = [3]", "line 2: changes of slices are not part"),
+            ("a = [1, 2]\ndel a[0:1]", "line 2: changes of slices are not part"),
+            ("a, *b = [1, 2]", "targets with `*` are not part"),
+            ("a = 'abc'.find('b', 1)", "`.find()` with positions"),
+            ("a = dict(x=1, y=2, x=3)", "line 1: argument `x` is given twice"),
+            ("a = dict(x=1, **{'x': 3})", "line 1: argument `x` is given twice"),
         ] {
             let message = error(text);
             assert!(message.contains(words), "{message}");
@@ -494,6 +569,14 @@ mod tests {
             "a = ''\nb = a * 2**62 + 'x' * 2**40",
             "a = 'aaaaaaaaaaaaaaaa'.replace('a', 'b' * 9999999)",
             "a = 2.0 ** 99999",
+            "a = list(range(100000))\nfor i in range(100000):\n    a.sort(reverse=True)",
+            "a = ['a' * 10] * 100000\nfor i in range(100000):\n    a.sort()",
+            "a = ' ' * 100000 + '5'\nfor i in range(100000):\n    int(a)",
+            "a = '1' * 100000\nfor i in range(100000):\n    float(a)",
+            "import os\na = '../' * 30000\nfor i in range(100000):\n    os.path.normpath(a)",
+            "import os\na = 'a' * 100000\nfor i in range(100000):\n    os.getenv(a)",
+            "a = {'a' * i: i for i in range(3000)}\nfor i in range(100000):\n    a == a",
+            "a = {'a' * 100000: 1}\nfor i in range(100000):\n    b = {**a}",
             &doubling,
             &nested,
             &deep,

@@ -1,5 +1,6 @@
 //! The value of an expression.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::builtins::{self, BUILTINS};
@@ -204,7 +205,7 @@ impl Evaluator<'_> {
                     let fail = |problem| (key.line, problem);
                     self.limits.elements(1).map_err(fail)?;
                     let at = self.at(key.line);
-                    let key = self.expression(key)?.to_key().map_err(fail)?;
+                    let key = self.expression(key)?.to_key(self.limits).map_err(fail)?;
                     let value = self.expression(value)?;
                     dict.entries.insert(key, Slot { at, value });
                 }
@@ -226,6 +227,7 @@ impl Evaluator<'_> {
         };
         let entries = &self.heap.entries(*id).entries;
         self.limits.elements(entries.len())?;
+        self.limits.keys(entries.keys())?;
         Ok(entries.iter().map(|(key, slot)| (key.clone(), slot.clone())).collect())
     }
 
@@ -265,11 +267,19 @@ impl Evaluator<'_> {
     fn arguments(&mut self, call: &Call, line: u32) -> Evaluate<Arguments> {
         let positional = self.elements(&call.arguments)?;
         let mut keywords: Vec<(Arc<str>, Slot)> = Vec::with_capacity(call.keywords.len());
+        let mut known: HashSet<Arc<str>> = HashSet::with_capacity(call.keywords.len());
+        let mut once = |name: &Arc<str>| match known.insert(name.clone()) {
+            true => Ok(()),
+            false => {
+                Err(Problem::Value(format!("argument `{name}` is given twice (keep one of them)")))
+            }
+        };
         for Keyword { line, name, value } in &call.keywords {
             let fail = |problem| (*line, problem);
             let value = self.expression(value)?;
             self.limits.elements(1).map_err(fail)?;
             if let Some(name) = name {
+                once(name).map_err(fail)?;
                 keywords.push((name.clone(), Slot { at: self.at(*line), value }));
                 continue;
             }
@@ -278,10 +288,7 @@ impl Evaluator<'_> {
                     let message = format!("`**`: expected keys that are strings, found {key}");
                     return Err(fail(Problem::Value(message)));
                 };
-                if keywords.iter().any(|(known, _)| *known == name) {
-                    let message = format!("argument `{name}` is given twice");
-                    return Err(fail(Problem::Value(message)));
-                }
+                once(&name).map_err(fail)?;
                 keywords.push((name, slot));
             }
         }
@@ -324,8 +331,7 @@ impl Evaluator<'_> {
     pub(super) fn item(&mut self, holder: &Value, index: &Value) -> Result<Value, Problem> {
         match holder {
             Value::Dict(id) => {
-                let key = index.to_key()?;
-                self.limits.work(key.as_str().map_or(0, str::len))?;
+                let key = index.to_key(self.limits)?;
                 let dict = self.heap.entries(*id);
                 let slot = dict.entries.get(&key);
                 slot.map(|slot| slot.value.clone())

@@ -144,6 +144,7 @@ impl Heap {
             Value::Dict(id) => {
                 let mut entries = Entries::with_capacity(self.dicts[*id].entries.len());
                 for (key, slot) in &self.dicts[*id].entries {
+                    limits.text(key.as_str().map_or(0, str::len))?;
                     entries.insert(key.clone(), self.freeze_below(slot, limits, depth + 1)?);
                 }
                 Data::Dict(entries)
@@ -282,10 +283,13 @@ impl Value {
         }
     }
 
-    /// The value as a key of a dict.
-    pub(crate) fn to_key(&self) -> Result<Key, Problem> {
+    /// The value as a key of a dict; looking up a long one costs.
+    pub(crate) fn to_key(&self, limits: &mut Limits) -> Result<Key, Problem> {
         match self {
-            Self::Str(text) => Ok(Key::Str(text.clone())),
+            Self::Str(text) => {
+                limits.work(text.len())?;
+                Ok(Key::Str(text.clone()))
+            }
             Self::Int(int) => Ok(Key::Int(*int)),
             Self::Bool(truth) => Ok(Key::Bool(*truth)),
             Self::None => Ok(Key::None),

@@ -27,6 +27,11 @@ const CALLABLE: &str = "write `dict(type=…, …)` to have it built; of importe
      basename, dirname, splitext and normpath, os.getenv, copy.copy, copy.deepcopy, and math's \
      sqrt, ceil, floor, log, exp, sin and cos can be called";
 
+/// What taking a path apart costs for each of its bytes, in bytes looked at.
+const WORK_PER_LETTER_OF_PATH: usize = 32;
+/// What looking a variable of the environment up costs, in bytes looked at.
+const WORK_OF_ENVIRONMENT: usize = 4096;
+
 impl Evaluator<'_> {
     pub(super) fn import(&mut self, name: &Arc<str>, path: &Arc<str>, line: u32) {
         let slot = Slot { at: self.at(line), value: Value::Lazy(path.clone()) };
@@ -131,7 +136,10 @@ impl Evaluator<'_> {
             }
             ("os.getenv" | "os.environ.get", [Value::Str(name), default @ ..]) => {
                 let default = default.first().map_or(Value::None, |value| (*value).clone());
-                Ok(std::env::var(&**name).map_or(default, |text| Value::from(&*text)))
+                self.limits.work(name.len().saturating_add(WORK_OF_ENVIRONMENT))?;
+                let Ok(text) = std::env::var(&**name) else { return Ok(default) };
+                self.limits.text(text.len())?;
+                Ok(Value::from(&*text))
             }
             (path, [Value::Str(first), rest @ ..]) if path.starts_with("os.path.") => {
                 self.path_function(&path["os.path.".len()..], first, rest, arguments.line)
@@ -157,6 +165,8 @@ impl Evaluator<'_> {
         rest: &[&Value],
         line: u32,
     ) -> Result<Value, Problem> {
+        self.limits.text(first.len())?;
+        self.limits.work(first.len().saturating_mul(WORK_PER_LETTER_OF_PATH))?;
         let (folder, file) = first.rsplit_once('/').unwrap_or(("", first));
         let at = self.at(line);
         match (name, rest) {

@@ -65,23 +65,25 @@ impl Evaluator<'_> {
                 self.update_with(id, entries.into_iter().collect(), 0)?;
                 Ok(Value::None)
             }
-            ("pop", [key]) => self.pop(id, &key.value.to_key()?, None),
-            ("pop", [key, default]) => {
-                self.pop(id, &key.value.to_key()?, Some(default.value.clone()))
+            ("pop", [key, default @ ..]) if default.len() < 2 => {
+                let default = default.first().map(|default| default.value.clone());
+                let key = key.value.to_key(self.limits)?;
+                self.pop(id, &key, default, line)
             }
-            ("get", [key]) => Ok(self.get(id, &key.value.to_key()?).unwrap_or(Value::None)),
-            ("get", [key, default]) => {
-                Ok(self.get(id, &key.value.to_key()?).unwrap_or_else(|| default.value.clone()))
+            ("get", [key, default @ ..]) if default.len() < 2 => {
+                let default = default.first().map(|default| default.value.clone());
+                let key = key.value.to_key(self.limits)?;
+                Ok(self.get(id, &key).or(default).unwrap_or(Value::None))
             }
             ("setdefault", [key, default]) => {
-                let key = key.value.to_key()?;
+                let key = key.value.to_key(self.limits)?;
                 if self.get(id, &key).is_none() {
                     self.set_entry(id, key.clone(), default.clone())?;
                 }
                 Ok(self.get(id, &key).unwrap_or(Value::None))
             }
             ("setdefault", [key]) => {
-                let key = key.value.to_key()?;
+                let key = key.value.to_key(self.limits)?;
                 if self.get(id, &key).is_none() {
                     let none = Slot { at: self.at(line), value: Value::None };
                     self.set_entry(id, key.clone(), none)?;
@@ -107,9 +109,16 @@ impl Evaluator<'_> {
     }
 
     /// Dicts of the base give None for a missing key, plain ones fail.
-    fn pop(&mut self, id: usize, key: &Key, default: Option<Value>) -> Result<Value, Problem> {
+    fn pop(
+        &mut self,
+        id: usize,
+        key: &Key,
+        default: Option<Value>,
+        line: u32,
+    ) -> Result<Value, Problem> {
         self.limits.work(self.heap.entries(id).entries.len().saturating_mul(4))?;
         if let Some(slot) = self.heap.entries_mut(id).entries.shift_remove(key) {
+            self.note_removal(id, key, line)?;
             return Ok(slot.value);
         }
         let dict = self.heap.entries(id);
@@ -181,6 +190,9 @@ impl Evaluator<'_> {
         name: &str,
         arguments: Arguments,
     ) -> Result<Value, Problem> {
+        if !matches!(name, "index" | "count" | "copy") {
+            self.cuts.insert(id, arguments.line);
+        }
         match (name, &arguments.positional[..]) {
             ("append", [item]) => {
                 self.limits.elements(1)?;

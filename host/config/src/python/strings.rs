@@ -83,6 +83,41 @@ impl Evaluator<'_> {
             ("split" | "rsplit", [Slot { value: Value::None, .. }]) => {
                 return self.split(text, None, (false, None), line);
             }
+            ("startswith" | "endswith", [Slot { value: Value::Tuple(id), .. }]) => {
+                for i in 0..self.heap.items(*id).len() {
+                    let Value::Str(word) = self.heap.items(*id)[i].value.clone() else {
+                        return Err(Problem::Value(format!("`.{name}()`: expected strings")));
+                    };
+                    self.limits.step()?;
+                    self.limits.work(word.len())?;
+                    let fits = match name {
+                        "startswith" => text.starts_with(&*word),
+                        _ => text.ends_with(&*word),
+                    };
+                    if fits {
+                        return Ok(Value::Bool(true));
+                    }
+                }
+                return Ok(Value::Bool(false));
+            }
+            ("replace", [old, new, most]) if most.value.as_int().is_some() => {
+                let (Value::Str(old), Value::Str(new)) = (&old.value, &new.value) else {
+                    return Err(Problem::Value("`.replace()`: expected strings".to_owned()));
+                };
+                let most = most.value.as_int().and_then(|most| usize::try_from(most).ok());
+                let most = most.unwrap_or(usize::MAX).min(text.len() + 1);
+                self.limits.text(most.saturating_mul(new.len()).saturating_add(text.len()))?;
+                return Ok(Value::Str(text.replacen(&**old, new, most).into()));
+            }
+            (
+                "startswith" | "endswith" | "find" | "rfind" | "index" | "rindex" | "count",
+                [_, _, ..],
+            ) => {
+                return Err(Problem::NotInLanguage {
+                    what: format!("`.{name}()` with positions"),
+                    hint: "slice the string first, as in `text[1:].find('x')`",
+                });
+            }
             _ => {}
         }
         let words: Option<Vec<&str>> = arguments

@@ -32,6 +32,11 @@ impl Evaluator<'_> {
                     other => Err(fail(no_items("attribute", &other))),
                 }
             }
+            ExpressionKind::Subscript { index, .. } | ExpressionKind::Starred(index)
+                if is_refused(&target.kind, &index.kind) =>
+            {
+                Err(fail(refused(&target.kind)))
+            }
             ExpressionKind::Subscript { holder, index } => {
                 let holder = self.raw(holder)?;
                 let index = self.expression(index)?;
@@ -88,7 +93,10 @@ impl Evaluator<'_> {
 
     fn set_item(&mut self, holder: &Value, index: &Value, slot: Slot) -> Result<(), Problem> {
         match holder {
-            Value::Dict(id) => self.set_entry(*id, index.to_key()?, slot),
+            Value::Dict(id) => {
+                let key = index.to_key(self.limits)?;
+                self.set_entry(*id, key, slot)
+            }
             Value::List(id) => {
                 let position = position(index, self.heap.items(*id).len())?;
                 self.heap.items_mut(*id)[position] = slot;
@@ -129,40 +137,69 @@ impl Evaluator<'_> {
             }
             ExpressionKind::Attribute { holder, name } => match self.raw(holder)? {
                 Value::Dict(id) if self.heap.entries(id).is_config => {
-                    self.remove_entry(id, &Key::Str(name.clone())).map_err(fail)
+                    self.remove_entry(id, &Key::Str(name.clone()), target.line).map_err(fail)
                 }
                 Value::Dict(_) => Err(fail(plain_dict_has_no_attributes(name))),
                 other => Err(fail(no_items("attribute", &other))),
             },
+            ExpressionKind::Subscript { index, .. } if is_refused(&target.kind, &index.kind) => {
+                Err(fail(refused(&target.kind)))
+            }
             ExpressionKind::Subscript { holder, index } => {
                 let holder = self.raw(holder)?;
                 let index = self.expression(index)?;
-                self.delete_item(&holder, &index).map_err(fail)
+                self.delete_item(&holder, &index, target.line).map_err(fail)
             }
             _ => Err(fail(cannot_assign())),
         }
     }
 
-    fn delete_item(&mut self, holder: &Value, index: &Value) -> Result<(), Problem> {
+    fn delete_item(&mut self, holder: &Value, index: &Value, line: u32) -> Result<(), Problem> {
         match holder {
-            Value::Dict(id) => self.remove_entry(*id, &index.to_key()?),
+            Value::Dict(id) => {
+                let key = index.to_key(self.limits)?;
+                self.remove_entry(*id, &key, line)
+            }
             Value::List(id) => {
                 let position = position(index, self.heap.items(*id).len())?;
                 self.limits.work(self.heap.items(*id).len())?;
                 self.heap.items_mut(*id).remove(position);
+                self.cuts.insert(*id, line);
                 Ok(())
             }
             other => Err(no_items("item", other)),
         }
     }
 
-    fn remove_entry(&mut self, id: usize, key: &Key) -> Result<(), Problem> {
+    fn remove_entry(&mut self, id: usize, key: &Key, line: u32) -> Result<(), Problem> {
         self.limits.work(self.heap.entries(id).entries.len().saturating_mul(4))?;
         match self.heap.entries_mut(id).entries.shift_remove(key) {
-            Some(_) => Ok(()),
+            Some(_) => self.note_removal(id, key, line),
             None => Err(unknown_key(self.heap.entries(id), &key.to_string())),
         }
     }
+
+    /// Remembers which line removed an entry of a dict of the base.
+    pub(super) fn note_removal(&mut self, id: usize, key: &Key, line: u32) -> Result<(), Problem> {
+        if self.heap.entries(id).is_config {
+            self.limits.elements(1)?;
+            self.removals.entry(id).or_default().insert(key.clone(), line);
+        }
+        Ok(())
+    }
+}
+
+/// Targets of Python that are not part of the language: `a[1:2]` and `*a`.
+fn is_refused(target: &ExpressionKind, index: &ExpressionKind) -> bool {
+    matches!(target, ExpressionKind::Starred(_)) || matches!(index, ExpressionKind::Slice(_))
+}
+
+fn refused(target: &ExpressionKind) -> Problem {
+    let (what, hint) = match target {
+        ExpressionKind::Starred(_) => ("targets with `*`", "take the parts out by slices"),
+        _ => ("changes of slices", "build a new list of slices, as in `a[:1] + [x] + a[2:]`"),
+    };
+    Problem::NotInLanguage { what: what.to_owned(), hint }
 }
 
 fn cannot_assign() -> Problem {

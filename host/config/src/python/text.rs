@@ -126,6 +126,24 @@ pub(crate) fn parse_int(text: &str) -> Option<i64> {
     is_int.then(|| text.replace('_', "").parse().ok())?
 }
 
+/// An integer as Python's `int(text, base)` reads it; base 0 takes it from the prefix.
+pub(super) fn parse_int_of_base(text: &str, base: u32) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix(['+', '-']) {
+        Some(digits) => (if text.starts_with('-') { "-" } else { "" }, digits),
+        None => ("", text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().find_map(|(prefix, of)| {
+        (base == 0 || base == of).then(|| lower.strip_prefix(prefix).map(|rest| (rest, of)))?
+    });
+    let (digits, base) = prefixed.unwrap_or((&lower, if base == 0 { 10 } else { base }));
+    // A single underscore may follow the prefix too.
+    let digits = digits.strip_prefix('_').filter(|_| prefixed.is_some()).unwrap_or(digits);
+    let is_digit = |c: char| c.is_digit(base);
+    let is_int = digits.split('_').all(|part| !part.is_empty() && part.chars().all(is_digit));
+    is_int.then(|| i64::from_str_radix(&format!("{sign}{}", digits.replace('_', "")), base).ok())?
+}
+
 /// A float as Python's `float(text)` reads it, `inf` and `nan` included.
 pub(crate) fn parse_float(text: &str) -> Option<f64> {
     let is_between_digits = text.as_bytes().windows(3).all(|window| {
