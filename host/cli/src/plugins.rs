@@ -94,7 +94,8 @@ pub fn lock_file(config: Option<&Path>) -> PathBuf {
     absolute(&beside.join(PluginLock::FILE_NAME))
 }
 
-fn plugin_dirs(config: &Config) -> Result<Vec<PathBuf>, PlanError> {
+/// The folders that the config names itself.
+pub(crate) fn plugin_dirs(config: &Config) -> Result<Vec<PathBuf>, PlanError> {
     let entries: Vec<(String, &Json)> = match config.get("plugin_dirs") {
         None | Some(Json::Null) => Vec::new(),
         Some(Json::Array(items)) => items

@@ -125,6 +125,19 @@ fn sections_that_are_missing_or_misspelt_are_told() {
 }
 
 #[test]
+fn words_that_mean_nothing_are_told() {
+    one("log_level = 'FOO'", "warning value log_level expected one of DEBUG, INFO");
+    one("launcher = 'foo'", "warning value launcher expected one of none, pytorch");
+    one(
+        "visualizer = dict(type='DetLocalVisualiser')",
+        "warning value visualizer.type expected one of Visualizer, DetLocalVisualizer",
+    );
+    one("custom_hooks = 3", "error value custom_hooks expected a list or null, found 3");
+    let (_, lines) = findings(&detector("plugin_dirs = ['nowhere']"), &[]);
+    assert!(lines.iter().any(|line| line.contains("nowhere: expected a folder")), "{lines:?}");
+}
+
+#[test]
 fn files_classes_and_batches_are_held_against_the_data() {
     one(
         "train_dataloader['dataset']['dataset']['ann_file'] = 'trian.json'",

@@ -16,6 +16,7 @@ mod finding;
 mod hooks;
 mod report;
 mod schedule;
+mod words;
 
 pub(crate) use components::{catalog, check_components};
 pub(crate) use finding::{Finding, Mark, Severity};
@@ -38,7 +39,13 @@ pub(crate) fn check(config: &Config, plugins: &Plugins, options: CheckOptions) -
         config.warnings().iter().map(|text| warning_of_loading(text)).collect();
     findings.extend(check_components(config));
     findings.extend(components::check_sections(config));
-    findings.extend(hooks::check_hooks(config, plugins));
+    findings.extend(words::check_words(config));
+    // A section of the wrong type is told once.
+    let hooks = hooks::check_hooks(config, plugins);
+    let is_told = |hook: &Finding| findings.iter().any(|known| known.key == hook.key);
+    let hooks: Vec<Finding> =
+        hooks.into_iter().filter(|hook| hook.key != "custom_hooks" || !is_told(hook)).collect();
+    findings.extend(hooks);
     findings.extend(files::check_files(config));
     findings.extend(data::check_data(config, options));
     findings.extend(schedule::check_schedule(config));
