@@ -73,7 +73,8 @@ fn constructor_refuses_in_the_words_of_the_manifest_check() {
     let search_path = SearchPath::builder().without_environment().command_line([built()]).build();
     let found = resolve(&Catalog::discover(&search_path), "CheckInvalidLossHook");
     let before_loading = snaphook_loader::check_kwargs(&found, &kwargs).unwrap_err();
-    assert_eq!(error.message, before_loading.join("\n"));
+    // What comes over the border is shown with its further lines indented.
+    assert_eq!(error.message, before_loading.join("\n    "));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What data is read and scored with, a kind per file. A new one is a file, and its components in
-//! [`declared`].
+//! `declared`.
 
 mod datasets;
 mod loaders;

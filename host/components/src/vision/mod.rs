@@ -1,4 +1,4 @@
-//! What models are made of, a family per file. A new one is a file, and its components in [`declared`].
+//! What models are made of, a family per file. A new one is a file, and its components in `declared`.
 
 mod assigners;
 mod layers;
