@@ -14,6 +14,7 @@ mod expressions;
 mod format_spec;
 mod heap;
 mod imports;
+mod letter_case;
 mod methods;
 mod nesting;
 mod parse;

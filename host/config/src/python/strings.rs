@@ -9,6 +9,7 @@ use super::evaluate::Evaluator;
 use super::expressions::Arguments;
 use super::format_spec;
 use super::heap::{Slot, Value};
+use super::letter_case::{recased, swapped};
 use super::methods::unknown_method;
 use super::syntax::Conversion;
 use super::text;
@@ -427,34 +428,6 @@ fn count(text: &str, part: &str) -> i64 {
 fn position(text: &str, found: Option<usize>, is_find: bool) -> Option<Value> {
     let letters = found.map(|at| text[..at].chars().count() as i64);
     letters.or(is_find.then_some(-1)).map(Value::Int)
-}
-
-/// Letters after those for which `begins` holds are upper case, the rest lower; the first comes
-/// after `'\0'`.
-fn recased(text: &str, begins: fn(char) -> bool) -> String {
-    let mut before = '\0';
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if begins(before) {
-            out.extend(letter.to_uppercase());
-        } else {
-            out.extend(letter.to_lowercase());
-        }
-        before = letter;
-    }
-    out
-}
-
-fn swapped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_uppercase() {
-            out.extend(letter.to_lowercase());
-        } else {
-            out.extend(letter.to_uppercase());
-        }
-    }
-    out
 }
 
 #[cfg(test)]
