@@ -57,6 +57,17 @@ fn a_run_interrupted_anywhere_goes_on_as_if_nothing_had_been() {
 }
 
 #[test]
+fn a_checkpoint_of_another_folder_is_left_alone_by_the_run_that_goes_on_from_it() {
+    let workspace = Workspace::with(LONG);
+    interrupt(&workspace, 1, "-TERM").expect_code(75);
+    let theirs = workspace.read("work/last_checkpoint");
+    let other = ["train", "tiny.py", "--work-dir", "other", "--resume", &theirs];
+    workspace.snaphook(other).expect_code(0);
+    assert!(workspace.file("other/epoch_6").is_dir());
+    assert!(is_whole(theirs.as_ref()), "{theirs} was removed");
+}
+
+#[test]
 fn an_interrupted_run_is_on_record_as_such() {
     let workspace = Workspace::with(LONG);
     interrupt(&workspace, 1, "-TERM").expect_code(75);

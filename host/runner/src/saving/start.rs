@@ -138,7 +138,10 @@ fn resume(run: &mut Run, path: &Path) -> Result<(), RunError> {
     restore(run, &checkpoint)?;
     run.machine.resumed_from = Some(path.to_owned());
     if checkpoint.meta["interim"] == true {
-        run.machine.interim.push(path.to_owned());
+        // Only what lies in this run's own folder is ever removed by it.
+        let work_dir = run.machine.info.work_dir.as_path();
+        let own = path.canonicalize().ok().filter(|path| path.parent() == Some(work_dir));
+        run.machine.interim.extend(own);
     }
     let progress = run.machine.progress;
     run.machine.log.info(format!(
