@@ -195,7 +195,7 @@ pub use kwargs_schema::{check_kwargs, kwargs_problems, nearest, KwargsProblem, K
 pub use point::HookPoint;
 pub use runner::{Runner, Stage};
 pub use serde_json::{json, Value as Json};
-pub use services::ScheduleUnit;
+pub use services::{DeviceMemory, OperatorTotal, ScheduleUnit, TraceFile};
 pub use snaphook_plugin_api_macros::{hook, Kwargs};
 
 /// What a hook's source begins with.

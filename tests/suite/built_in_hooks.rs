@@ -47,13 +47,14 @@ fn the_last_and_the_best_checkpoint_are_published_with_the_parts_asked_for() {
 }
 
 #[test]
-fn a_trace_has_iterations_phases_and_hooks() {
+fn a_trace_has_iterations_phases_hooks_and_operators() {
     let workspace = Workspace::with(
-        "custom_hooks = [dict(type='ProfilerHook', on_trace_ready=dict(type='log_trace'), json_trace_path='t/a.json'), \
+        "custom_hooks = [dict(type='ProfilerHook', on_trace_ready=dict(type='log_trace'), json_trace_path='t/a.json', record_shapes=True), \
          dict(type='SyncBuffersHook'), dict(type='EmptyCacheHook', before_epoch=True, after_iter=True)]",
     );
     let outcome = workspace.train(&["train_cfg.max_epochs=1"]);
-    outcome.expect_code(0).expect_text(&["The trace is in ", "Time of the run so far:"]);
+    let expected = ["The trace is in ", "Time of the run so far:", "Operators, by self_cpu_time"];
+    outcome.expect_code(0).expect_text(&expected).expect_text(&["\naten::"]);
     let line = outcome.stdout.lines().find(|line| line.contains("The trace is in ")).unwrap();
     let path = line.split("The trace is in ").nth(1).unwrap();
     assert!(path.ends_with("/t/a.json"), "{path}");
@@ -70,6 +71,40 @@ fn a_trace_has_iterations_phases_and_hooks() {
         let end = pair[0]["ts"].as_f64().unwrap() + pair[0]["dur"].as_f64().unwrap();
         assert!((pair[1]["ts"].as_f64().unwrap() - end).abs() < 1.0);
     }
+    // Operators lie on a row of their own, each inside the phase that asked for it.
+    let span = |event: &Json| {
+        let start = event["ts"].as_f64().unwrap();
+        (start, start + event["dur"].as_f64().unwrap())
+    };
+    let (from, to) = span(events.iter().find(|event| event["name"] == "forward").unwrap());
+    let normalised = events.iter().filter(|event| event["name"] == "aten::batch_norm");
+    let first = normalised.min_by(|a, b| span(a).0.total_cmp(&span(b).0)).unwrap();
+    assert!(from <= span(first).0 && span(first).1 <= to && first["tid"] == 4);
+    assert_eq!(first["args"]["Input Dims"][0].as_array().unwrap().len(), 4);
+    assert!(events.iter().any(|event| event["name"] == "NativeBatchNormBackward0"));
+}
+
+#[test]
+fn checkpoints_go_where_out_dir_says_and_are_resumed_from_there() {
+    let workspace = Workspace::with(
+        "default_hooks['checkpoint'].update(out_dir='store', max_keep_ckpts=1, save_best='coco/bbox_mAP')",
+    );
+    workspace.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    let store = workspace.file("store/work");
+    let names = |folder: &std::path::Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    assert!(checkpoints(&workspace.work()).is_empty());
+    let stored = names(&store);
+    assert!(stored.contains(&"epoch_2".to_owned()) && !stored.contains(&"epoch_1".to_owned()));
+    assert!(stored.iter().any(|name| name.starts_with("best_coco_bbox_mAP_")), "{stored:?}");
+    let last = std::fs::read_to_string(workspace.work().join("last_checkpoint")).unwrap();
+    assert_eq!(std::path::Path::new(&last), store.canonicalize().unwrap().join("epoch_2"));
+    let resumed = workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=3"]);
+    resumed.expect_code(0).expect_text(&["Resumed from ", "store/work/epoch_2 (epoch 2"]);
+    let stored = names(&store);
+    assert!(stored.contains(&"epoch_3".to_owned()) && !stored.contains(&"epoch_2".to_owned()));
 }
 
 #[test]

@@ -33,3 +33,26 @@ fn half_precision_that_the_cpu_does_not_have_is_refused_by_name() {
     let outcome = workspace.train(&[]);
     outcome.expect_code(1).expect_text(&["optim_wrapper.dtype: expected bfloat16 on the CPU"]);
 }
+
+#[test]
+fn validation_and_test_predict_in_half_precision_where_the_config_says() {
+    let val_loss = |fp16: &str| {
+        let workspace = Workspace::with("val_cfg = dict(type='ValLoop', loss=True)");
+        workspace.train(&["train_cfg.max_epochs=1", fp16]).expect_code(0);
+        let records = scalars(&workspace.work());
+        (workspace, records.last().unwrap()["val_loss"].as_f64().unwrap())
+    };
+    let (workspace, full) = val_loss("val_cfg.fp16=False");
+    let (_, half) = val_loss("val_cfg.fp16=True");
+    assert!(full != half && (full - half).abs() < 0.05 * full, "{full} {half}");
+
+    let test = |out: &str, fp16: &str| {
+        let fixed = ["test", "tiny.py", "work/epoch_1", "--out", out, "--cfg-options"];
+        let options = ["model.test_cfg.score_thr=0.00001", fp16];
+        workspace.snaphook([&fixed[..], &options].concat()).expect_code(0);
+        std::fs::read_to_string(workspace.file(out)).unwrap()
+    };
+    let full = test("full.json", "test_cfg.fp16=False");
+    assert!(full.contains("score") && full == test("again.json", "test_cfg.fp16=False"));
+    assert!(full != test("half.json", "test_cfg.fp16=True"));
+}

@@ -36,3 +36,23 @@ fn sets_without_a_metric_each_are_refused_with_the_place() {
     let outcome = workspace.train(&[]);
     outcome.expect_code(1).expect_error(&["val_evaluator", "expected a list of 2"]);
 }
+
+#[test]
+fn a_plateau_lowers_the_rate_by_what_validations_say_and_remembers_after_a_resume() {
+    let lines = "param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='coco/bbox_mAP', rule='greater', \
+                 factor=0.5, patience=1, threshold=2, threshold_rule='abs', end=9)]";
+    let rates = |workspace: &Workspace| -> Vec<f64> {
+        let records = scalars(&workspace.work());
+        records.iter().filter_map(|record| record["lr"].as_f64()).collect()
+    };
+    let whole = Workspace::with(lines);
+    whole.train(&["train_cfg.max_epochs=4"]).expect_code(0);
+    let seen = rates(&whole);
+    // The first validation is the best one; the second and the third are bad ones, one more than its patience.
+    assert_eq!(seen.last(), Some(&(seen[0] * 0.5)), "{seen:?}");
+    assert_eq!(seen[seen.len() / 2], seen[0], "{seen:?}");
+    let halves = Workspace::with(lines);
+    halves.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    halves.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=4"]).expect_code(0);
+    assert_eq!(rates(&halves), seen);
+}

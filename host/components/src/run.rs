@@ -198,8 +198,8 @@ pub struct ValLoop {
     /// Whether the losses are computed on the validation data as well.
     #[kwarg(default = false)]
     pub loss: bool,
-    /// Half precision is not known yet.
-    #[kwarg(default = false, only(false))]
+    /// Whether the model predicts in half precision: float16 on a GPU, bfloat16 on a CPU.
+    #[kwarg(default = false)]
     pub fp16: bool,
 }
 
@@ -211,8 +211,8 @@ impl Component for ValLoop {
 /// Tests.
 #[derive(Kwargs)]
 pub struct TestLoop {
-    /// Half precision is not known yet.
-    #[kwarg(default = false, only(false))]
+    /// Whether the model predicts in half precision: float16 on a GPU, bfloat16 on a CPU.
+    #[kwarg(default = false)]
     pub fp16: bool,
 }
 

@@ -92,6 +92,8 @@ pub struct IterationNumbers {
     pub rates: Fields,
     /// Seconds that are left; shown together with `time` and `data_time`, if all three are known.
     pub eta_s: Option<f64>,
+    /// Most megabytes of the GPU that tensors took since the line before; none on a CPU.
+    pub memory_mb: Option<u64>,
     /// The losses and so on; may hold `time` and `data_time`.
     pub fields: Fields,
     /// Digits behind the point.
@@ -114,6 +116,9 @@ pub fn iteration_line(header: &LineHeader, numbers: &IterationNumbers) -> String
         }
         _ => false,
     };
+    if let Some(memory) = numbers.memory_mb {
+        line += &format!("memory: {memory}  ");
+    }
     let is_shown = |(key, _): &&(String, f64)| match header {
         // MMEngine shows nothing else of an evaluation's iterations.
         LineHeader::ValEpoch { .. } => key.starts_with("val/loss"),
@@ -184,7 +189,21 @@ mod tests {
 
     fn line(header: &LineHeader, rates: Fields, eta_s: f64, fields: Fields) -> String {
         let eta_s = Some(eta_s);
-        iteration_line(header, &IterationNumbers { rates, eta_s, fields, digits: 4 })
+        let numbers = IterationNumbers { rates, eta_s, memory_mb: None, fields, digits: 4 };
+        iteration_line(header, &numbers)
+    }
+
+    #[test]
+    fn on_a_gpu_a_line_tells_its_memory() {
+        let header = LineHeader::TrainIter { iter: 10, max_iters: 20 };
+        let numbers = IterationNumbers {
+            memory_mb: Some(1234),
+            fields: fields(&[("loss", 1.0)]),
+            digits: 4,
+            ..IterationNumbers::default()
+        };
+        let expected = "Iter(train) [10/20]    memory: 1234  loss: 1.0000";
+        assert_eq!(iteration_line(&header, &numbers), expected);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! The operations of a GPU go on in the background: there a phase is the time until they were handed over, and
 //! the waiting shows up in the phase that first needs a value.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
+use snaphook_libtorch::Operators;
 
 /// What a run does at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,11 +123,37 @@ impl Clock {
 }
 
 /// A row of a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Track {
-    Iteration = 1,
-    Phase = 2,
-    Hook = 3,
+    Iteration,
+    Phase,
+    Hook,
+    /// What one of libtorch's threads carries out.
+    Operators {
+        thread: u32,
+    },
+}
+
+impl Track {
+    /// Its number in a trace.
+    fn id(self) -> u32 {
+        match self {
+            Track::Iteration => 1,
+            Track::Phase => 2,
+            Track::Hook => 3,
+            Track::Operators { thread } => 4 + thread,
+        }
+    }
+
+    fn label(self) -> String {
+        match self {
+            Track::Iteration => "iterations".to_owned(),
+            Track::Phase => "phases".to_owned(),
+            Track::Hook => "hooks".to_owned(),
+            Track::Operators { thread: 0 } => "operators".to_owned(),
+            Track::Operators { thread } => format!("operators, thread {}", thread + 1),
+        }
+    }
 }
 
 /// What was written down of a stretch of time.
@@ -156,6 +184,21 @@ impl Trace {
         self.events.push(Event { track, name, start, took, details });
     }
 
+    /// Puts in what was heard of libtorch, a row for each of its threads.
+    pub(crate) fn add_operators(&mut self, operators: Operators) {
+        self.lost += operators.lost;
+        for operator in operators.all {
+            let Some(start) = operator.began.checked_duration_since(self.began) else { continue };
+            let details = match operator.shapes {
+                Json::Null => Json::Null,
+                shapes => json!({ "Input Dims": shapes }),
+            };
+            let track = Track::Operators { thread: operator.thread };
+            let (name, took) = (operator.name, operator.took);
+            self.events.push(Event { track, name, start, took, details });
+        }
+    }
+
     /// Entries that went over the limit.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
@@ -166,17 +209,20 @@ impl Trace {
     /// Units: `ts` and `dur` are microseconds since the trace began. Source: "Trace Event Format", complete events
     /// (`X`) and metadata (`M`).
     pub(crate) fn to_json(&self, process: &str) -> Json {
-        let name = |track: Track, name: &str| json!({ "ph": "M", "pid": 1, "tid": track as u32, "name": "thread_name", "args": { "name": name } });
+        let name = |track: Track| json!({ "ph": "M", "pid": 1, "tid": track.id(), "name": "thread_name", "args": { "name": track.label() } });
         let mut events = vec![
             json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": process } }),
-            name(Track::Iteration, "iterations"),
-            name(Track::Phase, "phases"),
-            name(Track::Hook, "hooks"),
+            name(Track::Iteration),
+            name(Track::Phase),
+            name(Track::Hook),
         ];
+        let threads: BTreeSet<Track> = self.events.iter().map(|event| event.track).collect();
+        let threads = threads.into_iter().filter(|track| track.id() > Track::Hook.id());
+        events.extend(threads.map(name));
         let micros = |time: Duration| time.as_nanos() as f64 / 1e3;
         events.extend(self.events.iter().map(|event| {
             let mut entry = json!({
-                "ph": "X", "pid": 1, "tid": event.track as u32, "name": event.name,
+                "ph": "X", "pid": 1, "tid": event.track.id(), "name": event.name,
                 "ts": micros(event.start), "dur": micros(event.took),
             });
             if !event.details.is_null() {

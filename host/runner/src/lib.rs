@@ -32,7 +32,7 @@ pub use limit::{Amount, Limited};
 pub use machine::{Machine, RunInfo};
 pub use run::Run;
 pub use saving::peek;
-pub use settings::{Length, Start, TrainSettings, ValidationSettings};
+pub use settings::{EvalSettings, Length, Start, TrainSettings};
 pub use state::{Entry, Layer, ModelState, Role, Scope};
 pub use task::{
     AnyBatch, AnyPredictions, BoxError, DataSource, DrawRequest, Evaluation, EvaluationSet,

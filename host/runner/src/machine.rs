@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json, json};
+use snaphook_libtorch::{Listener, Total};
 use snaphook_plugin_api::host::Progress;
 use tch::{Device, Tensor};
 
@@ -15,7 +16,7 @@ use crate::clock::{Clock, Track};
 use crate::history::Messages;
 use crate::log::{RunLogger, VisBackends, VisSettings};
 use crate::optim::OptimWrapper;
-use crate::settings::ValidationSettings;
+use crate::settings::EvalSettings;
 use crate::{AnyBatch, AnyPredictions, EvaluationSet, FastRun, Interrupt, Task};
 use snaphook_schedules::Schedules;
 
@@ -63,6 +64,8 @@ impl RunInfo {
 #[serde(default)]
 pub(crate) struct SaveRequest {
     pub(crate) name: String,
+    /// Where it goes; the work folder without it.
+    pub(crate) folder: Option<PathBuf>,
     pub(crate) epoch: Option<u64>,
     pub(crate) iter: Option<u64>,
     pub(crate) optimizer: Option<bool>,
@@ -109,11 +112,15 @@ pub struct Machine {
     /// Pictures that this test has drawn.
     pub(crate) drawn: u64,
     pub(crate) clock: Clock,
+    /// Hears of libtorch's operators while a trace wants them.
+    pub(crate) listener: Option<Listener>,
+    /// The operators of the last trace.
+    pub(crate) operators: Vec<Total>,
     /// Training iterations that were finished when this process began to train.
     pub(crate) first_iter: u64,
     pub(crate) resumed_from: Option<PathBuf>,
-    /// How validations are made.
-    pub(crate) validation: ValidationSettings,
+    /// How validations and tests are made.
+    pub(crate) eval_settings: EvalSettings,
     /// Whether this run only shows that everything works.
     pub(crate) fast: Option<FastRun>,
     /// Who asks the process to end.
@@ -131,6 +138,8 @@ pub struct Machine {
     pub(crate) saved: Option<SavedMoment>,
     /// What that checkpoint says, while a validation is still to add to it.
     pub(crate) saved_state: Option<Json>,
+    /// Folders of checkpoints besides the work folder.
+    pub(crate) checkpoint_folders: Vec<PathBuf>,
     /// Checkpoints of interruptions, which the next regular one makes superfluous.
     pub(crate) interim: Vec<PathBuf>,
 }
@@ -141,8 +150,8 @@ pub(crate) struct SavedMoment {
     pub(crate) epoch: u64,
     pub(crate) iter: u64,
     pub(crate) is_validation_pending: bool,
-    /// Its name in the work folder.
-    pub(crate) name: String,
+    /// The checkpoint.
+    pub(crate) path: PathBuf,
 }
 
 /// Stage numbers of [`Progress`].
@@ -179,9 +188,11 @@ impl Machine {
             vis_settings: VisSettings::default(),
             drawn: 0,
             clock: Clock::default(),
+            listener: None,
+            operators: Vec::new(),
             first_iter: 0,
             resumed_from: None,
-            validation: ValidationSettings::default(),
+            eval_settings: EvalSettings::default(),
             fast: None,
             interrupt: Interrupt::default(),
             is_training_begun: false,
@@ -190,6 +201,7 @@ impl Machine {
             writer: Writer::default(),
             saved: None,
             saved_state: None,
+            checkpoint_folders: Vec::new(),
             interim: Vec::new(),
         }
     }

@@ -16,7 +16,7 @@ use crate::optim::{OptimError, OptimWrapper};
 use crate::progress_bar::TrainingBar;
 use crate::record::RecordKeeper;
 use crate::saving;
-use crate::settings::{Length, Start, TrainSettings, ValidationSettings};
+use crate::settings::{EvalSettings, Length, Start, TrainSettings};
 use crate::{Evaluation, RunError};
 use snaphook_schedules::{ScheduleContext, Schedules};
 
@@ -70,10 +70,10 @@ impl Run {
 
     fn try_train(&mut self, start: &Start) -> Result<(), RunError> {
         let settings = TrainSettings::from_config(&self.machine.config)?;
+        self.machine.eval_settings = EvalSettings::from_config(&self.machine.config)?;
         if self.machine.optim.is_none() {
             self.prepare()?;
         }
-        self.machine.validation = ValidationSettings::from_config(&self.machine.config)?;
         self.open_files(Kind::Train)?;
         self.call(HookPoint::BeforeRun)?;
         self.init_weights()?;
@@ -93,6 +93,7 @@ impl Run {
     }
 
     fn try_test(&mut self, start: &Start) -> Result<Evaluation, RunError> {
+        self.machine.eval_settings = EvalSettings::from_config(&self.machine.config)?;
         self.machine.messages.keep_at_least(self.machine.history_window());
         self.open_files(Kind::Test)?;
         self.call(HookPoint::BeforeRun)?;

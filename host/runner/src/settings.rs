@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
-use snaphook_components::run::{EpochBasedTrainLoop, IterBasedTrainLoop, ValLoop};
+use snaphook_components::run::{EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop};
 use snaphook_components::{Role, read, type_name};
 
 use crate::RunError;
@@ -101,25 +101,33 @@ fn sorted(intervals: Option<Vec<(u64, u64)>>) -> Vec<(u64, u64)> {
     intervals
 }
 
-/// How validations are made: `val_cfg`.
+/// How validations and tests are made: `val_cfg` and `test_cfg`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ValidationSettings {
-    /// Whether the losses are computed on the validation data as well.
+pub struct EvalSettings {
+    /// Whether a validation computes the losses on its data as well.
     pub loss: bool,
+    /// Whether a validation predicts in half precision.
+    pub val_fp16: bool,
+    /// Whether a test does.
+    pub test_fp16: bool,
 }
 
-impl ValidationSettings {
-    /// Reads `val_cfg`; a config without one has the defaults. `loss` is a key of ours.
+impl EvalSettings {
+    /// Reads both; a config without them has the defaults. `loss` is a key of ours.
     ///
-    /// Errors: an unknown loop or key, `fp16=True`.
-    pub fn from_config(config: &Json) -> Result<ValidationSettings, RunError> {
-        match &config["val_cfg"] {
-            Json::Null => Ok(ValidationSettings::default()),
-            section => {
-                let declared: ValLoop = read(section, "val_cfg")?;
-                Ok(ValidationSettings { loss: declared.loss })
-            }
+    /// Errors: an unknown loop or key.
+    pub fn from_config(config: &Json) -> Result<EvalSettings, RunError> {
+        let mut settings = EvalSettings::default();
+        if !config["val_cfg"].is_null() {
+            let declared: ValLoop = read(&config["val_cfg"], "val_cfg")?;
+            settings.loss = declared.loss;
+            settings.val_fp16 = declared.fp16;
         }
+        if !config["test_cfg"].is_null() {
+            let declared: TestLoop = read(&config["test_cfg"], "test_cfg")?;
+            settings.test_fp16 = declared.fp16;
+        }
+        Ok(settings)
     }
 }
 

@@ -213,7 +213,8 @@ impl Schedules {
             ));
         }
         for (index, (scheduler, entry)) in self.schedulers.iter().zip(saved).enumerate() {
-            if entry.get("settings") != Some(&scheduler.plan.settings) {
+            let is_same = entry.get("settings").is_some_and(|was| scheduler.is_built_from(was));
+            if !is_same {
                 let was = entry.get("settings").unwrap_or(&Json::Null);
                 changes.push(format!(
                     "scheduler {index}: was {was}, is now {}",
@@ -411,7 +412,10 @@ mod tests {
         let mut groups = GroupValues::new(&[1.0], 0.9, 0.0);
         let saved = Schedules::build(&config, context(9, 1), &mut groups).unwrap().save();
         let mut longer = Schedules::build(&config, context(20, 1), &mut groups).unwrap();
-        let message = longer.load(&saved).unwrap_err().to_string();
+        assert_eq!(longer.load(&saved), Ok(LoadedSchedules::AsSaved));
+        let edited: Json = serde_json::from_str(&PLATEAU.replace("0.5", "0.1")).unwrap();
+        let mut edited = Schedules::build(&edited, context(9, 1), &mut groups).unwrap();
+        let message = edited.load(&saved).unwrap_err().to_string();
         assert!(
             message.contains("cannot be replayed") && message.contains("load_from"),
             "{message}"

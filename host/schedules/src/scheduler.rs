@@ -95,6 +95,20 @@ impl Scheduler {
         matches!(self.plan.law, Law::Plateau(_))
     }
 
+    /// Whether these settings, which a checkpoint has, mean the same until now. Where one that follows a metric ends does
+    /// not matter: nothing before was another one for it, and a run may go on for longer.
+    pub(crate) fn is_built_from(&self, settings: &Json) -> bool {
+        let without_end = |settings: &Json| {
+            let mut settings = settings.clone();
+            settings.as_object_mut().map(|map| map.remove("end"));
+            settings
+        };
+        match self.is_plateau() {
+            true => without_end(settings) == without_end(&self.plan.settings),
+            false => *settings == self.plan.settings,
+        }
+    }
+
     pub(crate) fn save(&self) -> Json {
         let mut saved = json!({ "type": self.plan.name, "settings": self.plan.settings });
         match &self.state {

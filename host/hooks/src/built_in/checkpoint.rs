@@ -51,9 +51,9 @@ pub struct CheckpointHook {
     /// Names of checkpoints, such as `snapshot_{:04d}`; `epoch_{}` or `iter_{}` without it.
     #[kwarg]
     filename_tmpl: Option<String>,
-    /// Taken for MMEngine's configs: checkpoints lie in the work folder, so that it must be None.
+    /// Checkpoints go into a folder of the work folder's name below this one; `last_checkpoint` stays in the work folder.
     #[kwarg]
-    out_dir: Option<Json>,
+    out_dir: Option<String>,
     /// Parts of the last and the best checkpoint that are published at the end (`meta`, `state_dict`, ...), a name or a list.
     #[kwarg]
     published_keys: Option<Json>,
@@ -63,6 +63,10 @@ pub struct CheckpointHook {
     /// Taken for MMEngine's configs: only local folders are written, so that it must be None or `local`.
     #[kwarg]
     backend_args: Option<Json>,
+    /// The folder that `out_dir` means.
+    folder: Option<PathBuf>,
+    /// Where this hook's checkpoints lie, once training has begun.
+    home: Option<PathBuf>,
     kept: Vec<PathBuf>,
     /// The checkpoint that is being saved: its own state must count it.
     pending: Option<PathBuf>,
@@ -94,6 +98,9 @@ impl CheckpointHook {
             "optimizer": self.save_optimizer,
             "schedules": self.save_param_scheduler,
         });
+        if let Some(folder) = &self.folder {
+            options["folder"] = json!(folder);
+        }
         let path = PathBuf::from(name);
         match reason["best"].as_str() {
             None => self.pending = Some(path),
@@ -121,11 +128,6 @@ impl CheckpointHook {
     fn check(&self) -> HookResult {
         upload::check("file_client_args", self.file_client_args.as_ref())?;
         upload::check("backend_args", self.backend_args.as_ref())?;
-        if let Some(value) = self.out_dir.as_ref().filter(|value| !value.is_null()) {
-            let text =
-                format!("out_dir: found {value}, which is not in this version (give --work-dir)");
-            return Err(HookError::fatal(text));
-        }
         self.published()?;
         self.name("epoch", 1).map(drop)
     }
@@ -173,9 +175,24 @@ impl CheckpointHook {
         names.into_iter().enumerate().map(best).collect()
     }
 
+    /// Makes the folder of `out_dir`, if there is one.
+    fn open_folder(&mut self, runner: &mut Runner) -> HookResult {
+        if let Some(out_dir) = &self.out_dir {
+            let folder = upload::below(out_dir, &runner.run().info()?.work_dir)?;
+            self.folder = Some(runner.checkpoints().use_folder(folder)?);
+        }
+        Ok(())
+    }
+
+    /// The path of a checkpoint of that name, for the host.
+    fn place(&self, name: &Path) -> PathBuf {
+        self.folder.as_ref().map_or_else(|| name.to_owned(), |folder| folder.join(name))
+    }
+
     fn forget_old(&mut self, runner: &mut Runner) -> HookResult {
         while self.max_keep_ckpts > 0 && self.kept.len() > self.max_keep_ckpts as usize {
             let oldest = self.kept.remove(0);
+            let oldest = self.place(&oldest);
             runner.checkpoints().remove(&oldest)?;
         }
         Ok(())
@@ -194,16 +211,21 @@ fn rule_for(rule: Option<&Json>, index: usize) -> Option<&str> {
 
 #[hook(priority = "VERY_LOW")]
 impl Hook for CheckpointHook {
-    fn before_run(&mut self, _: &mut Runner) -> HookResult {
+    fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         self.check()?;
+        self.open_folder(runner)?;
         // A metric of an unknown direction is refused here, not after the first validation.
         let is_auto = self.save_best.as_ref().is_some_and(|names| names == "auto");
         if is_auto { Ok(()) } else { self.indicators(&Metrics::default()).map(|_| ()) }
     }
 
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
-        let folder = runner.run().info()?.work_dir;
-        runner.info(&format!("Checkpoints will be saved to {}.", folder.display()));
+        let home = match &self.folder {
+            Some(folder) => folder.clone(),
+            None => runner.run().info()?.work_dir,
+        };
+        runner.info(&format!("Checkpoints will be saved to {}.", home.display()));
+        self.home = Some(home);
         self.forget_old(runner)
     }
 
@@ -215,7 +237,7 @@ impl Hook for CheckpointHook {
         let best = self.best.iter().filter_map(|best| best.path.as_ref());
         let chosen: Vec<_> = self.kept.last().into_iter().chain(best).cloned().collect();
         for path in chosen {
-            let published = runner.checkpoints().publish(&path, &keys)?;
+            let published = runner.checkpoints().publish(self.place(&path), &keys)?;
             let name = path.display();
             runner.info(&format!("Checkpoint {name} is published as {}", published.display()));
         }
@@ -282,6 +304,9 @@ impl Hook for CheckpointHook {
         runner: &mut Runner,
         saved: &SavedCheckpoint,
     ) -> HookResult {
+        if self.home.as_ref().is_some_and(|home| saved.path.parent() != Some(home)) {
+            return Ok(());
+        }
         match saved.details["best"].as_str() {
             None => {
                 let name = file_name(&saved.path);
@@ -299,7 +324,9 @@ impl Hook for CheckpointHook {
                 best.pending.take_if(|pending| *pending == name);
                 let old = best.path.replace(name.clone());
                 match old {
-                    Some(old) if old != name => Ok(runner.checkpoints().remove(&old)?),
+                    Some(old) if old != name => {
+                        Ok(runner.checkpoints().remove(self.place(&old))?)
+                    }
                     _ => Ok(()),
                 }
             }
@@ -359,9 +386,31 @@ mod tests {
     }
 
     #[test]
+    fn checkpoints_of_another_folder_are_not_this_hooks() {
+        let info = json!({ "work_dir": "/w/tiny", "experiment_name": "tiny" });
+        let mut run = FakeRunner::new()
+            .max_epochs(5)
+            .answer("snaphook.run/1", "info", info)
+            .answer("snaphook.checkpoint/1", "use_folder", json!("/s/tiny"));
+        let mut hook = hook(json!({ "interval": 1, "max_keep_ckpts": 1, "out_dir": "/s" }));
+        for point in [HookPoint::BeforeRun, HookPoint::BeforeTrain, HookPoint::AfterTrainEpoch] {
+            run.run_point(&mut hook, point, None).unwrap();
+        }
+        assert_eq!(run.calls_of("snaphook.checkpoint/1", "use_folder")[0]["path"], "/s/tiny");
+        assert_eq!(run.calls_of("snaphook.checkpoint/1", "save")[0]["folder"], "/s/tiny");
+        for path in ["/s/tiny/epoch_1", "/w/tiny/interrupted", "/s/tiny/epoch_2"] {
+            run = run.payload(HookPoint::AfterSaveCheckpoint, json!({ "path": path }));
+            run.run_point(&mut hook, HookPoint::AfterSaveCheckpoint, None).unwrap();
+        }
+        let removed = run.calls_of("snaphook.checkpoint/1", "remove");
+        let removed: Vec<_> = removed.iter().map(|call| &call["path"]).collect();
+        assert_eq!(removed, ["/s/tiny/epoch_1"]);
+    }
+
+    #[test]
     fn what_this_version_does_not_do_is_refused_before_the_run() {
         for kwargs in [
-            json!({ "out_dir": "elsewhere" }),
+            json!({ "out_dir": "s3://bucket" }),
             json!({ "published_keys": 3 }),
             json!({ "backend_args": { "backend": "petrel" } }),
             json!({ "filename_tmpl": "last.pth" }),

@@ -63,18 +63,20 @@ impl LoggerHook {
         runner: &mut Runner,
         header: &LineHeader,
         fields: &Fields,
+        memory_mb: Option<u64>,
     ) -> Result<String, HookError> {
         let (rates, fields) = fields.iter().cloned().partition(|(name, _)| name.ends_with("lr"));
         let eta_s = runner.messages().info("eta")?.and_then(|eta| eta.as_f64());
         let digits = self.processor.num_digits;
-        Ok(iteration_line(header, &IterationNumbers { rates, eta_s, fields, digits }))
+        Ok(iteration_line(header, &IterationNumbers { rates, eta_s, memory_mb, fields, digits }))
     }
 
     fn eval_iteration(&self, runner: &mut Runner, stage: &str, batch_idx: u64) -> HookResult {
         if runner.every_n_inner_iters(batch_idx, self.interval) {
             let fields = self.processor.iteration(runner, stage, batch_idx + 1)?;
             let header = self.eval_header(runner, stage, batch_idx + 1);
-            let line = self.line(runner, &header, &fields)?;
+            let memory_mb = gpu_memory_mb(runner);
+            let line = self.line(runner, &header, &fields, memory_mb)?;
             runner.info(&line);
         }
         Ok(())
@@ -130,6 +132,12 @@ impl LoggerHook {
     }
 }
 
+/// Most megabytes of the GPU that tensors took since the last call; none on a CPU, or where the host cannot tell.
+fn gpu_memory_mb(runner: &mut Runner) -> Option<u64> {
+    let memory = runner.device().memory(true).ok().flatten()?;
+    Some(memory.peak / (1 << 20))
+}
+
 fn record(fields: &Fields) -> Map<String, Json> {
     fields.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
@@ -164,7 +172,8 @@ impl Hook for LoggerHook {
         }
         let mut fields = self.processor.iteration(runner, "train", batch_idx + 1)?;
         let header = self.train_header(runner, batch_idx + 1);
-        let line = self.line(runner, &header, &fields)?;
+        let memory_mb = gpu_memory_mb(runner);
+        let line = self.line(runner, &header, &fields, memory_mb)?;
         runner.info(&line);
         self.name_in_full(&mut fields, "train");
         let mut record = record(&fields);
@@ -173,6 +182,7 @@ impl Hook for LoggerHook {
             record.insert("epoch".to_owned(), json!(runner.epoch() + 1));
         }
         record.insert("iter".to_owned(), json!(step));
+        record.extend(memory_mb.map(|memory| ("memory".to_owned(), json!(memory))));
         Ok(runner.visuals().add_scalars(&Json::Object(record), step)?)
     }
 

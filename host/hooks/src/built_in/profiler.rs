@@ -1,13 +1,14 @@
 //! Traces a stretch of the run, for Chrome or Perfetto. Knows nothing of how times are measured.
 
+use snaphook_plugin_api::OperatorTotal;
 use snaphook_plugin_api::prelude::*;
 
 /// Writes a trace of the first epoch, or of the first iterations: iterations, phases (data, forward, backward,
-/// optimizer, hooks, evaluation, checkpoint) and every call of a hook.
+/// optimizer, hooks, evaluation, checkpoint), every call of a hook, and every operator of libtorch.
 ///
 /// Open it in `chrome://tracing` or at ui.perfetto.dev. Source: `mmengine/hooks/profiler_hook.py`; without
-/// `json_trace_path` the trace is `trace.json` in the run's folder, where MMEngine writes none. Operators are not in
-/// it: tch gives no access to libtorch's own profiler, so that what asks for them is told in a warning.
+/// `json_trace_path` the trace is `trace.json` in the run's folder, where MMEngine writes none. Kernels of a GPU, stacks,
+/// memory and operations of operators are not in it; what asks for them is told in a warning.
 #[derive(Kwargs)]
 pub struct ProfilerHook {
     /// Whether `profile_times` counts epochs; then it must be 1.
@@ -16,9 +17,8 @@ pub struct ProfilerHook {
     /// How many epochs (or iterations) are traced.
     #[kwarg(default = 1, min = 1)]
     profile_times: u64,
-    /// Taken for MMEngine's configs: the trace is of the CPU's side always.
+    /// Whether libtorch's operators are traced, as the CPU sees them.
     #[kwarg(default = true)]
-    #[expect(dead_code)]
     activity_with_cpu: bool,
     /// Kernels of the GPU: not in this version.
     #[kwarg(default = false)]
@@ -27,11 +27,11 @@ pub struct ProfilerHook {
     /// after `active`.
     #[kwarg]
     schedule: Option<Json>,
-    /// `dict(type='log_trace')` logs a table of phases; `dict(type='tb_trace', dir_name=, worker_name=)` names the
+    /// `dict(type='log_trace', sort_by='self_cpu_time_total', row_limit=10)` logs tables of phases and operators; `dict(type='tb_trace', dir_name=, worker_name=)` names the
     /// trace as TensorBoard's profiler wants it.
     #[kwarg]
     on_trace_ready: Option<Json>,
-    /// Shapes of operators' inputs: not in this version.
+    /// Whether the trace tells the shapes of operators' inputs.
     #[kwarg(default = false)]
     record_shapes: bool,
     /// Memory of operators: not in this version.
@@ -76,12 +76,18 @@ impl ProfilerHook {
     fn what_is_missing(&self) -> Vec<&'static str> {
         let asked = [
             (self.activity_with_cuda, "activity_with_cuda"),
-            (self.record_shapes, "record_shapes"),
             (self.profile_memory, "profile_memory"),
             (self.with_stack, "with_stack"),
             (self.with_flops, "with_flops"),
         ];
         asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, name)| name).collect()
+    }
+
+    fn start(&self, runner: &mut Runner) -> HookResult {
+        Ok(match self.activity_with_cpu {
+            true => runner.profile().start_with_operators(self.record_shapes)?,
+            false => runner.profile().start()?,
+        })
     }
 
     fn file(&self, runner: &mut Runner) -> Result<String, HookError> {
@@ -110,6 +116,10 @@ impl ProfilerHook {
         if trace_type(self.on_trace_ready.as_ref())? == Some("log_trace") {
             let phases = runner.profile().phases()?;
             runner.info(&table(&phases));
+            if self.activity_with_cpu {
+                let operators = runner.profile().operators()?;
+                runner.info(&operator_table(operators, self.on_trace_ready.as_ref()));
+            }
         }
         Ok(())
     }
@@ -144,6 +154,13 @@ fn window(schedule: &Json) -> Result<(u64, u64), HookError> {
 fn trace_type(ready: Option<&Json>) -> Result<Option<&str>, HookError> {
     match ready {
         None | Some(Json::Null) => Ok(None),
+        Some(ready) if ready["type"] == "log_trace" && sort_key(ready).is_none() => {
+            Err(HookError::fatal(format!(
+                "on_trace_ready.sort_by: expected {}, found {}",
+                SORT_KEYS.join(", "),
+                ready["sort_by"]
+            )))
+        }
         Some(ready) => match ready["type"].as_str() {
             Some(name @ ("log_trace" | "tb_trace")) => Ok(Some(name)),
             _ => Err(HookError::fatal(format!(
@@ -151,6 +168,44 @@ fn trace_type(ready: Option<&Json>) -> Result<Option<&str>, HookError> {
             ))),
         },
     }
+}
+
+/// What `log_trace` can sort operators by; the first is the default.
+const SORT_KEYS: [&str; 3] = ["self_cpu_time_total", "cpu_time_total", "count"];
+
+fn sort_key(ready: &Json) -> Option<&'static str> {
+    match &ready["sort_by"] {
+        Json::Null => Some(SORT_KEYS[0]),
+        name => SORT_KEYS.into_iter().find(|key| name == key),
+    }
+}
+
+/// The operators that took most, as `torch.profiler`'s `key_averages().table()` has them.
+fn operator_table(mut operators: Vec<OperatorTotal>, ready: Option<&Json>) -> String {
+    let all: f64 = operators.iter().map(|one| one.own_seconds).sum();
+    let key = ready.and_then(sort_key).unwrap_or(SORT_KEYS[0]);
+    operators.sort_by(|a, b| match key {
+        "count" => b.calls.cmp(&a.calls),
+        "cpu_time_total" => b.total_seconds.total_cmp(&a.total_seconds),
+        _ => b.own_seconds.total_cmp(&a.own_seconds),
+    });
+    let rows = ready.and_then(|ready| ready["row_limit"].as_u64()).unwrap_or(10) as usize;
+    let mut text = format!(
+        "Operators, by {key}:\n{:<44}{:>11}{:>14}{:>14}{:>14}{:>9}",
+        "Name", "Self CPU %", "Self CPU ms", "CPU total ms", "CPU avg us", "Calls"
+    );
+    for one in operators.iter().take(rows) {
+        let name: String = one.name.chars().take(42).collect();
+        text += &format!(
+            "\n{name:<44}{:>10.2}%{:>14.3}{:>14.3}{:>14.3}{:>9}",
+            100.0 * one.own_seconds / all.max(1e-12),
+            1e3 * one.own_seconds,
+            1e3 * one.total_seconds,
+            1e6 * one.total_seconds / one.calls.max(1) as f64,
+            one.calls
+        );
+    }
+    text
 }
 
 fn table(phases: &[(String, f64)]) -> String {
@@ -170,12 +225,12 @@ impl Hook for ProfilerHook {
         let missing = self.what_is_missing();
         if !missing.is_empty() {
             runner.warn(&format!(
-                "{}: operators cannot be traced in this version, the trace has iterations, phases and hooks",
+                "{}: not in this version; the trace has iterations, phases, hooks and operators",
                 missing.join(", ")
             ));
         }
         if self.window.is_none_or(|(first, _)| first == 0) {
-            runner.profile().start()?;
+            self.start(runner)?;
         }
         runner.info("profiler is profiling...");
         Ok(())
@@ -192,7 +247,7 @@ impl Hook for ProfilerHook {
         }
         let done = runner.iter() + 1 - self.first_iter;
         let last = match self.window {
-            Some((first, _)) if done == first => return Ok(runner.profile().start()?),
+            Some((first, _)) if done == first => return self.start(runner),
             Some((_, last)) => Some(last),
             None if self.by_epoch => None,
             None => Some(self.profile_times),
@@ -237,6 +292,7 @@ mod tests {
             .epoch_length(6)
             .answer("snaphook.run/1", "info", info)
             .answer("snaphook.profile/1", "stop", json!({ "path": "t.json", "lost": 0 }))
+            .answer("snaphook.profile/1", "operators", json!([]))
             .answer("snaphook.profile/1", "phases", json!({ "data": 1.0, "forward": 3.0 }))
     }
 
@@ -291,8 +347,12 @@ mod tests {
         assert!(refused(json!({ "on_trace_ready": { "type": "x" } })).contains("log_trace"));
         assert!(refused(json!({ "schedule": { "activ": 1 } })).contains("schedule.activ: unknown"));
         let mut run = run();
-        let mut shapes = hook(json!({ "record_shapes": true }));
-        run.run_point(&mut shapes, HookPoint::BeforeRun, None).unwrap();
-        assert!(run.logged()[0].starts_with("record_shapes: operators cannot be traced"));
+        let mut flops = hook(json!({ "with_flops": true, "record_shapes": true }));
+        run.run_point(&mut flops, HookPoint::BeforeRun, None).unwrap();
+        assert!(run.logged()[0].starts_with("with_flops: not in this version"));
+        let asked = run.calls_of("snaphook.profile/1", "start");
+        assert_eq!(asked, [&json!({ "operators": true, "shapes": true })]);
+        let ready = json!({ "type": "log_trace", "sort_by": "cuda_time_total" });
+        assert!(refused(json!({ "on_trace_ready": ready })).contains("expected self_cpu_time"));
     }
 }

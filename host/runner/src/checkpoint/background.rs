@@ -16,8 +16,8 @@ pub struct Job {
     pub folder: PathBuf,
     /// Its name there.
     pub name: String,
-    /// Whether `last_checkpoint` names it once it is whole.
-    pub is_last: bool,
+    /// The folder whose `last_checkpoint` names it once it is whole.
+    pub last_in: Option<PathBuf>,
     /// Handed back with the result.
     pub details: Json,
 }
@@ -156,8 +156,8 @@ impl Thread {
 
 fn write(job: Job) -> Result<Written, CheckpointError> {
     let path = save(&job.checkpoint, &job.folder, &job.name)?;
-    if job.is_last {
-        write_last(&job.folder, &path)?;
+    if let Some(folder) = &job.last_in {
+        write_last(folder, &path)?;
     }
     Ok(Written { path, details: job.details })
 }
@@ -177,7 +177,8 @@ mod tests {
     fn job(folder: &std::path::Path, name: &str, is_last: bool) -> Job {
         let checkpoint = Checkpoint { meta: json!({ "epoch": 1 }), ..Checkpoint::default() };
         let (folder, name) = (folder.to_owned(), name.to_owned());
-        Job { checkpoint, folder, details: json!(name), name, is_last }
+        let last_in = is_last.then(|| folder.clone());
+        Job { checkpoint, folder, details: json!(name), name, last_in }
     }
 
     #[test]

@@ -112,7 +112,8 @@ pub fn write_last(work_dir: &Path, checkpoint: &Path) -> Result<(), CheckpointEr
 
 /// The checkpoint that `last_checkpoint` in `work_dir` names; `None` without that file.
 ///
-/// The checkpoint of that name beside the file comes first: the whole work folder may have been moved or copied.
+/// Where there is a checkpoint of that name beside the file as well, because the work folder was copied, the one that was
+/// written later counts, and of two of one age the one beside the file.
 ///
 /// Errors: the file cannot be read, or names a checkpoint that is nowhere.
 pub fn find_last(work_dir: &Path) -> Result<Option<PathBuf>, CheckpointError> {
@@ -124,9 +125,12 @@ pub fn find_last(work_dir: &Path) -> Result<Option<PathBuf>, CheckpointError> {
     };
     let target = PathBuf::from(text.trim());
     let beside = target.file_name().map(|name| work_dir.join(name));
-    let candidates = [beside, Some(target.clone())];
-    match candidates.into_iter().flatten().find(|path| path.join(MANIFEST).exists()) {
-        Some(path) => Ok(Some(path)),
+    let written = |path: &Path| std::fs::metadata(path.join(MANIFEST)).and_then(|m| m.modified());
+    // Of equal ones `max_by_key` takes the last.
+    let candidates = [Some(target.clone()), beside].into_iter().flatten();
+    let found = candidates.filter_map(|path| Some((written(&path).ok()?, path)));
+    match found.max_by_key(|(age, _)| *age) {
+        Some((_, path)) => Ok(Some(path)),
         None => Err(CheckpointError::StaleLast { file, target }),
     }
 }

@@ -3,6 +3,7 @@
 //! Source: `mmengine/runner/loops.py`, `ValLoop` and `TestLoop`.
 
 use serde_json::{Map, Value as Json, json};
+use snaphook_libtorch::Autocast;
 use snaphook_plugin_api::HookPoint;
 use tch::{Tensor, no_grad};
 
@@ -192,7 +193,7 @@ fn all_batches(
         no_grad(|| {
             run.call_batch(points.before_iter, batch_idx)?;
             predict(&mut run.machine, which, index)?;
-            if which == EvalStage::Val && run.machine.validation.loss {
+            if which == EvalStage::Val && run.machine.eval_settings.loss {
                 losses.add(&mut run.machine)?;
             }
             run.call_batch(points.after_iter, batch_idx)
@@ -218,7 +219,8 @@ fn next(run: &mut Run, which: EvalStage, index: usize) -> Result<Option<AnyBatch
 fn predict(machine: &mut Machine, which: EvalStage, index: usize) -> Result<(), RunError> {
     let iter = machine.progress.iter;
     let Some(batch) = machine.batch.take() else { return Ok(()) };
-    let predicted = machine.task.model.predict(&batch);
+    let precision = precision(machine, which);
+    let predicted = precision.run(|| machine.task.model.predict(&batch));
     let failed = |source| RunError::Model { stage: which.name(), iter, source };
     let predictions = predicted.map_err(failed)?;
     let evaluator = &mut which.sets(machine)[index].evaluator;
@@ -226,6 +228,19 @@ fn predict(machine: &mut Machine, which: EvalStage, index: usize) -> Result<(), 
     machine.batch = Some(batch);
     machine.predictions = Some(predictions);
     Ok(())
+}
+
+/// That of `val_cfg.fp16` or `test_cfg.fp16`.
+///
+/// Source: `ValLoop.run_iter` in `mmengine/runner/loops.py`.
+fn precision(machine: &Machine, which: EvalStage) -> Autocast {
+    let is_half = match which {
+        EvalStage::Val => machine.eval_settings.val_fp16,
+        EvalStage::Test => machine.eval_settings.test_fp16,
+    };
+    // Which half precision is the device's choice, so that it has one.
+    let half = is_half.then(|| Autocast::on(machine.info.device, None)).flatten();
+    half.unwrap_or(Autocast::OFF)
 }
 
 /// The losses on validation data: a mean over batches for each.
@@ -241,8 +256,10 @@ impl LossMeans {
     fn add(&mut self, machine: &mut Machine) -> Result<(), RunError> {
         let iter = machine.progress.iter;
         let failed = |source| RunError::Model { stage: "validation", iter, source };
+        let precision = precision(machine, EvalStage::Val);
         let Some(batch) = &machine.batch else { return Ok(()) };
-        for (name, loss) in machine.task.model.validation_loss(batch).map_err(failed)?.0 {
+        let losses = precision.run(|| machine.task.model.validation_loss(batch));
+        for (name, loss) in losses.map_err(failed)?.0 {
             match self.sums.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, sum)) => *sum += loss.detach(),
                 None => self.sums.push((name, loss.detach())),

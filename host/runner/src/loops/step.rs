@@ -8,9 +8,10 @@ use snaphook_plugin_api::HookPoint;
 use tch::Tensor;
 
 use crate::clock::Phase;
-use crate::optim::{Autocast, OptimWrapper};
+use crate::optim::OptimWrapper;
 use crate::run::Run;
 use crate::{AnyBatch, BoxError, RunError, StepContext};
+use snaphook_libtorch::Autocast;
 
 /// Trains on a batch. The state of the run is not whole from the optimizer's step on until all hooks of the iteration
 /// have been called.

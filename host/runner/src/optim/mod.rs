@@ -5,7 +5,6 @@
 //! Knows nothing of losses, loops or files.
 
 mod amp;
-mod autocast;
 mod bucket;
 mod clip;
 mod error;
@@ -16,7 +15,6 @@ mod saved;
 mod update;
 mod wrapper;
 
-pub use autocast::Autocast;
 pub use error::OptimError;
 pub use group::Group;
 pub use saved::{LoadedOptimizer, OptimState};

@@ -10,7 +10,6 @@ use tch::{Tensor, no_grad};
 
 use super::OptimError;
 use super::amp::LossScaler;
-use super::autocast::Autocast;
 use super::bucket::Bucket;
 use super::clip::{clip, total_norm};
 use super::group::Group;
@@ -19,6 +18,7 @@ use super::param_groups::Groups;
 use super::saved::{self, LoadedOptimizer, OptimState};
 use super::update::{Scratch, slot_names};
 use crate::state::ModelState;
+use snaphook_libtorch::Autocast;
 
 /// An optimizer with clipping, accumulation and mixed precision.
 ///
@@ -59,7 +59,8 @@ impl OptimWrapper {
             Precision::Full => (Autocast::OFF, None),
             Precision::Mixed(amp) => {
                 let device = parameters.first().map_or(tch::Device::Cpu, |it| it.tensor.device());
-                let autocast = Autocast::on(device, amp.is_bfloat16)?;
+                let autocast =
+                    Autocast::on(device, amp.is_bfloat16).ok_or(OptimError::HalfOnCpu)?;
                 (autocast, Some(LossScaler::new(amp.loss_scale)))
             }
         };

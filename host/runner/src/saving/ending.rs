@@ -55,7 +55,7 @@ fn saved_now(machine: &Machine) -> Option<PathBuf> {
     let (saved, progress) = (machine.saved.as_ref()?, machine.progress);
     let is_now = (saved.epoch, saved.iter) == (progress.epoch, progress.iter)
         && saved.is_validation_pending == machine.is_validation_pending;
-    is_now.then(|| machine.info.work_dir.join(&saved.name))
+    is_now.then(|| saved.path.clone())
 }
 
 fn has_finite_weights(machine: &Machine) -> bool {

@@ -1,5 +1,6 @@
 //! Saves: collects copies of all state, hands them to the thread that writes, and tells hooks when they are on the disk.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json, json};
@@ -73,30 +74,32 @@ pub(super) fn save(
         "is_regular": request.last && !request.interim,
         "is_interim": request.interim,
     });
+    let folder = request.folder.clone().unwrap_or_else(|| machine.info.work_dir.clone());
+    let path = folder.join(&request.name);
     if request.interim {
-        machine.interim.push(machine.info.work_dir.join(&request.name));
+        machine.interim.push(path.clone());
     }
     if request.last {
-        machine.saved = Some(moment(machine, &checkpoint.meta, &request.name));
+        machine.saved = Some(moment(machine, &checkpoint.meta, path));
         machine.saved_state =
             machine.is_validation_pending.then(|| checkpoint::state_json(&checkpoint));
     }
     machine.writer.start(Job {
         checkpoint,
-        folder: machine.info.work_dir.clone(),
+        folder,
         name: request.name.clone(),
-        is_last: request.last,
+        last_in: request.last.then(|| machine.info.work_dir.clone()),
         details,
     })?;
     Ok(())
 }
 
-fn moment(machine: &Machine, meta: &Json, name: &str) -> SavedMoment {
+fn moment(machine: &Machine, meta: &Json, path: PathBuf) -> SavedMoment {
     SavedMoment {
         epoch: meta["epoch"].as_u64().unwrap_or(0),
         iter: meta["iter"].as_u64().unwrap_or(0),
         is_validation_pending: machine.is_validation_pending,
-        name: name.to_owned(),
+        path,
     }
 }
 
@@ -202,7 +205,7 @@ pub(crate) fn add_validation(run: &mut Run) -> Result<(), RunError> {
     }
     state["entries"]["messages"] = machine.messages.save();
     state["entries"]["hooks"] = states;
-    let checkpoint = machine.info.work_dir.join(&saved.name);
+    let checkpoint = saved.path.clone();
     machine.saved = Some(SavedMoment { is_validation_pending: false, ..saved });
     Ok(machine.writer.add(Supplement { checkpoint, state })?)
 }

@@ -1,6 +1,6 @@
 //! The services `data`, `checkpoint` and `visual`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 use snaphook_plugin_api::host::ServiceError;
@@ -52,6 +52,10 @@ impl Machine {
             "save" => {
                 let request: SaveRequest = serde_json::from_value(arguments).map_err(failed)?;
                 check_name(&request.name)?;
+                if let Some(folder) = request.folder.as_ref().filter(|path| !self.is_own(path)) {
+                    let folder = folder.display();
+                    return Err(failed(format!("{folder}: call use_folder before saving there")));
+                }
                 self.requests.push_back(request);
             }
             "entry" => {
@@ -69,6 +73,7 @@ impl Machine {
                 let path = self.own_checkpoint(&arguments)?;
                 checkpoint::remove(&path).map_err(failed)?;
             }
+            "use_folder" => return self.use_folder(Path::new(text(&arguments, "path")?)),
             "publish" => {
                 let path = self.own_checkpoint(&arguments)?;
                 let keys = arguments["keys"].as_array().map_or(&[][..], Vec::as_slice);
@@ -81,10 +86,26 @@ impl Machine {
         Ok(Json::Null)
     }
 
-    /// The checkpoint that the arguments name, which must lie in the work folder.
+    fn use_folder(&mut self, path: &Path) -> Answer {
+        let told = |error: std::io::Error| failed(format!("{}: {error}", path.display()));
+        std::fs::create_dir_all(path).map_err(told)?;
+        let folder = path.canonicalize().map_err(told)?;
+        if !self.is_own(&folder) {
+            checkpoint::clean_leftovers(&folder).map_err(failed)?;
+            self.checkpoint_folders.push(folder.clone());
+        }
+        Ok(json!(folder))
+    }
+
+    /// Whether checkpoints in this folder are this run's.
+    fn is_own(&self, folder: &Path) -> bool {
+        folder == self.info.work_dir || self.checkpoint_folders.iter().any(|own| own == folder)
+    }
+
+    /// The checkpoint that the arguments name, which must lie in a folder of this run.
     fn own_checkpoint(&self, arguments: &Json) -> Result<PathBuf, ServiceError> {
         let path = self.info.work_dir.join(text(arguments, "path")?);
-        if path.parent() == Some(&self.info.work_dir) {
+        if path.parent().is_some_and(|folder| self.is_own(folder)) {
             Ok(path)
         } else {
             Err(failed(format!("{}: not a checkpoint of this run", path.display())))

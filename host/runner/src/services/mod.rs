@@ -100,7 +100,7 @@ impl Services for Machine {
             "snaphook.checkpoint/1" => self.checkpoint_service(method, arguments),
             "snaphook.visual/1" => self.visual_service(method, &arguments),
             "snaphook.profile/1" => self.profile_service(method, &arguments),
-            "snaphook.device/1" => self.device_service(method),
+            "snaphook.device/1" => self.device_service(method, &arguments),
             _ => Err(ServiceError::Unsupported(service.to_owned())),
         }
     }

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
 
+use snaphook_libtorch::{GpuMemory, Listener, Total, gpu_memory, totals};
+use tch::Device;
+
 use super::{Answer, failed, text, unknown};
 use crate::machine::Machine;
 
@@ -15,8 +18,16 @@ impl Machine {
         match method {
             "start" => {
                 self.clock.start_trace(TRACE_LIMIT);
+                self.listener = None;
+                if arguments["operators"] == true {
+                    let with_shapes = arguments["shapes"] == true;
+                    let listener = Listener::start(TRACE_LIMIT as u64, with_shapes);
+                    let taken = || failed("operators are traced already");
+                    self.listener = Some(listener.ok_or_else(taken)?);
+                }
                 Ok(Json::Null)
             }
+            "operators" => Ok(self.operators.iter().map(total_json).collect()),
             "stop" => self.write_trace(Path::new(text(arguments, "path")?)),
             "phases" => {
                 let seconds = self.clock.seconds().into_iter();
@@ -29,10 +40,15 @@ impl Machine {
     }
 
     fn write_trace(&mut self, path: &Path) -> Answer {
-        let trace = self
+        let mut trace = self
             .clock
             .take_trace()
             .ok_or_else(|| failed("nothing was traced (call start first, and stop once)"))?;
+        if let Some(listener) = self.listener.take() {
+            let heard = listener.stop();
+            self.operators = totals(&heard.all);
+            trace.add_operators(heard);
+        }
         // A relative path is one in the run's folder.
         let path = self.info.run_dir.join(path);
         let write = || {
@@ -45,11 +61,30 @@ impl Machine {
         Ok(json!({ "path": path, "lost": trace.lost() }))
     }
 
-    pub(super) fn device_service(&self, method: &str) -> Answer {
-        match method {
+    pub(super) fn device_service(&self, method: &str, arguments: &Json) -> Answer {
+        match (method, self.info.device) {
+            ("empty_cache", Device::Cuda(_)) => match snaphook_libtorch::empty_cache() {
+                true => Ok(Json::Null),
+                false => Err(failed("libtorch's allocator of the GPU did not answer")),
+            },
             // The CPU's allocator keeps no cache of its own that could be given back.
-            "empty_cache" if self.info.device == tch::Device::Cpu => Ok(Json::Null),
+            ("empty_cache", _) => Ok(Json::Null),
+            ("memory", Device::Cuda(number)) => {
+                let memory = gpu_memory(number, arguments["reset_peak"] == true);
+                let told = |m: GpuMemory| json!({ "peak": m.peak, "reserved": m.reserved });
+                Ok(memory.map_or(Json::Null, told))
+            }
+            ("memory", _) => Ok(Json::Null),
             _ => Err(unknown("snaphook.device/1", method)),
         }
     }
+}
+
+fn total_json(total: &Total) -> Json {
+    json!({
+        "name": total.name,
+        "calls": total.calls,
+        "total": total.total.as_secs_f64(),
+        "own": total.own.as_secs_f64(),
+    })
 }

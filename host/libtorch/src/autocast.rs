@@ -6,8 +6,6 @@
 
 use tch::{Device, Kind};
 
-use super::OptimError;
-
 /// libtorch's `c10::DeviceType`.
 type DeviceType = i8;
 /// libtorch's `c10::ScalarType`.
@@ -36,17 +34,15 @@ impl Autocast {
     pub const OFF: Autocast = Autocast { half: None };
 
     /// Half precision where it does no harm, on this device: bfloat16 where that is asked for, or the device is the CPU
-    /// and nothing is; else float16.
-    ///
-    /// Errors: float16 on the CPU.
-    pub(super) fn on(device: Device, is_bfloat16: Option<bool>) -> Result<Autocast, OptimError> {
+    /// and nothing is; else float16. `None` for float16 on the CPU, which has no kernels for it.
+    pub fn on(device: Device, is_bfloat16: Option<bool>) -> Option<Autocast> {
         let is_cpu = !device.is_cuda();
         let kind = match is_bfloat16.unwrap_or(is_cpu) {
             true => Kind::BFloat16,
-            false if is_cpu => return Err(OptimError::HalfOnCpu),
+            false if is_cpu => return None,
             false => Kind::Half,
         };
-        Ok(Autocast { half: Some((device, kind)) })
+        Some(Autocast { half: Some((device, kind)) })
     }
 
     /// The half precision, if there is one.
@@ -116,7 +112,7 @@ mod tests {
         assert_eq!(half.kind(), Some(Kind::BFloat16));
         assert_eq!(product_kind(half), Kind::BFloat16);
         assert_eq!(product_kind(Autocast::OFF), Kind::Float);
-        assert!(Autocast::on(Device::Cpu, Some(false)).is_err());
+        assert!(Autocast::on(Device::Cpu, Some(false)).is_none());
     }
 
     #[test]
