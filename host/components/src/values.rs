@@ -51,10 +51,9 @@ impl<T> OneOrMany<T> {
 
 impl<T: KwargValue> KwargValue for OneOrMany<T> {
     fn read(value: &Json) -> Option<OneOrMany<T>> {
-        match value {
-            Json::Array(_) => Vec::read(value).map(OneOrMany::Many),
-            value => T::read(value).map(OneOrMany::One),
-        }
+        // A value may be an array itself, such as a pair.
+        let many = value.as_array().and_then(|_| Vec::read(value).map(OneOrMany::Many));
+        many.or_else(|| T::read(value).map(OneOrMany::One))
     }
 }
 
@@ -103,6 +102,7 @@ mod tests {
         assert_eq!(OneOrTwo::<u64>::read(&json!(3)).map(OneOrTwo::both), Some([3, 3]));
         assert_eq!(OneOrTwo::<u64>::read(&json!([1, 2, 3])), None);
         assert_eq!(OneOrMany::<f64>::read(&json!([1, 2])), Some(OneOrMany::Many(vec![1.0, 2.0])));
+        assert_eq!(OneOrMany::<(i64, i64)>::read(&json!([1, 2])), Some(OneOrMany::One((1, 2))));
         assert_eq!(Colour::read(&json!(114.9)), Some(Colour([114; 3])));
         assert_eq!(Colour::read(&json!([1, 2, 256])), None);
         assert_eq!(Auto::<bool>::read(&json!("auto")), Some(Auto::Auto));

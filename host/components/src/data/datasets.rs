@@ -123,21 +123,36 @@ impl Component for CocoDataset {
     const NAMES: &'static [&'static str] = &["CocoDataset"];
 }
 
-annotated! {
-    /// Annotations in Pascal VOC's XML files.
-    VocDataset {
-        /// Folder of pictures, below `data_prefix.sub_data_root`.
-        #[kwarg(default = "JPEGImages")]
-        pub img_subdir: String,
-        /// Folder of XML files, below `data_prefix.sub_data_root`.
-        #[kwarg(default = "Annotations")]
-        pub ann_subdir: String,
-    }
+/// A data set of a list of names, with an XML file for each.
+macro_rules! xml {
+    ($(#[$meta:meta])* $name:ident, $type_name:literal) => {
+        annotated! {
+            $(#[$meta])*
+            $name {
+                /// Folder of pictures, below `data_prefix.sub_data_root`.
+                #[kwarg(default = "JPEGImages")]
+                pub img_subdir: String,
+                /// Folder of XML files, below `data_prefix.sub_data_root`.
+                #[kwarg(default = "Annotations")]
+                pub ann_subdir: String,
+            }
+        }
+
+        impl Component for $name {
+            const ROLE: Role = Role::Dataset;
+            const NAMES: &'static [&'static str] = &[$type_name];
+        }
+    };
 }
 
-impl Component for VocDataset {
-    const ROLE: Role = Role::Dataset;
-    const NAMES: &'static [&'static str] = &["VOCDataset"];
+xml! {
+    /// Annotations in Pascal VOC's XML files.
+    VocDataset, "VOCDataset"
+}
+
+xml! {
+    /// Annotations in XML files as Pascal VOC has them, with classes of one's own in `metainfo`.
+    XmlDataset, "XMLDataset"
 }
 
 /// `data_prefix` of a data set.
@@ -228,6 +243,25 @@ impl Component for RepeatDataset {
     const NAMES: &'static [&'static str] = &["RepeatDataset"];
 }
 
+/// Repeats samples with rare classes.
+#[derive(Kwargs)]
+pub struct ClassBalancedDataset {
+    /// The data set.
+    #[kwarg(component = "dataset")]
+    pub dataset: Json,
+    /// Classes in a smaller share of the pictures are repeated; 0 to 1.
+    #[kwarg(min = 0.0)]
+    pub oversample_thr: f64,
+    /// Has no effect: annotations are read when the run starts.
+    #[kwarg(default = false)]
+    pub lazy_init: bool,
+}
+
+impl Component for ClassBalancedDataset {
+    const ROLE: Role = Role::Dataset;
+    const NAMES: &'static [&'static str] = &["ClassBalancedDataset"];
+}
+
 /// Several data sets one after another.
 #[derive(Kwargs)]
 pub struct ConcatDataset {
@@ -284,7 +318,9 @@ pub(super) fn declared() -> Vec<Declared> {
     vec![
         Declared::of::<CocoDataset>(),
         Declared::of::<VocDataset>(),
+        Declared::of::<XmlDataset>(),
         Declared::of::<RepeatDataset>(),
+        Declared::of::<ClassBalancedDataset>(),
         Declared::of::<ConcatDataset>(),
         Declared::of::<MultiImageMixDataset>(),
         Declared::of::<DataPrefix>(),

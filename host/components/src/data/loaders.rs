@@ -94,7 +94,23 @@ impl Component for InfiniteSampler {
     const NAMES: &'static [&'static str] = &["InfiniteSampler"];
 }
 
-/// Taken for MMDetection's configs: pictures are not grouped by their shape yet.
+/// As many pictures of each class, however rare it is, drawn class after class.
+#[derive(Kwargs)]
+pub struct ClassAwareSampler {
+    /// Seed of the order; that of the run without it.
+    #[kwarg(default = None)]
+    pub seed: Option<u64>,
+    /// Pictures in a row of the same class.
+    #[kwarg(default = 1, min = 1)]
+    pub num_sample_class: usize,
+}
+
+impl Component for ClassAwareSampler {
+    const ROLE: Role = Role::DataSampler;
+    const NAMES: &'static [&'static str] = &["ClassAwareSampler"];
+}
+
+/// Batches of pictures that are all wider than high, or all not: less is padded.
 #[derive(Kwargs)]
 pub struct AspectRatioBatchSampler {}
 
@@ -117,6 +133,7 @@ pub(super) fn declared() -> Vec<Declared> {
         Declared::of::<Dataloader>(),
         Declared::of::<DefaultSampler>(),
         Declared::of::<InfiniteSampler>(),
+        Declared::of::<ClassAwareSampler>(),
         Declared::of::<AspectRatioBatchSampler>(),
         Declared::of::<PseudoCollate>(),
     ]

@@ -7,16 +7,20 @@ mod metrics;
 mod transforms;
 
 pub use datasets::{
-    AnnotationFields, CocoDataset, ConcatDataset, DataPrefix, FilterCfg, Metainfo,
-    MultiImageMixDataset, RepeatDataset, VocDataset,
+    AnnotationFields, ClassBalancedDataset, CocoDataset, ConcatDataset, DataPrefix, FilterCfg,
+    Metainfo, MultiImageMixDataset, RepeatDataset, VocDataset, XmlDataset,
 };
 pub use loaders::{
-    AspectRatioBatchSampler, Dataloader, DefaultSampler, InfiniteSampler, PseudoCollate,
+    AspectRatioBatchSampler, ClassAwareSampler, Dataloader, DefaultSampler, InfiniteSampler,
+    PseudoCollate,
 };
 pub use metrics::{COCO_METRIC_ITEMS, CocoMetric};
 pub use transforms::{
-    FileClient, FilterAnnotations, LoadAnnotations, LoadImageFromFile, MixUp, Mosaic,
-    PackDetInputs, Pad, PadVal, PadValue, RandomAffine, RandomFlip, Resize, YoloxHsvRandomAug,
+    CachedMixUp, CachedMosaic, CutOut, Expand, FileClient, FilterAnnotations, FixScaleResize,
+    LoadAnnotations, LoadImageFromFile, MinIoURandomCrop, MixUp, Mosaic, PackDetInputs, Pad,
+    PadVal, PadValue, PairOrPairs, PhotoMetricDistortion, Pipeline, Pipelines, RandomAffine,
+    RandomApply, RandomChoice, RandomChoiceResize, RandomCrop, RandomErasing, RandomFlip,
+    RandomGrayscale, RandomResize, RandomShift, Resize, SizeOrSizes, YoloxHsvRandomAug,
 };
 
 use crate::Declared;

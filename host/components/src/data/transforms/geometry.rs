@@ -58,43 +58,65 @@ impl Component for RandomFlip {
     }
 }
 
-/// Resizes picture and boxes.
-#[derive(Kwargs)]
-pub struct Resize {
-    /// (width, height), or one number for both, in pixels.
-    #[kwarg(default = None, any_of(usize, (usize, usize)), min = 1, max = 65500)]
-    pub scale: Option<OneOrTwo<usize>>,
-    /// (horizontal, vertical), or one number for both; only without `scale`.
-    #[kwarg(default = None, any_of(f64, (f64, f64)), min = 0.0)]
-    pub scale_factor: Option<OneOrTwo<f64>>,
-    /// Whether the sides keep their ratio; `scale` is the largest size then.
-    #[kwarg(default = false)]
-    pub keep_ratio: bool,
-    /// Whether boxes are cut at the border.
-    #[kwarg(default = true)]
-    pub clip_object_border: bool,
-    /// There is one implementation; it computes as OpenCV does.
-    #[kwarg(default = "cv2", choices("cv2"))]
-    pub backend: String,
-    /// Interpolation.
-    #[kwarg(default = "bilinear", choices("bilinear"))]
-    pub interpolation: String,
+/// A resize to a size or by a factor.
+macro_rules! resize {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Kwargs)]
+        pub struct $name {
+            /// (width, height), or one number for both, in pixels.
+            #[kwarg(default = None, any_of(usize, (usize, usize)), min = 1, max = 65500)]
+            pub scale: Option<OneOrTwo<usize>>,
+            /// (horizontal, vertical), or one number for both; only without `scale`.
+            #[kwarg(default = None, any_of(f64, (f64, f64)), min = 0.0)]
+            pub scale_factor: Option<OneOrTwo<f64>>,
+            /// Whether the sides keep their ratio; `scale` is the largest size then.
+            #[kwarg(default = false)]
+            pub keep_ratio: bool,
+            /// Whether boxes are cut at the border.
+            #[kwarg(default = true)]
+            pub clip_object_border: bool,
+            /// There is one implementation; it computes as OpenCV does.
+            #[kwarg(default = "cv2", choices("cv2"))]
+            pub backend: String,
+            /// Interpolation.
+            #[kwarg(default = "bilinear", choices("bilinear"))]
+            pub interpolation: String,
+        }
+
+        impl Component for $name {
+            const ROLE: Role = Role::Transform;
+            const NAMES: &'static [&'static str] = &[stringify!($name)];
+
+            fn check(&self) -> Result<(), Wrong> {
+                check_goal(self.scale, self.scale_factor)
+            }
+        }
+    };
 }
 
-impl Component for Resize {
-    const ROLE: Role = Role::Transform;
-    const NAMES: &'static [&'static str] = &["Resize"];
+fn check_goal(
+    scale: Option<OneOrTwo<usize>>,
+    scale_factor: Option<OneOrTwo<f64>>,
+) -> Result<(), Wrong> {
+    let is_right = match (scale, scale_factor) {
+        (Some(scale), _) => scale.both().iter().all(|side| (1..=LONGEST_SIDE).contains(side)),
+        (None, Some(factor)) => factor.both().iter().all(|factor| *factor > 0.0),
+        (None, None) => false,
+    };
+    Wrong::unless(is_right, "scale", || {
+        "expected (width, height) above 0, or a scale_factor above 0".to_owned()
+    })
+}
 
-    fn check(&self) -> Result<(), Wrong> {
-        let is_right = match (self.scale, self.scale_factor) {
-            (Some(scale), _) => scale.both().iter().all(|side| (1..=LONGEST_SIDE).contains(side)),
-            (None, Some(factor)) => factor.both().iter().all(|factor| *factor > 0.0),
-            (None, None) => false,
-        };
-        Wrong::unless(is_right, "scale", || {
-            "expected (width, height) above 0, or a scale_factor above 0".to_owned()
-        })
-    }
+resize! {
+    /// Resizes picture and boxes.
+    Resize
+}
+
+resize! {
+    /// `Resize`, with the factor that its `scale` asks for in the sample's notes.
+    FixScaleResize
 }
 
 /// Grows a picture at the right and at the bottom: to a size, a multiple or a square.
@@ -112,8 +134,8 @@ pub struct Pad {
     /// Value of the padding: a number, three, or a dict whose `img` is one of these.
     #[kwarg(default = 0, any_of(f64, (f64, f64, f64), Json), settings = "PadVal", min = 0, max = 255)]
     pub pad_val: PadValue,
-    /// How the padding is filled.
-    #[kwarg(default = "constant", choices("constant"))]
+    /// How the padding is filled: with `pad_val`, the last pixel, or a mirror image without or with it.
+    #[kwarg(default = "constant", choices("constant", "edge", "reflect", "symmetric"))]
     pub padding_mode: String,
 }
 
@@ -170,6 +192,7 @@ pub(super) fn declared() -> Vec<Declared> {
     vec![
         Declared::of::<RandomFlip>(),
         Declared::of::<Resize>(),
+        Declared::of::<FixScaleResize>(),
         Declared::of::<Pad>(),
         Declared::of::<PadVal>(),
     ]

@@ -22,11 +22,11 @@ impl Component for FileClient {
 /// Loads the picture that the record names.
 #[derive(Kwargs)]
 pub struct LoadImageFromFile {
-    /// Whether pictures become floats; they stay bytes here.
-    #[kwarg(default = false, only(false))]
+    /// Has no effect: pictures stay bytes, which transforms round to.
+    #[kwarg(default = false)]
     pub to_float32: bool,
-    /// Channels of the picture.
-    #[kwarg(default = "color", choices("color"))]
+    /// Three channels; with or without a look at the orientation that the camera noted.
+    #[kwarg(default = "color", choices("color", "color_ignore_orientation"))]
     pub color_type: String,
     /// Has no effect: there is one decoder.
     #[kwarg(default = None)]
