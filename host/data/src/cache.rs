@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::DataError;
-use crate::image::{Image, read_image};
+use crate::image::{Image, Orientation, read_image_as};
 
 /// Reads pictures, and remembers as many as fit into its budget.
 #[derive(Debug)]
 pub struct ImageCache {
     budget_bytes: usize,
     used_bytes: AtomicUsize,
-    kept: RwLock<HashMap<PathBuf, Arc<Image>>>,
+    kept: RwLock<HashMap<(PathBuf, Orientation), Arc<Image>>>,
 }
 
 impl ImageCache {
@@ -28,20 +28,21 @@ impl ImageCache {
 
     /// The picture in the file.
     ///
-    /// Errors: those of [`read_image`].
-    pub fn read(&self, path: &Path) -> Result<Image, DataError> {
+    /// Errors: those of [`crate::image::read_image`].
+    pub fn read(&self, path: &Path, orientation: Orientation) -> Result<Image, DataError> {
         if self.budget_bytes == 0 {
-            return read_image(path);
+            return read_image_as(path, orientation);
         }
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        let key = (path.to_owned(), orientation);
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(image) = kept {
             return Ok((*image).clone());
         }
-        let image = read_image(path)?;
+        let image = read_image_as(path, orientation)?;
         let bytes = image.data().len();
         if self.used_bytes.load(Ordering::Relaxed) + bytes <= self.budget_bytes {
             let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-            if kept.insert(path.to_owned(), Arc::new(image.clone())).is_none() {
+            if kept.insert(key, Arc::new(image.clone())).is_none() {
                 self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
             }
         }
@@ -62,10 +63,11 @@ mod tests {
         }
         let cache = ImageCache::new(700);
         for path in &paths {
-            cache.read(path).unwrap();
+            cache.read(path, Orientation::Applied).unwrap();
             std::fs::remove_file(path).unwrap();
         }
-        let kept: Vec<bool> = paths.iter().map(|p| cache.read(p).is_ok()).collect();
+        let kept: Vec<bool> =
+            paths.iter().map(|p| cache.read(p, Orientation::Applied).is_ok()).collect();
         assert_eq!(kept, [true, true, false]);
     }
 }

@@ -28,6 +28,7 @@
 //! ```
 
 mod cache;
+mod class_aware;
 mod dataset;
 mod error;
 pub mod eval;
@@ -41,9 +42,11 @@ mod storage;
 mod transform;
 
 pub use cache::ImageCache;
+pub use class_aware::ClassAwareSampler;
 pub use dataset::{
-    AnnotatedImages, BadImages, ConcatDataset, Dataset, DatasetMeta, Draw, MultiImageMixDataset,
-    RepeatDataset, build_dataset, dataset_names, default_classes, draw_usable,
+    AnnotatedImages, BadImages, ClassBalancedDataset, ConcatDataset, Dataset, DatasetMeta, Draw,
+    MultiImageMixDataset, RepeatDataset, build_dataset, dataset_names, default_classes,
+    draw_usable,
 };
 pub use error::DataError;
 pub use eval::{CocoEvaluator, CocoResult, Detection};
@@ -52,4 +55,4 @@ pub use loader::{Batch, EpochBatches, Loader, LoaderConfig, OnBadImage};
 pub use rng::SampleRng;
 pub use sample::{ImageId, ImageRecord, Instance, Sample, SampleMeta};
 pub use sampler::{DefaultSampler, InfiniteSampler, Rank};
-pub use transform::{Pipeline, Surroundings, Transform, build_transform, transform_names};
+pub use transform::{Mixing, Pipeline, Surroundings, Transform, build_transform, transform_names};

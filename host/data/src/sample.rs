@@ -123,6 +123,12 @@ impl Sample {
         self.image = image;
     }
 
+    /// Keeps the part of (x, y, width, height) of the picture, which must lie inside; boxes move along.
+    pub fn crop(&mut self, [x, y, width, height]: [usize; 4]) {
+        self.set_image(self.image.cropped(x, y, width, height));
+        self.translate_boxes(-(x as f32), -(y as f32));
+    }
+
     /// Multiplies all coordinates.
     pub fn rescale_boxes(&mut self, horizontal: f32, vertical: f32) {
         for [x1, y1, x2, y2] in &mut self.boxes {

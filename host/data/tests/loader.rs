@@ -302,6 +302,124 @@ fn indices_and_concatenation() {
     assert!(build_error(&part(json!([99]))).contains("CocoDataset.indices"));
 }
 
+/// A data set of 12 pictures: each third one is high, and has a circle; the others have squares.
+fn unlike(root: &Path) -> Value {
+    let mut file = json!({"images": [], "annotations": [], "categories": [
+        {"id": 1, "name": "circle"}, {"id": 2, "name": "square"}]});
+    for id in 0..12 {
+        let is_high = id % 3 == 0;
+        let (width, height) = if is_high { (40, 50) } else { (50, 40) };
+        let name = format!("{id}.png");
+        snaphook_data::Image::filled(width, height, [9; 3])
+            .save(&root.join(&name))
+            .expect("a file");
+        let image = json!({"id": id, "file_name": name, "width": width, "height": height});
+        file["images"].as_array_mut().expect("a list").push(image);
+        let category = if is_high { 1 } else { 2 };
+        let bbox = json!({"id": id, "image_id": id, "category_id": category, "bbox": [1, 1, 9, 9]});
+        file["annotations"].as_array_mut().expect("a list").push(bbox);
+    }
+    std::fs::write(root.join("all.json"), file.to_string()).expect("a file");
+    json!({"type": "CocoDataset", "data_root": root, "ann_file": "all.json",
+        "metainfo": {"classes": ["circle", "square"]}, "pipeline": load()})
+}
+
+fn entry(dataset: Value, extra: Value) -> Loader {
+    let mut entry = json!({"batch_size": 2, "dataset": dataset});
+    entry.as_object_mut().expect("a dict").extend(extra.as_object().expect("a dict").clone());
+    Loader::from_config(&entry, LoaderConfig { seed: 4, ..LoaderConfig::default() })
+        .expect("a loader")
+}
+
+#[test]
+fn aspect_ratio_batches_hold_pictures_of_one_orientation_and_can_be_entered_anywhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let loader = entry(
+        unlike(folder.path()),
+        json!({"num_workers": 2,
+        "sampler": {"type": "DefaultSampler", "shuffle": true},
+        "batch_sampler": {"type": "AspectRatioBatchSampler"}}),
+    );
+    let is_high = |batch: &Batch| -> Vec<bool> {
+        batch.samples.iter().map(|s| s.image.height() > s.image.width()).collect()
+    };
+    for epoch in 0..3 {
+        let all = batches(&loader, epoch, 0);
+        assert_eq!((all.len(), loader.len()), (6, 6));
+        assert!(all.iter().all(|batch| is_high(batch).windows(2).all(|pair| pair[0] == pair[1])));
+        assert_eq!(all.iter().filter(|batch| is_high(batch)[0]).count(), 2);
+        for start in 0..6 {
+            let rest = batches(&loader, epoch, start);
+            let same = rest.iter().zip(&all[start as usize..]);
+            assert!(same.clone().count() == 6 - start as usize);
+            same.for_each(|(ours, whole)| assert_eq!(content(ours), content(whole)));
+        }
+    }
+}
+
+#[test]
+fn class_aware_epochs_hold_as_many_of_each_class() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sampler = json!({"sampler": {"type": "ClassAwareSampler"}});
+    let loader = entry(unlike(folder.path()), sampler);
+    let labels: Vec<i64> = batches(&loader, 0, 0)
+        .iter()
+        .flat_map(|batch| batch.samples.iter().map(|s| s.labels[0]))
+        .collect();
+    assert_eq!((labels.len(), labels.iter().sum::<i64>()), (12, 6));
+}
+
+#[test]
+fn rare_classes_are_repeated() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let balanced = |oversample_thr: f64| {
+        let value = json!({"type": "ClassBalancedDataset", "oversample_thr": oversample_thr,
+            "dataset": unlike(folder.path())});
+        let dataset = build_dataset(&value).expect("a data set");
+        let ids: Vec<String> =
+            (0..dataset.len()).map(|i| dataset.record(i).img_id.to_string()).collect();
+        ids.join(" ")
+    };
+    assert_eq!(balanced(0.3), "0 1 2 3 4 5 6 7 8 9 10 11");
+    // A third of the pictures have a circle: sqrt(0.5 / 0.333) is 1.2, which is twice.
+    assert_eq!(balanced(0.5), "0 0 1 2 3 3 4 5 6 6 7 8 9 9 10 11");
+}
+
+#[test]
+fn a_mosaic_can_stand_in_the_data_set_s_own_pipeline() {
+    let folder = drawn();
+    let mut pipeline = load();
+    pipeline.as_array_mut().expect("a list").extend([
+        json!({"type": "CachedMosaic", "img_scale": [48, 48]}),
+        json!({"type": "RandomResize", "scale": [96, 96], "ratio_range": [0.5, 1.0], "keep_ratio": true}),
+        json!({"type": "RandomCrop", "crop_size": [48, 48], "allow_negative_crop": true}),
+        json!({"type": "CachedMixUp", "img_scale": [48, 48]}),
+    ]);
+    let value = leaf(folder.path(), pipeline);
+    let of = |num_workers| {
+        let loader = loader(&value, LoaderConfig { num_workers, ..config() });
+        batches(&loader, 0, 0).iter().map(content).collect::<Vec<_>>()
+    };
+    let (one, two) = (of(0), of(2));
+    assert!(one == two, "the same whatever the number of threads");
+    let most = one.iter().flatten().map(|(_, boxes, _)| boxes.len()).max();
+    assert!(most > Some(5), "no picture has more than 5 objects of its own");
+}
+
+#[test]
+fn xml_data_sets_need_classes() {
+    let folder = drawn();
+    std::fs::write(folder.path().join("list.txt"), "a\na\n").expect("a list");
+    let value = json!({"type": "XMLDataset", "data_root": folder.path(), "ann_file": "list.txt"});
+    assert!(build_error(&value).contains("XMLDataset.metainfo: expected classes"));
+    std::fs::create_dir(folder.path().join("Annotations")).expect("a folder");
+    let xml = "<annotation><size><width>48</width><height>48</height></size></annotation>";
+    std::fs::write(folder.path().join("Annotations/a.xml"), xml).expect("an annotation");
+    let mut value = value;
+    value["metainfo"] = json!({"classes": ["circle"]});
+    assert!(build_error(&value).contains("list.txt: a: occurs twice"));
+}
+
 #[test]
 fn pascal_voc_is_read() {
     let folder = drawn();

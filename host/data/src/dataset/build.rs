@@ -6,16 +6,20 @@ use std::sync::Arc;
 use serde_json::Value;
 use snaphook_components::{Catalog, Role, data as declared, read, type_name};
 
-use super::{ConcatDataset, Dataset, MultiImageMixDataset, RepeatDataset, coco, voc};
+use super::{
+    ClassBalancedDataset, ConcatDataset, Dataset, MultiImageMixDataset, RepeatDataset, coco, voc,
+};
 use crate::DataError;
 use crate::transform::Pipeline;
 
 type Build = fn(&Value) -> Result<Arc<dyn Dataset>, DataError>;
 
-const DATASETS: [(&str, Build); 5] = [
+const DATASETS: [(&str, Build); 7] = [
     ("CocoDataset", |v| Ok(Arc::new(coco::build(read(v, "CocoDataset")?)?))),
     ("VOCDataset", |v| Ok(Arc::new(voc::build(read(v, "VOCDataset")?)?))),
+    ("XMLDataset", |v| Ok(Arc::new(voc::build_xml(read(v, "XMLDataset")?)?))),
     ("RepeatDataset", |v| build_repeat(&read(v, "RepeatDataset")?)),
+    ("ClassBalancedDataset", |v| build_balanced(&read(v, "ClassBalancedDataset")?)),
     ("ConcatDataset", |v| build_concat(&read(v, "ConcatDataset")?)),
     ("MultiImageMixDataset", |v| build_mix(read(v, "MultiImageMixDataset")?)),
 ];
@@ -49,6 +53,13 @@ pub fn default_classes(type_name: &str) -> Option<Vec<String>> {
 
 fn build_repeat(declared: &declared::RepeatDataset) -> Result<Arc<dyn Dataset>, DataError> {
     Ok(Arc::new(RepeatDataset::new(build_dataset(&declared.dataset)?, declared.times)))
+}
+
+fn build_balanced(
+    declared: &declared::ClassBalancedDataset,
+) -> Result<Arc<dyn Dataset>, DataError> {
+    let inner = build_dataset(&declared.dataset)?;
+    Ok(Arc::new(ClassBalancedDataset::new(inner, declared.oversample_thr)))
 }
 
 fn build_concat(declared: &declared::ConcatDataset) -> Result<Arc<dyn Dataset>, DataError> {

@@ -60,9 +60,22 @@ pub fn draw_usable(
     index: usize,
     draw: &mut Draw,
 ) -> Result<Option<Sample>, DataError> {
+    draw_usable_by(dataset, index, draw, &|at, draw| dataset.sample(at, draw))
+}
+
+/// Makes the sample at an index.
+type Make<'a> = &'a dyn Fn(usize, &mut Draw) -> Result<Option<Sample>, DataError>;
+
+/// [`draw_usable`] with samples that `make` makes.
+pub(super) fn draw_usable_by(
+    dataset: &dyn Dataset,
+    index: usize,
+    draw: &mut Draw,
+    make: Make<'_>,
+) -> Result<Option<Sample>, DataError> {
     let mut at = index;
     for _ in 0..MOST_TRIES {
-        match dataset.sample(at, draw) {
+        match make(at, draw) {
             Ok(Some(sample)) => return Ok(Some(sample)),
             Ok(None) if dataset.is_test_mode() => {
                 return Err(DataError::NoUsableSample { tries: 1, last: shown(dataset, at) });

@@ -8,10 +8,11 @@ use serde_json::Value;
 use snaphook_components::data::{AnnotationFields, DataPrefix, FilterCfg};
 use snaphook_components::{OneOrMany, read};
 
+use super::draw::draw_usable_by;
 use super::{Dataset, DatasetMeta, Draw};
 use crate::cache::ImageCache;
 use crate::storage::check_storage;
-use crate::transform::Pipeline;
+use crate::transform::{Pipeline, Surroundings};
 use crate::{DataError, ImageRecord, Sample};
 
 /// Annotated pictures with a pipeline.
@@ -168,6 +169,30 @@ impl AnnotatedImages {
     pub fn name(&self) -> &'static str {
         self.name
     }
+
+    /// Carries a sample through the first `steps` of the pipeline. What a step mixes with it has gone through the
+    /// steps before that one.
+    fn through(
+        &self,
+        index: usize,
+        steps: usize,
+        draw: &mut Draw,
+    ) -> Result<Option<Sample>, DataError> {
+        let mut sample = Sample::from_record(self.records[index].clone());
+        for (place, transform) in self.pipeline.active().enumerate().take(steps) {
+            let mut partners = Vec::new();
+            for partner in transform.partners(self, &mut draw.rng) {
+                let made = |at: usize, draw: &mut Draw| self.through(at, place, draw);
+                partners.extend(draw_usable_by(self, partner, draw, &made)?);
+            }
+            let mut around = Surroundings { rng: &mut draw.rng, images: &self.images, partners };
+            match transform.apply(sample, &mut around)? {
+                Some(changed) => sample = changed,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(sample))
+    }
 }
 
 impl Dataset for AnnotatedImages {
@@ -188,8 +213,7 @@ impl Dataset for AnnotatedImages {
     }
 
     fn sample(&self, index: usize, draw: &mut Draw) -> Result<Option<Sample>, DataError> {
-        let sample = Sample::from_record(self.records[index].clone());
-        self.pipeline.run(sample, &mut draw.rng, &self.images)
+        self.through(index, usize::MAX, draw)
     }
 
     fn with_skip_types(&self, types: &[String]) -> Arc<dyn Dataset> {

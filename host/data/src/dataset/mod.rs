@@ -5,6 +5,7 @@
 //! annotations and the cache, so threads that still work on the old one are not disturbed.
 
 mod build;
+mod class_balanced;
 mod coco;
 mod coco_file;
 mod draw;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use build::{build_dataset, dataset_names, default_classes};
+pub use class_balanced::ClassBalancedDataset;
 pub(crate) use coco_file::CocoFile;
 pub use draw::{BadImages, Draw, draw_usable};
 pub use leaf::AnnotatedImages;

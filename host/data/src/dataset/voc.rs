@@ -1,14 +1,15 @@
-//! `VOCDataset`: annotations in Pascal VOC's XML files.
+//! `VOCDataset` and `XMLDataset`: annotations in Pascal VOC's XML files.
 //! Knows nothing of pictures' content, except their size where the XML does not say it.
 //!
 //! Source: MMDetection 3.3.0 `datasets/xml_style.py`, `datasets/voc.py`: coordinates are read as whole
 //! numbers and reduced by one. We differ where MMDetection keeps boxes without any extent: they are left out.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use roxmltree::{Document, Node};
-use snaphook_components::data::VocDataset;
+use snaphook_components::data::{VocDataset, XmlDataset};
 
 use super::leaf::{AnnotatedImages, LeafConfig};
 use crate::image::read_image;
@@ -38,10 +39,42 @@ pub(super) const VOC_CLASSES: [&str; 20] = [
     "tvmonitor",
 ];
 
-pub(super) fn build(mut declared: VocDataset) -> Result<AnnotatedImages, DataError> {
-    let img_subdir = std::mem::take(&mut declared.img_subdir);
-    let ann_subdir = std::mem::take(&mut declared.ann_subdir);
-    let mut config = LeafConfig::new("VOCDataset", declared.fields(), &VOC_CLASSES)?;
+pub(super) fn build(declared: VocDataset) -> Result<AnnotatedImages, DataError> {
+    let folders = Folders {
+        img_subdir: declared.img_subdir.clone(),
+        ann_subdir: declared.ann_subdir.clone(),
+    };
+    let config = LeafConfig::new("VOCDataset", declared.fields(), &VOC_CLASSES)?;
+    read("VOCDataset", config, &folders)
+}
+
+/// The same with classes of one's own.
+///
+/// Source: MMDetection 3.3.0 `XMLDataset`, whose classes must be given.
+pub(super) fn build_xml(declared: XmlDataset) -> Result<AnnotatedImages, DataError> {
+    let folders = Folders {
+        img_subdir: declared.img_subdir.clone(),
+        ann_subdir: declared.ann_subdir.clone(),
+    };
+    let config = LeafConfig::new("XMLDataset", declared.fields(), &[])?;
+    if config.meta.classes.is_empty() {
+        let reason = "expected classes, found none (this data set has none of its own)";
+        return Err(DataError::config("XMLDataset.metainfo", reason));
+    }
+    read("XMLDataset", config, &folders)
+}
+
+/// Below `sub_data_root`.
+struct Folders {
+    img_subdir: String,
+    ann_subdir: String,
+}
+
+fn read(
+    name: &'static str,
+    mut config: LeafConfig,
+    folders: &Folders,
+) -> Result<AnnotatedImages, DataError> {
     let root = config.prefixes.sub_data_root.clone().unwrap_or_else(|| config.data_root.clone());
     config.meta.dataset_type = ["VOC2007", "VOC2012"]
         .iter()
@@ -50,15 +83,19 @@ pub(super) fn build(mut declared: VocDataset) -> Result<AnnotatedImages, DataErr
     let list = fs::read_to_string(&config.ann_file)
         .map_err(|source| DataError::ReadAnnotations { path: config.ann_file.clone(), source })?;
     let mut records = Vec::new();
+    let mut seen = HashSet::new();
     for id in list.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let xml = root.join(&ann_subdir).join(format!("{id}.xml"));
-        let picture = root.join(&img_subdir).join(format!("{id}.jpg"));
+        if !seen.insert(id) {
+            return Err(DataError::annotations(&config.ann_file, format!("{id}: occurs twice")));
+        }
+        let xml = root.join(&folders.ann_subdir).join(format!("{id}.xml"));
+        let picture = root.join(&folders.img_subdir).join(format!("{id}.jpg"));
         let record = read_record(id, &xml, picture, &config)?;
         if config.is_test_mode || is_kept(&record, &config) {
             records.push(record);
         }
     }
-    config.finish("VOCDataset", records)
+    config.finish(name, records)
 }
 
 fn is_kept(record: &ImageRecord, config: &LeafConfig) -> bool {

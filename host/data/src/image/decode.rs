@@ -16,11 +16,33 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::{Image, exif};
 use crate::DataError;
 
-/// Reads and decodes the picture in a file.
+/// What is done about the orientation that a camera noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Orientation {
+    /// The picture is turned upright, as OpenCV's IMREAD_COLOR does.
+    #[default]
+    Applied,
+    /// The pixels stay as they are stored, as with IMREAD_IGNORE_ORIENTATION.
+    Ignored,
+}
+
+/// Reads and decodes the picture in a file, and turns it upright.
 ///
 /// Errors: [`DataError::ReadImage`] for a file that is absent or unreadable, [`DataError::DecodeImage`]
 /// for one that is not a regular file or not a whole picture.
 pub fn read_image(path: &Path) -> Result<Image, DataError> {
+    read_image_as(path, Orientation::Applied)
+}
+
+/// [`read_image`] with a choice about the orientation.
+///
+/// Errors: as there.
+pub fn read_image_as(path: &Path, orientation: Orientation) -> Result<Image, DataError> {
+    decode_image_as(&read_file(path)?, path, orientation)
+}
+
+/// The bytes of a picture's file.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     let failed = |source| DataError::ReadImage { path: path.to_owned(), source };
     // Asked before it is opened: to open a pipe waits for a writer, for ever if there is none.
     let kind = fs::metadata(path).map_err(failed)?.file_type();
@@ -29,18 +51,30 @@ pub fn read_image(path: &Path) -> Result<Image, DataError> {
         let reason = format!("expected a regular file, found {found}");
         return Err(DataError::DecodeImage { path: path.to_owned(), reason });
     }
-    decode_image(&fs::read(path).map_err(failed)?, path)
+    fs::read(path).map_err(failed)
 }
 
 /// Decodes the bytes of a JPEG or PNG file; `path` is only for the error.
 pub fn decode_image(bytes: &[u8], path: &Path) -> Result<Image, DataError> {
+    decode_image_as(bytes, path, Orientation::Applied)
+}
+
+pub(crate) fn decode_image_as(
+    bytes: &[u8],
+    path: &Path,
+    orientation: Orientation,
+) -> Result<Image, DataError> {
     let decoded = match bytes {
         [] => Err("the file is empty".to_owned()),
         [0xFF, 0xD8, 0xFF, ..] => decode_jpeg(bytes),
         [0x89, b'P', b'N', b'G', ..] => decode_png(bytes),
         _ => Err(format!("expected a JPEG or PNG file, found {}", describe(bytes))),
     };
-    decoded.map_err(|reason| DataError::DecodeImage { path: path.to_owned(), reason })
+    let upright = |(image, noted)| match orientation {
+        Orientation::Applied => exif::upright(image, noted),
+        Orientation::Ignored => image,
+    };
+    decoded.map(upright).map_err(|reason| DataError::DecodeImage { path: path.to_owned(), reason })
 }
 
 fn describe(bytes: &[u8]) -> String {
@@ -51,7 +85,10 @@ fn describe(bytes: &[u8]) -> String {
     }
 }
 
-fn decode_jpeg(bytes: &[u8]) -> Result<Image, String> {
+/// The picture as it is stored, and its orientation.
+type Stored = (Image, u16);
+
+fn decode_jpeg(bytes: &[u8]) -> Result<Stored, String> {
     if !has_end_mark(bytes) {
         return Err(format!("the JPEG is truncated: its {} bytes have no end mark", bytes.len()));
     }
@@ -65,7 +102,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Image, String> {
     let pixels = three_channels(pixels, width * height);
     let orientation = decoder.exif().map_or(1, |block| exif::orientation(block));
     let image = Image::new(width, height, pixels).ok_or("the JPEG has too few pixels")?;
-    Ok(exif::upright(image, orientation))
+    Ok((image, orientation))
 }
 
 /// Whether an end mark follows the first scan. The segments before it are skipped by their lengths, for a
@@ -94,7 +131,7 @@ fn three_channels(pixels: Vec<u8>, count: usize) -> Vec<u8> {
     if pixels.len() == count { pixels.iter().flat_map(|&p| [p; 3]).collect() } else { pixels }
 }
 
-fn decode_png(bytes: &[u8]) -> Result<Image, String> {
+fn decode_png(bytes: &[u8]) -> Result<Stored, String> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
     let broken = |e: png::DecodingError| format!("not a whole PNG: {e}");
@@ -108,7 +145,7 @@ fn decode_png(bytes: &[u8]) -> Result<Image, String> {
     let bgr = png_to_bgr(&pixels, frame.color_type);
     let image = Image::new(frame.width as usize, frame.height as usize, bgr)
         .ok_or("the PNG has too few pixels")?;
-    Ok(exif::upright(image, orientation))
+    Ok((image, orientation))
 }
 
 fn png_to_bgr(pixels: &[u8], colour: png::ColorType) -> Vec<u8> {

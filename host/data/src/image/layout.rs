@@ -153,6 +153,15 @@ impl Image {
         }
     }
 
+    /// Paints the part of (x, y, width, height); what sticks out is left away.
+    pub fn fill(&mut self, [x, y, width, height]: [usize; 4], bgr: [u8; 3]) {
+        let columns = x.min(self.width)..x.saturating_add(width).min(self.width);
+        for row in y.min(self.height)..y.saturating_add(height).min(self.height) {
+            let pixels = &mut self.row_mut(row)[columns.start * 3..columns.end * 3];
+            pixels.as_chunks_mut::<3>().0.fill(bgr);
+        }
+    }
+
     /// The part of `width` x `height` pixels from (x, y); the part must lie inside.
     pub fn cropped(&self, x: usize, y: usize, width: usize, height: usize) -> Self {
         let mut data = Vec::with_capacity(width * height * 3);
@@ -207,6 +216,15 @@ mod tests {
         let mut image = Image::filled(3, 2, [50; 3]);
         image.paste(&numbered(2, 2), 2, 1);
         assert_eq!(blues(&image), [50, 50, 50, 50, 50, 0]);
+    }
+
+    #[test]
+    fn fill_paints_the_part_that_lies_inside() {
+        let mut image = numbered(3, 2);
+        image.fill([1, 1, 9, 9], [50; 3]);
+        assert_eq!(blues(&image), [0, 1, 2, 3, 50, 50]);
+        image.fill([7, 0, 1, 1], [60; 3]);
+        assert_eq!(blues(&image), [0, 1, 2, 3, 50, 50]);
     }
 
     #[test]

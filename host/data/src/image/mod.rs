@@ -1,7 +1,9 @@
 //! Pictures: 8 bits, three channels, blue green red, as OpenCV holds them, and operations on their pixels.
 //! Knows nothing of boxes or data sets.
 
+mod border;
 mod decode;
+mod distort;
 mod draw;
 mod encode;
 mod exif;
@@ -10,7 +12,9 @@ mod layout;
 mod resize;
 mod warp;
 
-pub use decode::{decode_image, read_image};
+pub use border::{Border, pad};
+pub use decode::{Orientation, decode_image, read_image, read_image_as};
+pub use distort::{Distortion, distort};
 pub use draw::{Drawn, class_colours, draw_detections};
 pub use hsv::{bgr_to_hsv, hsv_to_bgr, shift_hsv};
 pub use layout::{FlipDirection, Image};

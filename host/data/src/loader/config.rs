@@ -7,7 +7,10 @@ use snaphook_components::data::{
 };
 use snaphook_components::{Role, read, type_name};
 
+use super::grouping::grouped;
 use crate::DataError;
+use crate::class_aware::ClassAwareSampler;
+use crate::dataset::Dataset;
 use crate::sampler::{DefaultSampler, InfiniteSampler, Rank};
 
 /// What happens when a picture cannot be read.
@@ -36,6 +39,10 @@ pub struct LoaderConfig {
     pub is_infinite: bool,
     /// Whether the sampler repeats samples so that all ranks get the same number.
     pub round_up: bool,
+    /// Pictures in a row of each class, where classes come in turn (`ClassAwareSampler`).
+    pub class_aware: Option<usize>,
+    /// Whether batches are of pictures of one orientation (`AspectRatioBatchSampler`).
+    pub is_grouped: bool,
     /// Seed of the order and of all transforms.
     pub seed: u64,
     /// This process among those that train together.
@@ -53,6 +60,8 @@ impl Default for LoaderConfig {
             drop_last: false,
             is_infinite: false,
             round_up: true,
+            class_aware: None,
+            is_grouped: false,
             seed: 0,
             rank: Rank::default(),
             on_bad_image: OnBadImage::Stop,
@@ -87,6 +96,7 @@ impl LoaderConfig {
         }
         if let Some(sampler) = &declared.batch_sampler {
             read::<AspectRatioBatchSampler>(sampler, "dataloader.batch_sampler")?;
+            config.is_grouped = true;
         }
         if let Some(collation) = &declared.collate_fn {
             read::<PseudoCollate>(collation, "dataloader.collate_fn")?;
@@ -95,6 +105,12 @@ impl LoaderConfig {
     }
 
     fn read_sampler(&mut self, value: &Value) -> Result<(), DataError> {
+        if type_name(Role::DataSampler, value, SAMPLER)? == "ClassAwareSampler" {
+            let declared: declared::ClassAwareSampler = read(value, SAMPLER)?;
+            self.class_aware = Some(declared.num_sample_class);
+            self.seed = declared.seed.unwrap_or(self.seed);
+            return Ok(());
+        }
         if type_name(Role::DataSampler, value, SAMPLER)? == "InfiniteSampler" {
             let declared: declared::InfiniteSampler = read(value, SAMPLER)?;
             self.is_infinite = true;
@@ -119,18 +135,37 @@ impl LoaderConfig {
                 _ => (samples / self.batch_size).max(1),
             };
         }
-        let own = self.finite().len(samples, self.rank);
+        let own = match self.class_aware {
+            Some(num_sample_class) => {
+                ClassAwareSampler { seed: self.seed, num_sample_class }.len(samples, self.rank)
+            }
+            None => self.finite().len(samples, self.rank),
+        };
         if self.drop_last { own / self.batch_size } else { own.div_ceil(self.batch_size) }
     }
 
-    /// The samples of an epoch of a data set of this size, in order, on this rank.
-    pub fn indices(&self, samples: usize, epoch: u64) -> Vec<usize> {
+    /// The samples of an epoch of a data set, in order, on this rank.
+    pub fn indices(&self, dataset: &dyn Dataset, epoch: u64) -> Vec<usize> {
+        let samples = dataset.len();
         let most = self.batches(samples).saturating_mul(self.batch_size);
-        if self.is_infinite {
-            let stream = InfiniteSampler { shuffle: self.shuffle, seed: self.seed };
-            return stream.indices(samples, most, epoch, self.rank);
+        let mut indices = match self.class_aware {
+            Some(num_sample_class) => {
+                let sampler = ClassAwareSampler { seed: self.seed, num_sample_class };
+                sampler.indices(dataset, epoch, self.rank)
+            }
+            None if self.is_infinite => {
+                let stream = InfiniteSampler { shuffle: self.shuffle, seed: self.seed };
+                stream.indices(samples, most, epoch, self.rank)
+            }
+            None => self.finite().indices(samples, epoch, self.rank),
+        };
+        if self.is_grouped {
+            let is_wide = |index: usize| {
+                let record = dataset.record(index);
+                record.width >= record.height
+            };
+            indices = grouped(&indices, self.batch_size, is_wide);
         }
-        let mut indices = self.finite().indices(samples, epoch, self.rank);
         indices.truncate(most);
         indices
     }

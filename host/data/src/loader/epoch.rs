@@ -62,7 +62,7 @@ impl EpochBatches {
     pub(super) fn start(loader: &Loader, epoch: u64, start_batch: u64) -> Self {
         let config = loader.config;
         let dataset = loader.dataset();
-        let mut indices = config.indices(dataset.len(), epoch);
+        let mut indices = config.indices(&*dataset, epoch);
         let first_position =
             (start_batch as usize).saturating_mul(config.batch_size).min(indices.len());
         indices.drain(..first_position);

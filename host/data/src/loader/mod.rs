@@ -3,6 +3,7 @@
 
 mod config;
 mod epoch;
+mod grouping;
 mod queue;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -35,13 +35,13 @@ impl RandomAffine {
 
     /// Scale, then turn, then shear, then move: about the picture's corner, as MMDetection does.
     fn random_map(&self, rng: &mut SampleRng, width: f64, height: f64) -> Affine {
-        let mut around_zero = |limit: f64| rng.uniform(-limit, limit);
-        let angle = around_zero(self.max_rotate_degree).to_radians();
-        let shear_x = around_zero(self.max_shear_degree).to_radians().tan();
-        let shear_y = around_zero(self.max_shear_degree).to_radians().tan();
-        let move_x = around_zero(self.max_translate_ratio) * width;
-        let move_y = around_zero(self.max_translate_ratio) * height;
+        let around_zero = |rng: &mut SampleRng, limit: f64| rng.uniform(-limit, limit);
+        let angle = around_zero(rng, self.max_rotate_degree).to_radians();
         let scale = rng.uniform(self.scaling_ratio_range[0], self.scaling_ratio_range[1]);
+        let shear_x = around_zero(rng, self.max_shear_degree).to_radians().tan();
+        let shear_y = around_zero(rng, self.max_shear_degree).to_radians().tan();
+        let move_x = around_zero(rng, self.max_translate_ratio) * width;
+        let move_y = around_zero(rng, self.max_translate_ratio) * height;
         let (sin, cos) = (angle.sin() * scale, angle.cos() * scale);
         let turned = Affine([[cos, -sin, 0.0], [sin, cos, 0.0]]);
         Affine([[1.0, shear_x, move_x], [shear_y, 1.0, move_y]]).after(&turned)

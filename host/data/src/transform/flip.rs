@@ -10,7 +10,8 @@ use crate::{DataError, Sample};
 /// Directions, each with its probability; what is missing to one is "not at all".
 #[derive(Debug)]
 pub(super) struct RandomFlip {
-    choices: Vec<(FlipDirection, f64)>,
+    directions: Vec<FlipDirection>,
+    probabilities: Vec<f64>,
 }
 
 impl RandomFlip {
@@ -22,7 +23,9 @@ impl RandomFlip {
             _ => None,
         };
         let choices = declared.choices().into_iter();
-        Self { choices: choices.filter_map(|(name, p)| Some((direction(&name)?, p))).collect() }
+        let (directions, probabilities) =
+            choices.filter_map(|(name, p)| Some((direction(&name)?, p))).unzip();
+        Self { directions, probabilities }
     }
 }
 
@@ -32,15 +35,11 @@ impl Transform for RandomFlip {
         mut sample: Sample,
         around: &mut Surroundings,
     ) -> Result<Option<Sample>, DataError> {
-        let mut left = around.rng.unit();
-        for &(direction, probability) in &self.choices {
-            if left < probability {
-                sample.image.flip(direction);
-                sample.flip_boxes(sample.image.shape(), direction);
-                (sample.meta.flip, sample.meta.flip_direction) = (true, Some(direction));
-                break;
-            }
-            left -= probability;
+        let drawn = around.rng.weighted(&self.probabilities);
+        if let Some(&direction) = self.directions.get(drawn) {
+            sample.image.flip(direction);
+            sample.flip_boxes(sample.image.shape(), direction);
+            (sample.meta.flip, sample.meta.flip_direction) = (true, Some(direction));
         }
         Ok(Some(sample))
     }

@@ -26,10 +26,8 @@ impl Transform for YoloxHsvRandomAug {
         mut sample: Sample,
         around: &mut Surroundings,
     ) -> Result<Option<Sample>, DataError> {
-        let shifts = self.deltas.map(|delta| {
-            let shift = around.rng.uniform(-1.0, 1.0) * delta;
-            if around.rng.below(2) == 1 { shift as i32 } else { 0 }
-        });
+        let shifts = self.deltas.map(|delta| around.rng.uniform(-1.0, 1.0) * delta);
+        let shifts = shifts.map(|shift| if around.rng.below(2) == 1 { shift as i32 } else { 0 });
         shift_hsv(&mut sample.image, shifts);
         Ok(Some(sample))
     }

@@ -1,9 +1,9 @@
-//! `MixUp`: a second picture shines through.
+//! `MixUp` and `CachedMixUp`: a second picture shines through.
 //! Knows nothing of how its partner is loaded.
 
 use snaphook_components::data as declared;
 
-use super::{Surroundings, Transform};
+use super::{Mixing, Surroundings, Transform};
 use crate::dataset::Dataset;
 use crate::image::{FlipDirection, Image, resize};
 use crate::{DataError, Sample, SampleRng};
@@ -17,6 +17,8 @@ pub(super) struct MixUp {
     pad_val: [u8; 3],
     max_iters: usize,
     bbox_clip_border: bool,
+    prob: f64,
+    mixing: Mixing,
 }
 
 impl MixUp {
@@ -28,6 +30,21 @@ impl MixUp {
             pad_val: declared.pad_val.0,
             max_iters: declared.max_iters,
             bbox_clip_border: declared.bbox_clip_border,
+            prob: 1.0,
+            mixing: Mixing::OtherDataset,
+        }
+    }
+
+    pub(super) fn cached(declared: &declared::CachedMixUp) -> Self {
+        Self {
+            img_scale: declared.img_scale.into(),
+            ratio_range: declared.ratio_range.into(),
+            flip_ratio: declared.flip_ratio,
+            pad_val: declared.pad_val.0,
+            max_iters: declared.max_iters,
+            bbox_clip_border: declared.bbox_clip_border,
+            prob: declared.prob,
+            mixing: Mixing::SamePipeline,
         }
     }
 
@@ -45,7 +62,7 @@ impl MixUp {
 }
 
 fn random_offset(rng: &mut SampleRng, have: usize, want: usize) -> usize {
-    rng.below(have.saturating_sub(want))
+    if have > want { rng.below(have - want) } else { 0 }
 }
 
 /// The mean of two pictures of one size, rounded down.
@@ -56,11 +73,14 @@ fn average(image: &mut Image, other: &Image) {
 }
 
 impl Transform for MixUp {
-    fn mixes(&self) -> bool {
-        true
+    fn mixing(&self) -> Mixing {
+        self.mixing
     }
 
     fn partners(&self, dataset: &dyn Dataset, rng: &mut SampleRng) -> Vec<usize> {
+        if self.mixing == Mixing::SamePipeline && rng.unit() > self.prob {
+            return Vec::new();
+        }
         let mut index = rng.below(dataset.len());
         for _ in 1..self.max_iters {
             if !dataset.record(index).instances.is_empty() {

@@ -5,16 +5,23 @@
 
 mod affine;
 mod annotations;
+mod choice;
+mod crop;
+mod distortion;
+mod erase;
+mod expand;
 mod flip;
 mod hsv_aug;
+mod iou_crop;
 mod load;
 mod mixup;
 mod mosaic;
 mod pad;
 mod pipeline;
+mod random_resize;
 mod resize;
 
-pub use pipeline::{Pipeline, Surroundings, Transform, build_transform, transform_names};
+pub use pipeline::{Mixing, Pipeline, Surroundings, Transform, build_transform, transform_names};
 
 #[cfg(test)]
 pub(crate) mod tests {

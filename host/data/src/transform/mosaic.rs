@@ -1,9 +1,9 @@
-//! `Mosaic`: four pictures around a random centre.
+//! `Mosaic` and `CachedMosaic`: four pictures around a random centre.
 //! Knows nothing of how its partners are loaded.
 
 use snaphook_components::data as declared;
 
-use super::{Surroundings, Transform};
+use super::{Mixing, Surroundings, Transform};
 use crate::dataset::Dataset;
 use crate::image::{Image, Window, resize_window_into};
 use crate::{DataError, Sample, SampleRng};
@@ -17,6 +17,7 @@ pub(super) struct Mosaic {
     bbox_clip_border: bool,
     pad_val: [u8; 3],
     prob: f64,
+    mixing: Mixing,
 }
 
 impl Mosaic {
@@ -27,6 +28,18 @@ impl Mosaic {
             bbox_clip_border: declared.bbox_clip_border,
             pad_val: declared.pad_val.0,
             prob: declared.prob,
+            mixing: Mixing::OtherDataset,
+        }
+    }
+
+    pub(super) fn cached(declared: &declared::CachedMosaic) -> Self {
+        Self {
+            img_scale: declared.img_scale.into(),
+            center_ratio_range: declared.center_ratio_range.into(),
+            bbox_clip_border: declared.bbox_clip_border,
+            pad_val: declared.pad_val.0,
+            prob: declared.prob,
+            mixing: Mixing::SamePipeline,
         }
     }
 
@@ -74,8 +87,8 @@ fn span(is_before: bool, centre: i64, size: i64, canvas: i64) -> Span {
 }
 
 impl Transform for Mosaic {
-    fn mixes(&self) -> bool {
-        true
+    fn mixing(&self) -> Mixing {
+        self.mixing
     }
 
     fn partners(&self, dataset: &dyn Dataset, rng: &mut SampleRng) -> Vec<usize> {

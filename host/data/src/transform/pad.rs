@@ -4,6 +4,7 @@
 use snaphook_components::data as declared;
 
 use super::{Surroundings, Transform};
+use crate::image::{Border, pad};
 use crate::{DataError, Sample};
 
 /// Pads at the right and at the bottom.
@@ -13,7 +14,7 @@ pub(super) struct Pad {
     size: Option<[usize; 2]>,
     size_divisor: Option<usize>,
     pad_to_square: bool,
-    pad_val: [u8; 3],
+    border: Border,
 }
 
 impl Pad {
@@ -22,7 +23,12 @@ impl Pad {
             size: declared.size.map(<[usize; 2]>::from),
             size_divisor: declared.size_divisor,
             pad_to_square: declared.pad_to_square,
-            pad_val: declared.pad_val.0.0,
+            border: match declared.padding_mode.as_str() {
+                "edge" => Border::Edge,
+                "reflect" => Border::Reflect,
+                "symmetric" => Border::Symmetric,
+                _ => Border::Constant(declared.pad_val.0.0),
+            },
         }
     }
 }
@@ -38,7 +44,7 @@ impl Transform for Pad {
             size = size.map(|side| side.div_ceil(divisor) * divisor);
         }
         let image = std::mem::take(&mut sample.image);
-        sample.set_image(image.padded(size[0], size[1], self.pad_val));
+        sample.set_image(pad(image, size[0], size[1], self.border));
         Ok(Some(sample))
     }
 }

@@ -11,12 +11,19 @@ use snaphook_components::{
 
 use super::affine::RandomAffine;
 use super::annotations::{FilterAnnotations, LoadAnnotations, PackDetInputs};
+use super::choice::{RandomApply, RandomChoice};
+use super::crop::RandomCrop;
+use super::distortion::{PhotoMetricDistortion, RandomGrayscale};
+use super::erase::{CutOut, RandomErasing};
+use super::expand::{Expand, RandomShift};
 use super::flip::RandomFlip;
 use super::hsv_aug::YoloxHsvRandomAug;
+use super::iou_crop::MinIoURandomCrop;
 use super::load::LoadImageFromFile;
 use super::mixup::MixUp;
 use super::mosaic::Mosaic;
 use super::pad::Pad;
+use super::random_resize::{RandomChoiceResize, RandomResize};
 use super::resize::Resize;
 use crate::cache::ImageCache;
 use crate::dataset::Dataset;
@@ -32,15 +39,26 @@ pub struct Surroundings<'a> {
     pub partners: Vec<Sample>,
 }
 
+/// Where the other samples come from that a transform mixes with its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mixing {
+    /// There are none.
+    No,
+    /// From the data set that a `MultiImageMixDataset` is around, through its whole pipeline.
+    OtherDataset,
+    /// From the same data set, through the steps before this one.
+    SamePipeline,
+}
+
 /// One step of a pipeline.
 pub trait Transform: Send + Sync + Debug {
     /// Changes a sample; `None` drops it, another is drawn in its place.
     fn apply(&self, sample: Sample, around: &mut Surroundings)
     -> Result<Option<Sample>, DataError>;
 
-    /// Whether it mixes several samples, so that it needs `MultiImageMixDataset`.
-    fn mixes(&self) -> bool {
-        false
+    /// Whether it mixes several samples, and where the others come from.
+    fn mixing(&self) -> Mixing {
+        Mixing::No
     }
 
     /// The indices of the samples that it wants in [`Surroundings::partners`] this time.
@@ -60,17 +78,32 @@ fn built<D: Component, T: Transform + 'static>(
     Ok(Box::new(make(&read(value, name)?)))
 }
 
-const TRANSFORMS: [(&str, Build); 11] = [
+const TRANSFORMS: [(&str, Build); 26] = [
     ("LoadImageFromFile", |v| {
         Ok(Box::new(LoadImageFromFile::new(&read(v, "LoadImageFromFile")?)?))
     }),
     ("LoadAnnotations", |v| built(v, LoadAnnotations::new)),
     ("Mosaic", |v| built(v, Mosaic::new)),
+    ("CachedMosaic", |v| built(v, Mosaic::cached)),
     ("RandomAffine", |v| built(v, RandomAffine::new)),
     ("MixUp", |v| built(v, MixUp::new)),
+    ("CachedMixUp", |v| built(v, MixUp::cached)),
     ("YOLOXHSVRandomAug", |v| built(v, YoloxHsvRandomAug::new)),
     ("RandomFlip", |v| built(v, RandomFlip::new)),
     ("Resize", |v| built(v, Resize::new)),
+    ("FixScaleResize", |v| built(v, Resize::rounding_down)),
+    ("RandomResize", |v| built(v, RandomResize::new)),
+    ("RandomChoiceResize", |v| built(v, RandomChoiceResize::new)),
+    ("RandomCrop", |v| built(v, RandomCrop::new)),
+    ("MinIoURandomCrop", |v| built(v, MinIoURandomCrop::new)),
+    ("Expand", |v| built(v, Expand::new)),
+    ("RandomShift", |v| built(v, RandomShift::new)),
+    ("PhotoMetricDistortion", |v| built(v, PhotoMetricDistortion::new)),
+    ("RandomGrayscale", |v| built(v, RandomGrayscale::new)),
+    ("CutOut", |v| built(v, CutOut::new)),
+    ("RandomErasing", |v| built(v, RandomErasing::new)),
+    ("RandomChoice", |v| Ok(Box::new(RandomChoice::new(read(v, "RandomChoice")?)?))),
+    ("RandomApply", |v| Ok(Box::new(RandomApply::new(read(v, "RandomApply")?)?))),
     ("Pad", |v| built(v, Pad::new)),
     ("FilterAnnotations", |v| built(v, FilterAnnotations::new)),
     ("PackDetInputs", |v| built(v, |_: &declared::PackDetInputs| PackDetInputs)),
@@ -122,15 +155,24 @@ impl Pipeline {
         Ok(Self { steps: steps.into(), skipped: Vec::new() })
     }
 
-    /// The same, for a data set that hands out single samples: transforms that mix are refused.
+    /// The same, for a data set that hands out single samples: transforms that need a `MultiImageMixDataset` are
+    /// refused.
     pub fn without_mixing(owner: &str, value: &Value) -> Result<Self, DataError> {
-        let pipeline = Self::from_config(owner, value)?;
-        match pipeline.steps.iter().find(|s| s.transform.mixes()) {
-            None => Ok(pipeline),
-            Some(step) => Err(DataError::config(
-                owner,
-                format!("{} mixes several pictures (move it to a MultiImageMixDataset)", step.name),
-            )),
+        let advice = "mixes several pictures (move it to a MultiImageMixDataset)";
+        Self::from_config(owner, value)?.refusing(owner, &[Mixing::OtherDataset], advice)
+    }
+
+    /// The same, for a row inside of another transform: none may want other samples.
+    pub(super) fn without_partners(owner: &str, value: &Value) -> Result<Self, DataError> {
+        let advice = "mixes several pictures (move it out of here)";
+        let refused = [Mixing::OtherDataset, Mixing::SamePipeline];
+        Self::from_config(owner, value)?.refusing(owner, &refused, advice)
+    }
+
+    fn refusing(self, owner: &str, refused: &[Mixing], advice: &str) -> Result<Self, DataError> {
+        match self.steps.iter().find(|step| refused.contains(&step.transform.mixing())) {
+            None => Ok(self),
+            Some(step) => Err(DataError::config(owner, format!("{} {advice}", step.name))),
         }
     }
 
@@ -145,7 +187,7 @@ impl Pipeline {
         self.steps.iter().filter(|s| !self.skipped.contains(&s.name)).map(|s| &*s.transform)
     }
 
-    /// Carries a sample through all transforms that are in force, none of which mixes.
+    /// Carries a sample through all transforms that are in force, none of which wants partners.
     pub fn run(
         &self,
         mut sample: Sample,

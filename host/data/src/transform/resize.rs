@@ -1,5 +1,8 @@
-//! `Resize`: to a size, or by a factor, with or without keeping the ratio of the sides.
+//! `Resize` and `FixScaleResize`: to a size, or by a factor, with or without keeping the ratio of the sides.
 //! Knows nothing of how pixels are interpolated.
+//!
+//! Source: mmcv 2.1 `transforms/processing.py`, `image/geometric.py`; MMDetection 3.3.0 `FixScaleResize`, which rounds
+//! the sides down where `Resize` rounds to the nearest.
 
 use snaphook_components::{OneOrTwo, data as declared};
 
@@ -7,52 +10,73 @@ use super::{Surroundings, Transform};
 use crate::image::resize;
 use crate::{DataError, Sample};
 
-/// Resizes picture and boxes.
+/// Resizes picture and boxes to the same goal each time.
 #[derive(Debug)]
 pub(super) struct Resize {
     goal: Goal,
-    keep_ratio: bool,
-    clip_object_border: bool,
+    resizer: Resizer,
 }
 
-#[derive(Debug)]
-enum Goal {
+/// How picture and boxes are resized, whatever the goal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resizer {
+    pub(super) keep_ratio: bool,
+    pub(super) clip_object_border: bool,
+    pub(super) rounds_down: bool,
+}
+
+/// What to resize to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goal {
     /// (width, height).
     Size([usize; 2]),
     /// (horizontal, vertical).
     Factor([f64; 2]),
 }
 
+impl Goal {
+    fn of(scale: Option<OneOrTwo<usize>>, factor: Option<OneOrTwo<f64>>) -> Self {
+        let factor = factor.map_or([1.0; 2], OneOrTwo::both);
+        scale.map_or(Self::Factor(factor), |scale| Self::Size(scale.both()))
+    }
+}
+
 impl Resize {
     pub(super) fn new(declared: &declared::Resize) -> Self {
-        let factor = declared.scale_factor.map_or([1.0; 2], OneOrTwo::both);
-        Self {
-            goal: declared.scale.map_or(Goal::Factor(factor), |scale| Goal::Size(scale.both())),
-            keep_ratio: declared.keep_ratio,
-            clip_object_border: declared.clip_object_border,
-        }
+        let declared::Resize { keep_ratio, clip_object_border, .. } = *declared;
+        let resizer = Resizer { keep_ratio, clip_object_border, rounds_down: false };
+        Self { goal: Goal::of(declared.scale, declared.scale_factor), resizer }
     }
 
+    pub(super) fn rounding_down(declared: &declared::FixScaleResize) -> Self {
+        let declared::FixScaleResize { keep_ratio, clip_object_border, .. } = *declared;
+        let resizer = Resizer { keep_ratio, clip_object_border, rounds_down: true };
+        Self { goal: Goal::of(declared.scale, declared.scale_factor), resizer }
+    }
+}
+
+impl Resizer {
     /// The new (width, height).
-    fn new_size(&self, [height, width]: [usize; 2]) -> [usize; 2] {
-        let by = |side: usize, factor: f64| ((side as f64 * factor + 0.5) as usize).max(1);
-        let goal = match self.goal {
+    fn new_size(self, [height, width]: [usize; 2], goal: Goal) -> [usize; 2] {
+        let by = |side: usize, factor: f64, offset: f64| {
+            ((side as f64 * factor + offset) as usize).max(1)
+        };
+        let goal = match goal {
             Goal::Size(size) => size,
-            Goal::Factor([x, y]) => [by(width, x), by(height, y)],
+            Goal::Factor([x, y]) => [by(width, x, 0.5), by(height, y, 0.5)],
         };
         if !self.keep_ratio {
             return goal;
         }
         let (long, short) = (goal[0].max(goal[1]) as f64, goal[0].min(goal[1]) as f64);
         let factor = (long / width.max(height) as f64).min(short / width.min(height) as f64);
-        [by(width, factor), by(height, factor)]
+        let offset = if self.rounds_down { 0.0 } else { 0.5 };
+        [by(width, factor, offset), by(height, factor, offset)]
     }
-}
 
-impl Transform for Resize {
-    fn apply(&self, mut sample: Sample, _: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+    pub(super) fn apply(self, sample: &mut Sample, goal: Goal) {
         let [height, width] = sample.image.shape();
-        let [new_width, new_height] = self.new_size([height, width]);
+        let [new_width, new_height] = self.new_size([height, width], goal);
         if [new_width, new_height] != [width, height] {
             sample.set_image(resize(&sample.image, new_width, new_height));
         }
@@ -62,6 +86,12 @@ impl Transform for Resize {
         if self.clip_object_border {
             sample.clip_boxes([new_height, new_width]);
         }
+    }
+}
+
+impl Transform for Resize {
+    fn apply(&self, mut sample: Sample, _: &mut Surroundings) -> Result<Option<Sample>, DataError> {
+        self.resizer.apply(&mut sample, self.goal);
         Ok(Some(sample))
     }
 }
@@ -88,6 +118,12 @@ mod tests {
         );
         assert_eq!(shape(json!({"type": "Resize", "scale": [320, 100]})), [100, 320]);
         assert_eq!(shape(json!({"type": "Resize", "scale_factor": 0.5})), [240, 320]);
+    }
+
+    #[test]
+    fn a_fixed_scale_is_rounded_down() {
+        let of = |name: &str| shape(json!({"type": name, "scale": [801, 599], "keep_ratio": true}));
+        assert_eq!((of("Resize"), of("FixScaleResize")), ([599, 799], [599, 798]));
     }
 
     #[test]
