@@ -20,5 +20,6 @@ fn main() {
         .include(include)
         .file("src/shim/listen.cpp")
         .file("src/shim/memory.cpp")
+        .file("src/shim/determinism.cpp")
         .compile("snaphook_libtorch");
 }

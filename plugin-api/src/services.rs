@@ -7,6 +7,7 @@ use crate::{Metrics, Runner, Tensor};
 use serde_json::{json, Value as Json};
 use std::path::{Path, PathBuf};
 
+mod folders;
 mod profile;
 
 pub use profile::{DeviceMemory, OperatorTotal, TraceFile};
@@ -328,18 +329,6 @@ impl Checkpoints<'_> {
         let published = self.host.call(ids::CHECKPOINT, "publish", &arguments)?;
         let path = published.as_str().map(PathBuf::from);
         path.ok_or_else(|| wrong("checkpoint.publish", "a path", &published))
-    }
-
-    /// Makes a folder for checkpoints beside the work folder, for names that [`Checkpoints::request_save`] gets as `folder`; a
-    /// relative path is one below where the trainer was started. Returns its full path. From then on checkpoints in it
-    /// count as this run's, for [`Checkpoints::publish`] and [`Checkpoints::remove`].
-    ///
-    /// Errors: it cannot be made.
-    pub fn use_folder(&self, path: impl AsRef<Path>) -> ServiceResult<PathBuf> {
-        let arguments = json!({ "path": path.as_ref().to_string_lossy() });
-        let folder = self.host.call(ids::CHECKPOINT, "use_folder", &arguments)?;
-        let path = folder.as_str().map(PathBuf::from);
-        path.ok_or_else(|| wrong("checkpoint.use_folder", "a path", &folder))
     }
 
     /// Removes a checkpoint of this run.

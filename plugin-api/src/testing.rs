@@ -275,6 +275,7 @@ impl FakeRunner {
             }
             (ids::MESSAGES, "info") => Ok(self.info.get(&text("key")).cloned().unwrap_or_default()),
             (ids::MESSAGES, "keys") => Ok(self.scalar_keys.clone().into()),
+            (ids::CHECKPOINT, "folder") => Ok(json!("work_dirs/fake")),
             (ids::CHECKPOINT, "entry") => {
                 Ok(self.entries.get(&text("key")).cloned().unwrap_or_default())
             }

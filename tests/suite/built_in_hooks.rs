@@ -20,6 +20,11 @@ fn early_stopping_ends_a_run_and_goes_on_counting_after_a_resume() {
     outcome.expect_code(0).expect_text(&["Training stops: coco/bbox_mAP did not improve in 2"]);
     assert_eq!(epochs(&workspace), ["epoch_1", "epoch_2", "epoch_3"]);
 
+    // The end that nobody planned is a last epoch too.
+    let rare = Workspace::with(STOPS_AFTER);
+    rare.train(&["train_cfg.max_epochs=9", "default_hooks.checkpoint.interval=10"]).expect_code(0);
+    assert_eq!(epochs(&rare), ["epoch_3"]);
+
     let halves = Workspace::with(STOPS_AFTER);
     // The checkpoint of epoch 2 is saved before the validation that counts the first miss, which is added to it.
     halves.train(&["train_cfg.max_epochs=2"]).expect_code(0);
@@ -122,4 +127,15 @@ fn logs_are_copied_where_the_config_says() {
     elsewhere
         .expect_code(1)
         .expect_error(&["out_dir: expected a local folder, found s3://bucket/logs"]);
+}
+
+#[test]
+fn a_plain_mean_of_the_weights_is_an_average_too() {
+    let workspace = Workspace::with(
+        "custom_hooks = [dict(type='EMAHook', ema_type='StochasticWeightAverage', device='cpu')]",
+    );
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    assert!(workspace.file("work/epoch_1/ema.safetensors").is_file());
+    let refused = workspace.train(&["custom_hooks.0.momentum=0.1"]);
+    refused.expect_code(1).expect_error(&["momentum"]);
 }

@@ -68,3 +68,18 @@ fn wrong_amounts_are_refused_as_usage() {
     }
     workspace.train(&["--fast-dev-run=1", "--overfit-batches=1"]).expect_code(2);
 }
+
+#[test]
+fn a_trial_on_less_data_leaves_the_checkpoints_of_real_runs_alone() {
+    let workspace = Workspace::new();
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    let last = || std::fs::read_to_string(workspace.work().join("last_checkpoint")).unwrap();
+    let manifest = || std::fs::read(workspace.file("work/epoch_1/manifest.json")).unwrap();
+    let before = (last(), manifest());
+    let trial = workspace.train(&["--overfit-batches", "1", "train_cfg.max_epochs=1"]);
+    trial.expect_code(0).expect_text(&["Checkpoints will be saved to "]);
+    assert!((last(), manifest()) == before);
+    let run = trial.stdout.split("Checkpoints will be saved to ").nth(1).unwrap();
+    let run = std::path::Path::new(run.lines().next().unwrap().trim_end_matches('.'));
+    assert!(run.join("epoch_1/manifest.json").is_file(), "{}", run.display());
+}

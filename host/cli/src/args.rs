@@ -50,6 +50,8 @@ Exit codes:
   1      wrong config, plugin, checkpoint or data
   2      wrong command line
   3      failed while training or testing
+  75     asked to end (SIGTERM, SIGUSR1): the state is saved, start it again with --resume
+  130    asked to end by Ctrl-C: the same
   128+n  ended by signal n";
 
 /// Trains models from a configuration file, with hooks loaded from .so files at run time.

@@ -17,7 +17,8 @@ pub fn print_error_as(format: LogFormat, error: &dyn Error) {
     match format {
         LogFormat::Text => print_error(error),
         LogFormat::Json => {
-            let line = json!({ "level": "ERROR", "message": error_text(error) });
+            let time = chrono::Local::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, false);
+            let line = json!({ "time": time, "level": "ERROR", "message": error_text(error) });
             // When stderr itself is closed there is nobody left to tell.
             let _ = writeln!(std::io::stderr(), "{line}");
         }

@@ -9,6 +9,20 @@ pub fn is_known_elsewhere(name: &str) -> bool {
     NAMES.iter().any(|names| names.split_ascii_whitespace().any(|known| known == name))
 }
 
+/// Why a component is not here, where there is a reason that helps.
+pub(crate) fn why_not(name: &str) -> Option<&'static str> {
+    WHY_NOT.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason)
+}
+
+/// Optimizers that MMEngine has, each with the reason that it is not here.
+const WHY_NOT: [(&str, &str); 5] = [
+    ("LBFGS", "it computes the loss several times in a step, and a step here computes it once"),
+    ("SparseAdam", "it is for sparse gradients, and no layer here has any"),
+    ("Muon", "it is for matrices alone, and models have other parameters too"),
+    ("Adafactor", "its means by row and column are not kept yet"),
+    ("TorchAdafactor", "its means by row and column are not kept yet"),
+];
+
 /// Names, several on a line.
 const NAMES: [&str; 85] = [
     "Adadelta Adagrad Adam Adamax AdamW ADE20KInstanceDataset ADE20KPanopticDataset ADE20KSegDataset",

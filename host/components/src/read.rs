@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use serde_json::{Map, Value as Json};
 use snaphook_plugin_api::{KwargsProblem, KwargsProblemKind, kwargs_problems, nearest};
 
-use crate::not_yet::is_known_elsewhere;
+use crate::not_yet::{is_known_elsewhere, why_not};
 use crate::{Component, ComponentError, Problem, ProblemKind, Role};
 
 /// Keys of MMEngine's registry and of its merging, not of the component.
@@ -63,6 +63,10 @@ pub fn unknown_type<'n>(
     let words = role.words();
     let name = found.as_str().map(plain_type).unwrap_or_default();
     let all = list(&known);
+    if let Some(reason) = why_not(name) {
+        let message = format!("{name} is not in this version: {reason} ({all})");
+        return Problem::new(path, ProblemKind::NotYet, message);
+    }
     if is_known_elsewhere(name) {
         let message = format!(
             "{name} is a {words} of MMDetection that this version does not have yet ({all})"

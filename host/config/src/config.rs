@@ -200,7 +200,8 @@ mod tests {
         assert_eq!(config.get("model.depth"), Some(&json!(101)));
         assert_eq!(config.get("pipe"), Some(&json!([{"type": "A", "size": [1, 2]}, null])));
         assert_eq!(config.get("work_dir"), Some(&json!("a b")));
-        assert_eq!(config.warnings().len(), 2, "{:?}", config.warnings());
+        // A run without a work folder in its config is a usual thing.
+        assert_eq!(config.warnings().len(), 1, "{:?}", config.warnings());
     }
 
     #[test]

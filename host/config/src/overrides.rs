@@ -233,7 +233,8 @@ fn set(root: &mut Node, assignment: Assignment) -> Result<Option<String>, Proble
         node = match &mut node.data {
             Data::Dict(entries) => {
                 let key = existing_key(entries, step);
-                if key.is_none() && warning.is_none() {
+                let is_expected = depth == 0 && OPTIONAL.contains(step);
+                if key.is_none() && warning.is_none() && !is_expected {
                     warning = Some(new_key(entries, step, &above));
                 }
                 let empty = if is_last && is_added {
@@ -292,6 +293,31 @@ fn no_such_item(above: &str, step: &str, length: usize) -> Problem {
         ),
     })
 }
+
+/// Keys of a run that most configs leave out: giving one is no surprise.
+const OPTIONAL: [&str; 21] = [
+    "auto_scale_lr",
+    "compile",
+    "custom_hooks",
+    "default_hooks",
+    "env_cfg",
+    "experiment_name",
+    "find_unused_parameters",
+    "launcher",
+    "load_from",
+    "log_level",
+    "log_processor",
+    "model_wrapper_cfg",
+    "optim_wrapper",
+    "param_scheduler",
+    "plugin_dirs",
+    "randomness",
+    "resume",
+    "sync_bn",
+    "visualizer",
+    "vis_backends",
+    "work_dir",
+];
 
 /// A new key deserves a word: it may be a typo.
 fn new_key(entries: &Entries, step: &str, above: &str) -> String {

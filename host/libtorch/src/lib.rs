@@ -6,11 +6,13 @@
 //! the times are those until the work was handed over.
 
 mod autocast;
+mod determinism;
 mod listen;
 mod memory;
 mod totals;
 
 pub use autocast::Autocast;
+pub use determinism::set_deterministic;
 pub use listen::{Listener, Operator, Operators};
 pub use memory::{GpuMemory, empty_cache, gpu_memory};
 pub use totals::{Total, totals};

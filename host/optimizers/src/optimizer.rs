@@ -1,9 +1,7 @@
 //! Every optimizer by its name. Knows nothing of parameters.
 
 use serde_json::{Map, Value as Json, json};
-use snaphook_components::{
-    ComponentError, Declared, Problem, ProblemKind, Role, plain_type, read, type_name, unknown_type,
-};
+use snaphook_components::{ComponentError, Declared, Role, read, type_name, unknown_type};
 use snaphook_schedules::Quantity;
 
 use crate::settings::{
@@ -44,15 +42,6 @@ const ALL: [Known; 12] = [
     known::<Sgd>(),
 ];
 
-/// Optimizers that MMEngine has and that are not here, with the reason.
-const REFUSED: [(&str, &str); 5] = [
-    ("LBFGS", "it computes the loss several times in a step, and a step here computes it once"),
-    ("SparseAdam", "it is for sparse gradients, and no layer here has any"),
-    ("Muon", "it is for matrices alone, and models have other parameters too"),
-    ("Adafactor", "its means by row and column are not kept yet"),
-    ("TorchAdafactor", "its means by row and column are not kept yet"),
-];
-
 /// The optimizer of a config with its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Optimizer {
@@ -69,7 +58,7 @@ impl Optimizer {
     /// Errors: an optimizer that is not known, or known and not here, with the reason; wrong arguments.
     pub fn read(config: &Json, path: &str) -> Result<Optimizer, ComponentError> {
         let name = type_name(Role::Optimizer, config, path)?;
-        let known = find(name).ok_or_else(|| unknown(name, config, path))?;
+        let known = find(name).ok_or_else(|| unknown(config, path))?;
         let hyper = (known.read)(config, path)?;
         let given = config.as_object().cloned().unwrap_or_default();
         let mut arguments = Map::new();
@@ -152,17 +141,7 @@ fn properties(known: &Known) -> Map<String, Json> {
     schema["properties"].as_object().cloned().unwrap_or_default()
 }
 
-fn unknown(name: &str, config: &Json, path: &str) -> ComponentError {
-    let plain = plain_type(name);
-    let reason = REFUSED.iter().find(|(refused, _)| *refused == plain).map(|(_, reason)| reason);
-    match reason {
-        Some(reason) => {
-            let message = format!("{plain} is not in this version: {reason} (try AdamW or SGD)");
-            Problem::new(format!("{path}.type"), ProblemKind::NotYet, message).into()
-        }
-        None => {
-            let names: Vec<&str> = ALL.iter().map(|known| known.name).collect();
-            unknown_type(Role::Optimizer, &config["type"], path, &names).into()
-        }
-    }
+fn unknown(config: &Json, path: &str) -> ComponentError {
+    let names: Vec<&str> = ALL.iter().map(|known| known.name).collect();
+    unknown_type(Role::Optimizer, &config["type"], path, &names).into()
 }

@@ -146,6 +146,8 @@ pub struct RunRecord {
     pub config: PathBuf,
     /// The checkpoint that it went on from.
     pub resumed_from: Option<PathBuf>,
+    /// The run that saved that checkpoint, by its `experiment`.
+    pub resumed_experiment: Option<String>,
     /// Seed of all random draws.
     pub seed: u64,
     /// When it began, as RFC 3339.

@@ -43,8 +43,8 @@ impl RunData {
     pub fn read(folder: &RunFolder) -> Result<RunData, ReportError> {
         let record = RunRecord::read(&folder.path)?;
         let mut scalars = own_scalars(folder)?;
-        if record.as_ref().is_some_and(|record| record.resumed_from.is_some()) {
-            scalars = scalars.after(earlier_scalars(folder)?);
+        if let Some(record) = record.as_ref().filter(|record| record.resumed_from.is_some()) {
+            scalars = scalars.after(earlier_scalars(folder, record)?);
         }
         let log = text(&folder.log())?.unwrap_or_default();
         let plugins = text(&folder.path.join("plugins.json"))?;
@@ -106,16 +106,46 @@ fn own_scalars(folder: &RunFolder) -> Result<Scalars, ReportError> {
     Ok(text.map(|text| Scalars::parse(&text)).unwrap_or_default())
 }
 
-/// The curves of the runs that came before in the same work folder.
-fn earlier_scalars(folder: &RunFolder) -> Result<Scalars, ReportError> {
+/// The curves of the runs that this one went on from: those whose checkpoints were resumed, one after the other. Records
+/// that do not say which run that was (of an older version) stand for all runs before them in the same work folder.
+fn earlier_scalars(folder: &RunFolder, record: &RunRecord) -> Result<Scalars, ReportError> {
     let runs = find_runs(&folder.work_dir())?;
     let mut scalars = Scalars::default();
+    if record.resumed_experiment.is_some() {
+        for run in chain(&runs, record)?.iter().rev() {
+            scalars = own_scalars(run)?.after(scalars);
+        }
+        return Ok(scalars);
+    }
     for run in runs.iter().filter(|run| *run < folder) {
         let is_fresh = RunRecord::read(&run.path)?.is_some_and(|run| run.resumed_from.is_none());
         let own = own_scalars(run)?;
         scalars = if is_fresh { own } else { own.after(scalars) };
     }
     Ok(scalars)
+}
+
+/// The runs that a run went on from, the last one first.
+fn chain(runs: &[RunFolder], record: &RunRecord) -> Result<Vec<RunFolder>, ReportError> {
+    let mut records = Vec::new();
+    for run in runs {
+        records.extend(RunRecord::read(&run.path)?.map(|record| (run, record)));
+    }
+    let mut found: Vec<RunFolder> = Vec::new();
+    let mut wanted = record.resumed_experiment.as_ref();
+    while let Some(name) = wanted {
+        let Some((run, record)) = records.iter().find(|(_, record)| record.experiment == *name)
+        else {
+            break;
+        };
+        // A record that was edited by hand must not lead round in a circle.
+        if found.contains(run) {
+            break;
+        }
+        found.push((*run).clone());
+        wanted = record.resumed_experiment.as_ref();
+    }
+    Ok(found)
 }
 
 fn test_metrics(folder: &RunFolder) -> Result<Vec<(String, f64)>, ReportError> {

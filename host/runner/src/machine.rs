@@ -2,7 +2,7 @@
 //! Knows nothing of the order in which things happen (see `loops`) nor of which hooks there are.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json, json};
@@ -119,6 +119,10 @@ pub struct Machine {
     /// Training iterations that were finished when this process began to train.
     pub(crate) first_iter: u64,
     pub(crate) resumed_from: Option<PathBuf>,
+    /// The run that saved that checkpoint.
+    pub(crate) resumed_experiment: Option<String>,
+    /// Whether it trains on less data than there is: its checkpoints must not take the place of real ones.
+    pub is_trial: bool,
     /// How validations and tests are made.
     pub(crate) eval_settings: EvalSettings,
     /// Whether this run only shows that everything works.
@@ -192,6 +196,8 @@ impl Machine {
             operators: Vec::new(),
             first_iter: 0,
             resumed_from: None,
+            resumed_experiment: None,
+            is_trial: false,
             eval_settings: EvalSettings::default(),
             fast: None,
             interrupt: Interrupt::default(),
@@ -204,6 +210,11 @@ impl Machine {
             checkpoint_folders: Vec::new(),
             interim: Vec::new(),
         }
+    }
+
+    /// Where checkpoints go: the work folder; for a trial its own folder.
+    pub(crate) fn home(&self) -> &Path {
+        if self.is_trial { &self.info.run_dir } else { &self.info.work_dir }
     }
 
     /// Forgets the batch, its predictions and its outputs.

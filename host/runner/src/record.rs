@@ -53,6 +53,17 @@ impl RecordKeeper {
         Ok(keeper)
     }
 
+    /// Once the run knows where it starts from.
+    ///
+    /// Errors: the file cannot be written.
+    pub(crate) fn started(
+        &mut self,
+        machine: &mut Machine,
+        hooks: &Dispatcher,
+    ) -> Result<(), RunError> {
+        if machine.resumed_from.is_some() { self.write(machine, hooks) } else { Ok(()) }
+    }
+
     /// After a hook point: writes when it is time to.
     ///
     /// Errors: the file cannot be written.
@@ -98,6 +109,7 @@ impl RecordKeeper {
         record.written = stamp(Local::now());
         record.seconds = instant.elapsed().as_secs_f64();
         record.resumed_from.clone_from(&machine.resumed_from);
+        record.resumed_experiment.clone_from(&machine.resumed_experiment);
         let progress = machine.progress;
         record.position = Position {
             epoch: progress.epoch,

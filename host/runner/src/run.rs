@@ -79,6 +79,9 @@ impl Run {
         self.init_weights()?;
         saving::start(self, start)?;
         self.machine.first_iter = self.machine.progress.iter;
+        if let Some(record) = &mut self.record {
+            record.started(&mut self.machine, &self.dispatcher)?;
+        }
         if self.sanity_batches > 0 {
             loops::sanity_check(self, self.sanity_batches)?;
         }
@@ -268,6 +271,9 @@ impl Run {
 
     /// Tells what hooks cost, the dearest first, as a share of the time spent in the loop.
     fn log_costs(&self, in_loop: Duration) {
+        if self.machine.progress.iter == self.machine.first_iter {
+            return;
+        }
         let costs = self.dispatcher.costs();
         let total: Duration = costs.iter().map(|cost| cost.spent).sum();
         let share = |spent: Duration| 100.0 * spent.as_secs_f64() / in_loop.as_secs_f64().max(1e-9);

@@ -216,14 +216,28 @@ impl Schedules {
             let is_same = entry.get("settings").is_some_and(|was| scheduler.is_built_from(was));
             if !is_same {
                 let was = entry.get("settings").unwrap_or(&Json::Null);
-                changes.push(format!(
-                    "scheduler {index}: was {was}, is now {}",
-                    scheduler.plan.settings
-                ));
+                let name = &scheduler.plan.name;
+                let what = differences(was, &scheduler.plan.settings);
+                changes.push(format!("scheduler {index} ({name}): {what}"));
             }
         }
         changes
     }
+}
+
+/// What differs: `end was 2, is now 4`.
+fn differences(was: &Json, now: &Json) -> String {
+    let (Some(was), Some(now)) = (was.as_object(), now.as_object()) else {
+        return format!("was {was}, is now {now}");
+    };
+    let mut names: Vec<&String> = was.keys().collect();
+    names.extend(now.keys().filter(|name| !was.contains_key(*name)));
+    let value = |map: &Map<String, Json>, name: &str| map.get(name).cloned().unwrap_or(Json::Null);
+    let different = names.into_iter().filter(|name| was.get(*name) != now.get(*name));
+    let told: Vec<String> = different
+        .map(|name| format!("{name} was {}, is now {}", value(was, name), value(now, name)))
+        .collect();
+    told.join(", ")
 }
 
 fn values(groups: &dyn ParamGroups, quantity: Quantity) -> Vec<f64> {

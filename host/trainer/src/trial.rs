@@ -10,7 +10,9 @@ pub(crate) fn apply(trial: &TrialArguments, run: &mut Run) {
     if let Some(batches) = trial.overfit_batches {
         task.overfit(amount(batches));
     }
+    let is_limited = trial.overfit_batches.is_some() || trial.limit_train_batches.is_some();
     task.limit(trial.limit_train_batches.map(amount), trial.limit_val_batches.map(amount));
+    run.machine.is_trial = is_limited;
     if let Some(batches) = trial.fast_dev_run {
         run.make_fast(FastRun { batches });
     }

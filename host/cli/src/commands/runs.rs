@@ -24,7 +24,7 @@ pub(super) fn list(arguments: &RunsListArguments) -> Result<Exit, CliError> {
 }
 
 fn listing(runs: &[RunData]) -> String {
-    let head = ["RUN", "STATUS", "EPOCH", "BEST", "LAST LOSS", "TIME", "STARTED"];
+    let head = ["RUN", "STATUS", "PROGRESS", "BEST", "LAST LOSS", "TIME", "STARTED"];
     let mut rows = vec![head.map(str::to_owned)];
     for run in runs {
         let record = run.record.as_ref();
@@ -32,7 +32,7 @@ fn listing(runs: &[RunData]) -> String {
         rows.push([
             output::plain(&run.folder.title()),
             text(run.status().map(|status| status.name().to_owned())),
-            text(record.map(epochs)),
+            text(record.map(progress)),
             text(best(run)),
             text(last_loss(run).map(|loss| format!("{loss:.4}"))),
             text(record.map(|record| duration(record.seconds))),
@@ -42,20 +42,30 @@ fn listing(runs: &[RunData]) -> String {
     output::table(&rows, "")
 }
 
-fn epochs(record: &RunRecord) -> String {
-    format!("{}/{}", record.position.epoch, record.position.max_epochs)
+/// A training by iterations is one epoch for its hooks, which tells nobody anything.
+fn progress(record: &RunRecord) -> String {
+    let position = &record.position;
+    match position.max_epochs {
+        1 if position.epoch == 0 => format!("{}/{} it", position.iter, position.max_iters),
+        most => format!("{}/{most}", position.epoch),
+    }
 }
 
 fn best(run: &RunData) -> Option<String> {
     if let Some((metric, best)) = run.main_metric().zip(run.best()) {
-        return Some(format!("{:.4} {} @{}", best.value, output::plain(&metric.name), best.epoch));
+        let at = match best.epoch {
+            0 => format!("it {}", best.iter),
+            epoch => epoch.to_string(),
+        };
+        return Some(format!("{:.4} {} @{at}", best.value, output::plain(&metric.name)));
     }
     let (name, value) = run.test.first()?;
     Some(format!("{value:.4} {} (test)", output::plain(name)))
 }
 
+/// The last one, which is NaN for a run that diverged.
 fn last_loss(run: &RunData) -> Option<f64> {
-    Some(run.scalars.training("loss")?.last()?.value)
+    Some(run.scalars.training("loss")?.points.last()?.value)
 }
 
 /// `h:mm:ss`.
@@ -123,7 +133,7 @@ fn comparison(runs: &[RunData; 2], changes: Result<Vec<String>, String>) -> Stri
         }
     };
     row("status", &|run| Some(run.status()?.name().to_owned()), None);
-    row("epochs", &|run| run.record.as_ref().map(epochs), None);
+    row("progress", &|run| run.record.as_ref().map(progress), None);
     row("time", &|run| run.record.as_ref().map(|record| duration(record.seconds)), None);
     row(
         "iterations a second",

@@ -67,6 +67,10 @@ pub struct CheckpointHook {
     folder: Option<PathBuf>,
     /// Where this hook's checkpoints lie, once training has begun.
     home: Option<PathBuf>,
+    /// Iterations that were finished at the last save of an interval.
+    saved_iter: Option<u64>,
+    /// Whether the training has come to its end.
+    is_over: bool,
     kept: Vec<PathBuf>,
     /// The checkpoint that is being saved: its own state must count it.
     pending: Option<PathBuf>,
@@ -83,6 +87,10 @@ struct Best {
     /// The checkpoint that is being saved for this metric: its own state must name it.
     pending: Option<PathBuf>,
 }
+
+/// The parts of a checkpoint by MMEngine's names.
+const PARTS: [&str; 6] =
+    ["meta", "state_dict", "optimizer", "param_schedulers", "message_hub", "ema_state_dict"];
 
 impl CheckpointHook {
     fn is_due(&self, finished: u64, is_last: bool) -> bool {
@@ -133,7 +141,19 @@ impl CheckpointHook {
     }
 
     /// The parts that are published; empty for none.
+    ///
+    /// Errors: anything else than names of parts.
     fn published(&self) -> Result<Vec<String>, HookError> {
+        let keys = self.published_keys()?;
+        if let Some(key) = keys.iter().find(|key| !PARTS.contains(&key.as_str())) {
+            let text =
+                format!("published_keys: expected some of {}, found {key}", PARTS.join(", "));
+            return Err(HookError::fatal(text));
+        }
+        Ok(keys)
+    }
+
+    fn published_keys(&self) -> Result<Vec<String>, HookError> {
         let wrong = |found: &Json| {
             let text = format!("published_keys: expected a name or a list of names, found {found}");
             HookError::fatal(text)
@@ -222,16 +242,36 @@ impl Hook for CheckpointHook {
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
         let home = match &self.folder {
             Some(folder) => folder.clone(),
-            None => runner.run().info()?.work_dir,
+            None => runner.checkpoints().folder()?,
         };
         runner.info(&format!("Checkpoints will be saved to {}.", home.display()));
         self.home = Some(home);
         self.forget_old(runner)
     }
 
+    /// A run that a hook stopped has a last moment as well.
     fn after_train(&mut self, runner: &mut Runner) -> HookResult {
+        self.is_over = true;
+        let (epoch, iter) = (runner.epoch(), runner.iter());
+        let ended_early = match self.by_epoch {
+            true => epoch < runner.max_epochs(),
+            false => iter < runner.max_iters(),
+        };
+        if !self.save_last || !ended_early || iter == 0 || self.saved_iter == Some(iter) {
+            return Ok(());
+        }
+        let is_whole_epoch = iter == epoch * runner.epoch_length();
+        let name = match self.by_epoch && is_whole_epoch {
+            true => self.name("epoch", epoch)?,
+            false => self.name("iter", iter)?,
+        };
+        runner.info(&format!("Saving checkpoint at {iter} iterations, where the training stopped"));
+        self.save(runner, name, json!({ "last": true }))
+    }
+
+    fn after_run(&mut self, runner: &mut Runner) -> HookResult {
         let keys = self.published()?;
-        if keys.is_empty() {
+        if keys.is_empty() || !self.is_over {
             return Ok(());
         }
         let best = self.best.iter().filter_map(|best| best.path.as_ref());
@@ -250,6 +290,7 @@ impl Hook for CheckpointHook {
             return Ok(());
         }
         runner.info(&format!("Saving checkpoint at {finished} iterations"));
+        self.saved_iter = Some(finished);
         let name = self.name("iter", finished)?;
         self.save(runner, name, json!({ "iter": finished, "last": true }))
     }
@@ -260,6 +301,7 @@ impl Hook for CheckpointHook {
             return Ok(());
         }
         runner.info(&format!("Saving checkpoint at {finished} epochs"));
+        self.saved_iter = Some(runner.iter());
         let name = self.name("epoch", finished)?;
         self.save(runner, name, json!({ "epoch": finished, "last": true }))
     }
@@ -412,6 +454,7 @@ mod tests {
         for kwargs in [
             json!({ "out_dir": "s3://bucket" }),
             json!({ "published_keys": 3 }),
+            json!({ "published_keys": ["state_dict", "weights"] }),
             json!({ "backend_args": { "backend": "petrel" } }),
             json!({ "filename_tmpl": "last.pth" }),
         ] {

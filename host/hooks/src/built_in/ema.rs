@@ -14,21 +14,31 @@ pub struct EMAHook {
     /// The kind of average.
     #[kwarg(
         default = "ExponentialMovingAverage",
-        choices("ExponentialMovingAverage", "ExpMomentumEMA", "StochasticWeightAverage")
+        choices(
+            "ExponentialMovingAverage",
+            "ExpMomentumEMA",
+            "MomentumAnnealingEMA",
+            "StochasticWeightAverage"
+        )
     )]
     ema_type: String,
-    /// Weight of the newest values.
-    #[kwarg(default = 0.0002, min = 0.0, max = 1.0)]
-    momentum: f64,
-    /// ExpMomentumEMA: iterations over which the momentum falls to its final value.
-    #[kwarg(default = 2000, min = 1)]
-    gamma: u64,
+    /// Weight of the newest values, 0.0002 without it; StochasticWeightAverage has none.
+    #[kwarg(min = 0.0, max = 1.0)]
+    momentum: Option<f64>,
+    /// Updates over which the momentum falls to its final value: ExpMomentumEMA (2000 without it), MomentumAnnealingEMA
+    /// (100).
+    #[kwarg(min = 1)]
+    gamma: Option<u64>,
     /// Iterations between updates.
     #[kwarg(default = 1, min = 1)]
     interval: u64,
     /// Whether buffers (running means) are averaged too; otherwise they are copied.
     #[kwarg(default = false)]
     update_buffers: bool,
+    /// Taken for MMEngine's configs: the average is where the model is.
+    #[kwarg]
+    #[expect(dead_code)]
+    device: Option<String>,
     /// Taken for MMEngine's configs: a resume always wants an average for every tensor.
     #[kwarg(default = false)]
     #[expect(dead_code)]
@@ -59,14 +69,16 @@ impl Hook for EMAHook {
                 "begin_iter and begin_epoch are both set, give one of them",
             ));
         }
+        // A number that the kind does not know is refused by its name.
         let mut options = json!({
             "type": self.ema_type,
-            "momentum": self.momentum,
             "interval": self.interval,
             "update_buffers": self.update_buffers,
         });
-        if self.ema_type == "ExpMomentumEMA" {
-            options["gamma"] = self.gamma.into();
+        for (name, value) in [("momentum", json!(self.momentum)), ("gamma", json!(self.gamma))] {
+            if !value.is_null() {
+                options[name] = value;
+            }
         }
         Ok(runner.averaging().create(options)?)
     }

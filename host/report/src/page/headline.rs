@@ -109,7 +109,7 @@ fn loss_tile(run: &RunData) -> Option<Tile> {
     let curves = &run.scalars.train;
     let loss = run.scalars.training("loss");
     let loss = loss.or_else(|| curves.iter().find(|curve| curve.name.contains("loss")))?;
-    let last = loss.last()?;
+    let last = loss.points.last()?;
     let first = loss.points.iter().find(|point| point.value.is_finite())?;
     Some(Tile {
         name: format!("last {}", short(&loss.name)),

@@ -6,7 +6,9 @@ use std::thread::JoinHandle;
 
 use serde_json::Value as Json;
 
-use super::{Checkpoint, CheckpointError, save, supplement, write_last};
+use super::folder::check_removable;
+use super::write::{Saved, save_beside};
+use super::{Checkpoint, CheckpointError, remove, supplement, write_last};
 
 /// A checkpoint on its way to the disk.
 pub struct Job {
@@ -33,6 +35,7 @@ pub struct Supplement {
 enum Work {
     Checkpoint(Box<Job>),
     Supplement(Supplement),
+    Removal(PathBuf),
 }
 
 /// A checkpoint that is whole on the disk.
@@ -42,18 +45,35 @@ pub struct Written {
     pub path: PathBuf,
     /// What came with the job.
     pub details: Json,
+    /// Where something is now that had the checkpoint's name and was none.
+    pub moved: Option<PathBuf>,
 }
 
 /// The thread that writes. Dropping it waits for what was begun.
 #[derive(Default)]
 pub struct Writer {
     thread: Option<Thread>,
+    /// Whose results have not been taken.
+    pending: usize,
+    /// How many of them are checkpoints.
     in_flight: usize,
+}
+
+/// How a piece of work ended.
+struct Done {
+    is_checkpoint: bool,
+    result: Result<Option<Written>, CheckpointError>,
+}
+
+impl Done {
+    fn failed(error: CheckpointError) -> Done {
+        Done { is_checkpoint: false, result: Err(error) }
+    }
 }
 
 struct Thread {
     jobs: Sender<Work>,
-    results: Receiver<Result<Option<Written>, CheckpointError>>,
+    results: Receiver<Done>,
     handle: JoinHandle<()>,
 }
 
@@ -64,7 +84,18 @@ impl Writer {
     /// Errors: no thread can be started.
     pub fn start(&mut self, job: Job) -> Result<(), CheckpointError> {
         let path = job.folder.join(&job.name);
-        self.send(Work::Checkpoint(Box::new(job)), path)
+        self.send(Work::Checkpoint(Box::new(job)), path)?;
+        self.in_flight += 1;
+        Ok(())
+    }
+
+    /// Begins to remove a checkpoint, after what was begun before; its end is told only when it fails. One that is not there
+    /// is no error.
+    ///
+    /// Errors: what is there is no checkpoint; as [`Writer::start`].
+    pub fn remove(&mut self, path: PathBuf) -> Result<(), CheckpointError> {
+        check_removable(&path)?;
+        self.send(Work::Removal(path.clone()), path)
     }
 
     /// Begins to add to a checkpoint; its end is told only when it fails.
@@ -81,12 +112,12 @@ impl Writer {
         }
         if let Some(thread) = &self.thread {
             thread.jobs.send(work).map_err(|_| gone(path))?;
-            self.in_flight += 1;
+            self.pending += 1;
         }
         Ok(())
     }
 
-    /// How many were begun whose end has not been asked for.
+    /// How many checkpoints were begun whose end has not been asked for.
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
@@ -95,10 +126,9 @@ impl Writer {
     ///
     /// Errors: it could not be written.
     pub fn finished(&mut self) -> Option<Result<Written, CheckpointError>> {
-        while self.in_flight > 0 {
+        while self.pending > 0 {
             let result = self.thread.as_ref()?.results.try_recv().ok()?;
-            self.in_flight -= 1;
-            if let Some(told) = result.transpose() {
+            if let Some(told) = self.took(result) {
                 return Some(told);
             }
         }
@@ -109,15 +139,21 @@ impl Writer {
     ///
     /// Errors: it could not be written.
     pub fn wait(&mut self) -> Option<Result<Written, CheckpointError>> {
-        while self.in_flight > 0 {
-            self.in_flight -= 1;
+        while self.pending > 0 {
             let received = self.thread.as_ref()?.results.recv();
-            let result = received.unwrap_or_else(|_| Err(gone(PathBuf::from("checkpoint"))));
-            if let Some(told) = result.transpose() {
+            let result = received.unwrap_or_else(|_| Done::failed(gone("checkpoint".into())));
+            if let Some(told) = self.took(result) {
                 return Some(told);
             }
         }
         None
+    }
+
+    /// Counts a result; what is to be told of it.
+    fn took(&mut self, done: Done) -> Option<Result<Written, CheckpointError>> {
+        self.pending -= 1;
+        self.in_flight -= usize::from(done.is_checkpoint).min(self.in_flight);
+        done.result.transpose()
     }
 }
 
@@ -138,13 +174,15 @@ impl Thread {
         let (done, results) = channel();
         let work = move || {
             for work in todo {
+                let is_checkpoint = matches!(work, Work::Checkpoint(_));
                 let result = match work {
                     Work::Checkpoint(job) => write(*job).map(Some),
                     Work::Supplement(new) => {
                         supplement::write(&new.checkpoint, &new.state).map(|()| None)
                     }
+                    Work::Removal(path) => remove(&path).map(|()| None),
                 };
-                if done.send(result).is_err() {
+                if done.send(Done { is_checkpoint, result }).is_err() {
                     return;
                 }
             }
@@ -155,11 +193,11 @@ impl Thread {
 }
 
 fn write(job: Job) -> Result<Written, CheckpointError> {
-    let path = save(&job.checkpoint, &job.folder, &job.name)?;
+    let Saved { path, moved } = save_beside(&job.checkpoint, &job.folder, &job.name)?;
     if let Some(folder) = &job.last_in {
         write_last(folder, &path)?;
     }
-    Ok(Written { path, details: job.details })
+    Ok(Written { path, details: job.details, moved })
 }
 
 /// The thread ended without an answer: it panicked.
@@ -206,6 +244,36 @@ mod tests {
         writer.start(job(folder.path(), "epoch_2", true)).unwrap();
         assert!(writer.wait().unwrap().is_err());
         assert!(writer.wait().unwrap().is_ok());
+    }
+
+    #[test]
+    fn checkpoints_are_removed_after_those_begun_before_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::default();
+        writer.start(job(folder.path(), "epoch_1", false)).unwrap();
+        writer.remove(folder.path().join("epoch_1")).unwrap();
+        writer.remove(folder.path().join("epoch_0")).unwrap();
+        assert_eq!(writer.in_flight(), 1);
+        assert!(writer.wait().unwrap().is_ok());
+        assert!(writer.wait().is_none());
+        assert!(!folder.path().join("epoch_1").exists());
+        std::fs::create_dir(folder.path().join("mine")).unwrap();
+        assert!(writer.remove(folder.path().join("mine")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_checkpoint_and_has_its_name_is_kept_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("epoch_1"), "mine").unwrap();
+        let mut writer = Writer::default();
+        writer.start(job(folder.path(), "epoch_1", true)).unwrap();
+        let written = writer.wait().unwrap().unwrap();
+        assert_eq!(written.moved, Some(path("epoch_1.kept")));
+        assert_eq!(std::fs::read_to_string(path("epoch_1.kept")).unwrap(), "mine");
+        // A checkpoint is replaced.
+        writer.start(job(folder.path(), "epoch_1", true)).unwrap();
+        assert_eq!(writer.wait().unwrap().unwrap().moved, None);
     }
 
     #[test]

@@ -139,20 +139,23 @@ pub fn find_last(work_dir: &Path) -> Result<Option<PathBuf>, CheckpointError> {
 ///
 /// Errors: what is there is no checkpoint, or cannot be removed.
 pub fn remove(path: &Path) -> Result<(), CheckpointError> {
-    if !path.exists() {
+    check_removable(path)?;
+    let (Some(folder), Some(name), true) = (path.parent(), path.file_name(), path.exists()) else {
         return Ok(());
-    }
-    let (Some(folder), Some(name), true) =
-        (path.parent(), path.file_name(), path.join(MANIFEST).exists())
-    else {
-        let found = if path.is_dir() { "a folder without one" } else { "a file" };
-        return Err(CheckpointError::NotACheckpoint {
-            path: path.to_owned(),
-            found: found.to_owned(),
-        });
     };
     let hidden = hidden_path(folder, &name.to_string_lossy(), Purpose::Removed);
     remove_any(&hidden)?;
     std::fs::rename(path, &hidden).map_err(CheckpointError::write(path))?;
     remove_any(&hidden)
+}
+
+/// Whether what is there, if anything is, may be removed.
+///
+/// Errors: it is no checkpoint.
+pub(super) fn check_removable(path: &Path) -> Result<(), CheckpointError> {
+    if !path.exists() || path.join(MANIFEST).exists() {
+        return Ok(());
+    }
+    let found = if path.is_dir() { "a folder without one" } else { "a file" };
+    Err(CheckpointError::NotACheckpoint { path: path.to_owned(), found: found.to_owned() })
 }

@@ -16,7 +16,8 @@ pub(super) const STATE: &str = "state.json";
 pub(super) const MODEL: &str = "model";
 pub(super) const OPTIMIZER: &str = "optimizer";
 
-/// Writes a checkpoint as `folder/name` and returns that path. One of that name that is there is replaced.
+/// Writes a checkpoint as `folder/name` and returns that path. One of that name that is there is replaced; anything else of
+/// that name is somebody's own, and gets another name: see [`Saved::moved`].
 ///
 /// When it returns, everything is on the disk.
 ///
@@ -26,12 +27,47 @@ pub fn save(
     folder: &Path,
     name: &str,
 ) -> Result<PathBuf, CheckpointError> {
+    save_beside(checkpoint, folder, name).map(|saved| saved.path)
+}
+
+/// A checkpoint that was saved.
+pub(super) struct Saved {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// Where something is now that had its name and was no checkpoint.
+    pub(super) moved: Option<PathBuf>,
+}
+
+/// As [`save`], and tells what was in the way.
+pub(super) fn save_beside(
+    checkpoint: &Checkpoint,
+    folder: &Path,
+    name: &str,
+) -> Result<Saved, CheckpointError> {
     std::fs::create_dir_all(folder).map_err(CheckpointError::write(folder))?;
     let draft = Draft::new(hidden_path(folder, name, Purpose::Writing))?;
     draft.write_parts(checkpoint)?;
     let target = folder.join(name);
+    let moved = move_aside(&target)?;
     draft.publish(&target)?;
-    Ok(target)
+    Ok(Saved { path: target, moved })
+}
+
+/// Gives what is no checkpoint another name: `epoch_1.kept`, `epoch_1.kept-2`, …
+fn move_aside(target: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    let is_free = std::fs::symlink_metadata(target).is_err();
+    if is_free || target.join(MANIFEST).exists() {
+        return Ok(None);
+    }
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let mut names = (1..).map(|number| match number {
+        1 => format!("{name}.kept"),
+        more => format!("{name}.kept-{more}"),
+    });
+    let free = names.find(|name| std::fs::symlink_metadata(target.with_file_name(name)).is_err());
+    let moved = target.with_file_name(free.unwrap_or_default());
+    std::fs::rename(target, &moved).map_err(CheckpointError::write(&moved))?;
+    Ok(Some(moved))
 }
 
 /// Everything in a checkpoint that is not a tensor.

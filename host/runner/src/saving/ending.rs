@@ -43,7 +43,7 @@ pub(crate) fn save_emergency(run: &mut Run) -> Result<Option<PathBuf>, RunError>
 
 fn write(run: &mut Run, why: &str) -> Result<PathBuf, RunError> {
     let name = format!("{why}_iter_{}", run.machine.progress.iter);
-    let path = run.machine.info.work_dir.join(&name);
+    let path = run.machine.home().join(&name);
     let request = SaveRequest { name, last: true, interim: true, ..SaveRequest::default() };
     save(&mut run.dispatcher, &mut run.machine, &request)?;
     settle(run)?;

@@ -74,7 +74,7 @@ pub(super) fn save(
         "is_regular": request.last && !request.interim,
         "is_interim": request.interim,
     });
-    let folder = request.folder.clone().unwrap_or_else(|| machine.info.work_dir.clone());
+    let folder = request.folder.clone().unwrap_or_else(|| machine.home().to_owned());
     let path = folder.join(&request.name);
     if request.interim {
         machine.interim.push(path.clone());
@@ -88,7 +88,7 @@ pub(super) fn save(
         checkpoint,
         folder,
         name: request.name.clone(),
-        last_in: request.last.then(|| machine.info.work_dir.clone()),
+        last_in: request.last.then(|| machine.home().to_owned()),
         details,
     })?;
     Ok(())
@@ -128,14 +128,21 @@ fn wait_for_all(hooks: &mut Dispatcher, machine: &mut Machine) -> Result<(), Run
 }
 
 fn tell(hooks: &mut Dispatcher, machine: &mut Machine, written: Written) -> Result<(), RunError> {
-    let Written { path, details: mut saved } = written;
+    let Written { path, details: mut saved, moved } = written;
+    if let Some(moved) = moved {
+        machine.log.warn(format!(
+            "{} was there and is no checkpoint: it is called {} now",
+            path.display(),
+            moved.display()
+        ));
+    }
     let is_interim = saved["is_interim"] == true;
     if is_interim || saved["is_regular"] == true {
         // What earlier interruptions left is in the way now: this one goes further.
         let (own, old): (Vec<_>, Vec<_>) =
             std::mem::take(&mut machine.interim).into_iter().partition(|interim| *interim == path);
         machine.interim = own;
-        old.iter().try_for_each(|interim| checkpoint::remove(interim))?;
+        old.into_iter().try_for_each(|interim| machine.writer.remove(interim))?;
     }
     saved["path"] = json!(path);
     // The point at which the run stands goes on afterwards, with what it carries.

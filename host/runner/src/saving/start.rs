@@ -137,10 +137,11 @@ fn resume(run: &mut Run, path: &Path) -> Result<(), RunError> {
     }
     restore(run, &checkpoint)?;
     run.machine.resumed_from = Some(path.to_owned());
+    run.machine.resumed_experiment = checkpoint.meta["experiment_name"].as_str().map(str::to_owned);
     if checkpoint.meta["interim"] == true {
         // Only what lies in this run's own folder is ever removed by it.
-        let work_dir = run.machine.info.work_dir.as_path();
-        let own = path.canonicalize().ok().filter(|path| path.parent() == Some(work_dir));
+        let home = run.machine.home();
+        let own = path.canonicalize().ok().filter(|path| path.parent() == Some(home));
         run.machine.interim.extend(own);
     }
     let progress = run.machine.progress;

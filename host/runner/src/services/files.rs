@@ -71,8 +71,9 @@ impl Machine {
             }
             "remove" => {
                 let path = self.own_checkpoint(&arguments)?;
-                checkpoint::remove(&path).map_err(failed)?;
+                self.writer.remove(path).map_err(failed)?;
             }
+            "folder" => return Ok(json!(self.home())),
             "use_folder" => return self.use_folder(Path::new(text(&arguments, "path")?)),
             "publish" => {
                 let path = self.own_checkpoint(&arguments)?;
@@ -99,12 +100,12 @@ impl Machine {
 
     /// Whether checkpoints in this folder are this run's.
     fn is_own(&self, folder: &Path) -> bool {
-        folder == self.info.work_dir || self.checkpoint_folders.iter().any(|own| own == folder)
+        folder == self.home() || self.checkpoint_folders.iter().any(|own| own == folder)
     }
 
     /// The checkpoint that the arguments name, which must lie in a folder of this run.
     fn own_checkpoint(&self, arguments: &Json) -> Result<PathBuf, ServiceError> {
-        let path = self.info.work_dir.join(text(arguments, "path")?);
+        let path = self.home().join(text(arguments, "path")?);
         if path.parent().is_some_and(|folder| self.is_own(folder)) {
             Ok(path)
         } else {
