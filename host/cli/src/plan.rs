@@ -189,7 +189,14 @@ fn wrong_kwargs(config: &Config, spec: &HookSpec, found: &FoundType) -> Vec<Plan
         let place = config.location(&key).or_else(|| config.location(&spec.key));
         PlanProblem { location: place, key: spec.key.clone(), message }
     };
-    wrong.into_iter().map(locate).collect()
+    let mut problems: Vec<PlanProblem> = wrong.into_iter().map(locate).collect();
+    if problems.is_empty() && found.source == HookSource::BuiltIn {
+        let checked = built_in::find(&found.name).map(|hook| (hook.check)(&spec.kwargs));
+        if let Some(Err(error)) = checked {
+            problems.push(locate(format!("{}.{}", found.name, error.message)));
+        }
+    }
+    problems
 }
 
 /// A problem at the nearest place that is known: the key's own, else that of what holds it.

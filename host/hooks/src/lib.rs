@@ -16,6 +16,7 @@ pub use dispatcher::{
     Dispatcher, HookCost, HookFault, HookRow, Host, SavedHook, hook_table, source_label,
 };
 pub use line::{Fields, IterationNumbers, LineHeader, iteration_line, summary_line};
+pub use log_processor::check_log_processor;
 pub use priority::{HookDeadline, HookPolicy, OnError, Priority};
 pub use python_json::{number, python_json};
 pub use spec::{DEFAULT_HOOKS, HookSpec, SpecError, hook_specs, plain_type};

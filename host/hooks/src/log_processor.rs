@@ -62,6 +62,13 @@ impl Default for LogProcessor {
     }
 }
 
+/// What is wrong with a config's `log_processor`.
+///
+/// Errors: an unknown key, a value of the wrong kind; the message begins with the key.
+pub fn check_log_processor(section: &Json) -> Result<(), HookError> {
+    LogProcessor::from_config(section).map(drop)
+}
+
 const MEAN_PATTERN: &str = r".*(loss|time|data_time|grad_norm).*";
 
 impl LogProcessor {

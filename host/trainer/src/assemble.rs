@@ -20,7 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::error::TrainerError;
 use crate::hooks::{self, Hooks};
-use crate::{cuda, flags, plugin_watch, signals, trial};
+use crate::{cuda, environment, flags, plugin_watch, signals, trial};
 
 /// What a config and the command line ask for, before anything is built.
 struct Request<'a> {
@@ -313,33 +313,8 @@ fn open_folders(run: &mut Run, request: &Request<'_>) -> Result<(), TrainerError
     }
     let plugins = &run.machine.plugins;
     plugin_watch::write(&info.run_dir, plugins).map_err(file(&info.run_dir))?;
-    log_environment(&run.machine.log, &info, plugins);
+    environment::log(&run.machine.log, &info, plugins, &request.value);
+    environment::log_config(&run.machine.log, &text);
     run.machine.info = info;
     Ok(())
-}
-
-fn log_environment(log: &RunLogger, info: &RunInfo, plugins: &[Json]) {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let device = match info.device {
-        Device::Cpu => format!("CPU, {cores} cores, {} threads", tch::get_num_threads()),
-        device => format!("{device:?}"),
-    };
-    let mut text = format!(
-        "\nsnaphook {} with libtorch 2.11.0\n    device: {device}\n    seed: {}\n    work folder: {}\n    run folder: {}",
-        env!("CARGO_PKG_VERSION"),
-        info.seed,
-        info.work_dir.display(),
-        info.run_dir.display()
-    );
-    for plugin in plugins {
-        let field = |key: &str| plugin[key].as_str().unwrap_or("?").to_owned();
-        text += &format!(
-            "\n    plugin: {} {} ({}) from {}",
-            field("name"),
-            field("version"),
-            field("type"),
-            field("path")
-        );
-    }
-    log.info(text);
 }

@@ -3,6 +3,7 @@
 mod assemble;
 mod cuda;
 mod demo_data;
+mod environment;
 mod error;
 mod flags;
 mod hooks;

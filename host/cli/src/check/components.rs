@@ -29,6 +29,24 @@ fn finding(Problem { path, kind, message }: Problem) -> Finding {
     Finding::error(code, path, message).marked(mark)
 }
 
+/// Keys that MMEngine's Runner reads and a run here does not.
+const IGNORED: [&str; 4] =
+    ["activation_checkpointing", "compile", "efficient_conv_bn_eval", "runner_type"];
+
+/// Whether a config gives the key a value that means something.
+fn is_asked_for(config: &Config, key: &str) -> bool {
+    let is_default = |value: &Json| {
+        value.is_null() || *value == false || (key == "runner_type" && *value == "Runner")
+    };
+    config.get(key).is_some_and(|value| !is_default(value))
+}
+
+/// Warnings of what a config asks for in vain, for the log of a run.
+pub fn ignored_keys(config: &Config) -> impl Iterator<Item = String> + '_ {
+    let asked = IGNORED.into_iter().filter(|key| is_asked_for(config, key));
+    asked.map(|key| format!("{key} has no effect in this version"))
+}
+
 /// The sections that a run cannot do without, and top-level keys that look like a misspelt one.
 pub(crate) fn check_sections(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -53,6 +71,10 @@ pub(crate) fn check_sections(config: &Config) -> Vec<Finding> {
         let message =
             format!("missing: {here} is there, and one needs the other (or set both to None)");
         findings.push(Finding::error("missing", gone, message));
+    }
+    for key in IGNORED.into_iter().filter(|key| is_asked_for(config, key)) {
+        let message = "has no effect in this version".to_owned();
+        findings.push(Finding::warning("no-effect", key, message).marked(Mark::Key).placed(config));
     }
     let known = run::config_keys();
     for key in config.value().as_object().into_iter().flat_map(|top| top.keys()) {

@@ -10,7 +10,15 @@ use crate::plan::{HookPlan, HookTypes, PlanProblem, PlannedHook};
 pub(crate) fn check_hooks(config: &Config, types: &dyn HookTypes) -> Vec<Finding> {
     let (plan, problems) = HookPlan::look(config, types);
     let findings = problems.into_iter().map(|problem| finding(config, problem));
-    findings.chain(fights(config, &plan)).collect()
+    findings.chain(fights(config, &plan)).chain(log_processor(config)).collect()
+}
+
+/// The section that the logger reads. Its unknown keys are told by the look at components.
+fn log_processor(config: &Config) -> Option<Finding> {
+    let error = snaphook_hooks::check_log_processor(config.get("log_processor")?).err()?;
+    let (key, message) = error.message.split_once(": ")?;
+    (!message.starts_with("unknown"))
+        .then(|| Finding::error("value", key, message.to_owned()).placed(config))
 }
 
 /// A problem with its whole key path: `custom_hooks.0.interval`, not `custom_hooks.0: SomeHook.interval`.

@@ -6,6 +6,7 @@ use serde_json::json;
 use snaphook_plugin_api::prelude::*;
 
 use super::direction::DirectionKeys;
+use super::registry::Checked;
 use super::{file_template, upload};
 
 /// Saves checkpoints at intervals, the best by a metric, and keeps only the newest ones.
@@ -132,14 +133,6 @@ impl CheckpointHook {
         }
     }
 
-    /// What MMEngine has and this version has not is refused before the run begins.
-    fn check(&self) -> HookResult {
-        upload::check("file_client_args", self.file_client_args.as_ref())?;
-        upload::check("backend_args", self.backend_args.as_ref())?;
-        self.published()?;
-        self.name("epoch", 1).map(drop)
-    }
-
     /// The parts that are published; empty for none.
     ///
     /// Errors: anything else than names of parts.
@@ -229,14 +222,41 @@ fn rule_for(rule: Option<&Json>, index: usize) -> Option<&str> {
     rule.as_str().or_else(|| rule.get(index).and_then(Json::as_str))
 }
 
+impl Checked for CheckpointHook {
+    fn check(&self) -> HookResult {
+        upload::check("file_client_args", self.file_client_args.as_ref())?;
+        upload::check("backend_args", self.backend_args.as_ref())?;
+        if let Some(out_dir) = &self.out_dir {
+            upload::below(out_dir, Path::new(""))?;
+        }
+        self.published()?;
+        self.name("epoch", 1)?;
+        check_rules(self.rule.as_ref())?;
+        // A metric of an unknown direction is refused here, not after the first validation.
+        let is_auto = self.save_best.as_ref().is_some_and(|names| names == "auto");
+        if is_auto { Ok(()) } else { self.indicators(&Metrics::default()).map(drop) }
+    }
+}
+
+/// `greater` or `less`, or a list of them.
+fn check_rules(rule: Option<&Json>) -> HookResult {
+    let rules = match rule {
+        None | Some(Json::Null) => return Ok(()),
+        Some(Json::Array(rules)) => rules.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+    };
+    match rules.iter().find(|rule| *rule != "greater" && *rule != "less") {
+        None => Ok(()),
+        Some(found) => Err(HookError::fatal(format!(
+            "rule: expected \"greater\" or \"less\", or a list of them, found {found}"
+        ))),
+    }
+}
+
 #[hook(priority = "VERY_LOW")]
 impl Hook for CheckpointHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
-        self.check()?;
-        self.open_folder(runner)?;
-        // A metric of an unknown direction is refused here, not after the first validation.
-        let is_auto = self.save_best.as_ref().is_some_and(|names| names == "auto");
-        if is_auto { Ok(()) } else { self.indicators(&Metrics::default()).map(|_| ()) }
+        self.open_folder(runner)
     }
 
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
@@ -457,13 +477,13 @@ mod tests {
             json!({ "published_keys": ["state_dict", "weights"] }),
             json!({ "backend_args": { "backend": "petrel" } }),
             json!({ "filename_tmpl": "last.pth" }),
+            json!({ "rule": "smaller" }),
+            json!({ "save_best": "foo" }),
         ] {
             let key = kwargs.as_object().unwrap().keys().next().unwrap().clone();
-            let refused =
-                FakeRunner::new().run_point(&mut hook(kwargs), HookPoint::BeforeRun, None);
-            assert!(refused.unwrap_err().message.starts_with(&key));
+            assert!(hook(kwargs).check().unwrap_err().message.starts_with(&key));
         }
         let nothing = json!({ "out_dir": null, "published_keys": null, "backend_args": null });
-        FakeRunner::new().run_point(&mut hook(nothing), HookPoint::BeforeRun, None).unwrap();
+        hook(nothing).check().unwrap();
     }
 }

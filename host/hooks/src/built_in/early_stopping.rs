@@ -4,6 +4,7 @@ use serde_json::json;
 use snaphook_plugin_api::prelude::*;
 
 use super::direction::DirectionKeys;
+use super::registry::Checked;
 
 /// Stops the training when a metric has not improved for a number of validations.
 ///
@@ -72,12 +73,14 @@ impl EarlyStoppingHook {
     }
 }
 
-#[hook(priority = "LOWEST")]
-impl Hook for EarlyStoppingHook {
-    fn before_run(&mut self, _: &mut Runner) -> HookResult {
+impl Checked for EarlyStoppingHook {
+    fn check(&self) -> HookResult {
         self.is_greater_better().map(drop)
     }
+}
 
+#[hook(priority = "LOWEST")]
+impl Hook for EarlyStoppingHook {
     fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
         let Some(value) = metrics.get(&self.monitor) else {
             let known: Vec<_> = metrics.iter().map(|(name, _)| name.to_owned()).collect();

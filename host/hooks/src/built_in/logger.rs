@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, json};
 use snaphook_plugin_api::prelude::*;
 
+use super::registry::Checked;
 use super::upload::{self, Suffixes};
 use crate::log_processor::LogProcessor;
 use crate::{
@@ -142,6 +143,17 @@ fn record(fields: &Fields) -> Map<String, Json> {
     fields.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
 
+impl Checked for LoggerHook {
+    fn check(&self) -> HookResult {
+        upload::check("file_client_args", self.file_client_args.as_ref())?;
+        upload::check("backend_args", self.backend_args.as_ref())?;
+        if let Some(out_dir) = &self.out_dir {
+            upload::below(out_dir, Path::new(""))?;
+        }
+        self.suffixes().map(drop)
+    }
+}
+
 #[hook(priority = "BELOW_NORMAL")]
 impl Hook for LoggerHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
@@ -151,9 +163,6 @@ impl Hook for LoggerHook {
         self.run_dir = info.run_dir;
         self.timestamp = info.timestamp;
         self.processor = LogProcessor::from_config(&runner.run().config()?["log_processor"])?;
-        upload::check("file_client_args", self.file_client_args.as_ref())?;
-        upload::check("backend_args", self.backend_args.as_ref())?;
-        self.suffixes()?;
         if let Some(folder) = &mut self.out_dir {
             *folder = upload::below(folder, &self.work_dir)?;
             runner

@@ -3,6 +3,8 @@
 use snaphook_plugin_api::OperatorTotal;
 use snaphook_plugin_api::prelude::*;
 
+use super::registry::Checked;
+
 /// Writes a trace of the first epoch, or of the first iterations: iterations, phases (data, forward, backward,
 /// optimizer, hooks, evaluation, checkpoint), every call of a hook, and every operator of libtorch.
 ///
@@ -52,13 +54,12 @@ pub struct ProfilerHook {
 }
 
 impl ProfilerHook {
-    fn check(&self, runner: &Runner) -> Result<Option<(u64, u64)>, HookError> {
-        if self.by_epoch && self.profile_times > 1 {
-            return Err(HookError::fatal(format!(
-                "profile_times: expected 1 with by_epoch=True, found {} (one epoch tells enough)",
-                self.profile_times
-            )));
-        }
+    /// The iterations that `schedule` means.
+    fn window(&self) -> Result<Option<(u64, u64)>, HookError> {
+        self.schedule.as_ref().filter(|schedule| !schedule.is_null()).map(window).transpose()
+    }
+
+    fn fit(&self, runner: &Runner) -> HookResult {
         let (most, unit) = match self.by_epoch {
             true => (runner.max_epochs(), "epochs"),
             false => (runner.max_iters(), "iterations"),
@@ -69,8 +70,7 @@ impl ProfilerHook {
                 self.profile_times
             )));
         }
-        trace_type(self.on_trace_ready.as_ref())?;
-        self.schedule.as_ref().filter(|schedule| !schedule.is_null()).map(window).transpose()
+        Ok(())
     }
 
     fn what_is_missing(&self) -> Vec<&'static str> {
@@ -218,10 +218,24 @@ fn table(phases: &[(String, f64)]) -> String {
     text
 }
 
+impl Checked for ProfilerHook {
+    fn check(&self) -> HookResult {
+        if self.by_epoch && self.profile_times > 1 {
+            return Err(HookError::fatal(format!(
+                "profile_times: expected 1 with by_epoch=True, found {} (one epoch tells enough)",
+                self.profile_times
+            )));
+        }
+        trace_type(self.on_trace_ready.as_ref())?;
+        self.window().map(drop)
+    }
+}
+
 #[hook(priority = "VERY_LOW")]
 impl Hook for ProfilerHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
-        self.window = self.check(runner)?;
+        self.fit(runner)?;
+        self.window = self.window()?;
         let missing = self.what_is_missing();
         if !missing.is_empty() {
             runner.warn(&format!(
@@ -339,7 +353,10 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_and_what_is_missing_is_told() {
         let refused = |kwargs: Json| {
-            run().run_point(&mut hook(kwargs), HookPoint::BeforeRun, None).unwrap_err().message
+            let mut hook = hook(kwargs);
+            let checked = hook.check();
+            let begun = || run().run_point(&mut hook, HookPoint::BeforeRun, None);
+            checked.and_then(|()| begun()).unwrap_err().message
         };
         assert!(refused(json!({ "profile_times": 2 })).contains("expected 1 with by_epoch"));
         let many = json!({ "by_epoch": false, "profile_times": 13 });

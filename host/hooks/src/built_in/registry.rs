@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 use snaphook_plugin_api::host::{HookInstance, HookType, NativeHook};
-use snaphook_plugin_api::{HookError, HookPoint};
+use snaphook_plugin_api::{HookError, HookPoint, HookResult, Kwargs};
 
 use super::{
     CheckpointHook, DistSamplerSeedHook, EMAHook, EarlyStoppingHook, EmptyCacheHook, IterTimerHook,
@@ -21,17 +21,35 @@ pub struct BuiltIn {
     pub points: &'static [HookPoint],
     /// Its priority when the config says none.
     pub priority: Option<i64>,
+    /// What is wrong with its kwargs beyond what the schema says; the message begins with the argument.
+    pub check: fn(&Json) -> HookResult,
     /// Makes one from its kwargs.
     pub construct: fn(&Json) -> Result<Box<dyn HookInstance>, HookError>,
 }
 
-fn entry<H: HookType + 'static>() -> BuiltIn {
+/// A hook whose arguments have rules between them.
+pub(super) trait Checked: HookType + Kwargs {
+    /// Looks at them, without a run.
+    fn check(&self) -> HookResult;
+}
+
+fn checked<H: Checked>() -> BuiltIn {
+    let check = |kwargs: &Json| H::from_kwargs(H::NAME, kwargs)?.check();
+    let construct = |kwargs: &Json| {
+        H::from_kwargs(H::NAME, kwargs)?.check()?;
+        (entry::<H>().construct)(kwargs)
+    };
+    BuiltIn { check, construct, ..entry::<H>() }
+}
+
+fn entry<H: HookType>() -> BuiltIn {
     BuiltIn {
         name: H::NAME,
         summary: H::SUMMARY,
         kwargs_schema: H::KWARGS_SCHEMA,
         points: H::POINTS,
         priority: H::PRIORITY,
+        check: |_| Ok(()),
         construct: |kwargs| Ok(Box::new(NativeHook::construct::<H>(kwargs)?)),
     }
 }
@@ -42,14 +60,14 @@ pub fn all() -> Vec<BuiltIn> {
         entry::<RuntimeInfoHook>(),
         entry::<IterTimerHook>(),
         entry::<DistSamplerSeedHook>(),
-        entry::<LoggerHook>(),
+        checked::<LoggerHook>(),
         entry::<ParamSchedulerHook>(),
-        entry::<CheckpointHook>(),
+        checked::<CheckpointHook>(),
         entry::<EMAHook>(),
-        entry::<EarlyStoppingHook>(),
+        checked::<EarlyStoppingHook>(),
         entry::<SyncBuffersHook>(),
         entry::<EmptyCacheHook>(),
-        entry::<ProfilerHook>(),
+        checked::<ProfilerHook>(),
     ]
 }
 

@@ -113,6 +113,12 @@ impl RunLogger {
         }
     }
 
+    /// A line for the file alone, such as one that is too long for a console.
+    pub fn info_in_file(&self, message: &str) {
+        let now = Local::now().format("%Y/%m/%d %H:%M:%S");
+        self.lock().append(&format!("{now} - mmengine - INFO - {message}\n"));
+    }
+
     /// The error that ends the run, for the file alone: the program tells it on the console itself.
     pub fn last_error(&self, message: &str) {
         let now = Local::now().format("%Y/%m/%d %H:%M:%S");
