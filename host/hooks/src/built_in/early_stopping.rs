@@ -172,6 +172,6 @@ mod tests {
         let mut strict = hook(json!({ "monitor": "mAP", "strict": true }));
         assert!(run.run_point(&mut strict, HookPoint::AfterValEpoch, None).is_err());
         let mut unknown = hook(json!({ "monitor": "speed" }));
-        assert!(run.run_point(&mut unknown, HookPoint::BeforeRun, None).is_err());
+        assert!(unknown.check().is_err());
     }
 }

@@ -355,7 +355,7 @@ mod tests {
         let refused = |kwargs: Json| {
             let mut hook = hook(kwargs);
             let checked = hook.check();
-            let begun = || run().run_point(&mut hook, HookPoint::BeforeRun, None);
+            let mut begun = || run().run_point(&mut hook, HookPoint::BeforeRun, None);
             checked.and_then(|()| begun()).unwrap_err().message
         };
         assert!(refused(json!({ "profile_times": 2 })).contains("expected 1 with by_epoch"));
