@@ -1,0 +1,152 @@
+//! How ranks ended, and what follows from it for the job. Knows nothing of processes.
+
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use serde::{Deserialize, Serialize};
+
+/// The state was saved; the same command goes on from there (`EX_TEMPFAIL`).
+pub const START_AGAIN: u8 = 75;
+/// A job that failed while its ranks ran, by none of their own exit codes.
+pub(crate) const FAILED: u8 = 3;
+const SIGNALLED: i32 = 128;
+
+/// How one rank ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RankEnd {
+    Code(i32),
+    Signal(i32),
+}
+
+impl RankEnd {
+    pub(crate) fn of(status: ExitStatus) -> RankEnd {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => RankEnd::Code(code),
+            (None, signal) => RankEnd::Signal(signal.unwrap_or_default()),
+        }
+    }
+
+    /// As a shell shows it.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            RankEnd::Code(code) => u8::try_from(code).unwrap_or(1),
+            RankEnd::Signal(signal) => u8::try_from(SIGNALLED + signal).unwrap_or(1),
+        }
+    }
+
+    /// Whether something went wrong, when the job was asked to end with this signal or not at all.
+    pub(crate) fn is_failure(self, asked: Option<i32>) -> bool {
+        match (self, asked) {
+            (RankEnd::Code(0), _) => false,
+            (RankEnd::Code(code), _) if code == i32::from(START_AGAIN) => false,
+            (RankEnd::Code(code), Some(signal)) => code != SIGNALLED + signal,
+            (RankEnd::Signal(own), Some(signal)) => own != signal,
+            (_, None) => true,
+        }
+    }
+}
+
+impl fmt::Display for RankEnd {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RankEnd::Code(code) => write!(formatter, "ended with exit code {code}"),
+            RankEnd::Signal(signal) => write!(formatter, "was ended by {}", signal_name(*signal)),
+        }
+    }
+}
+
+/// `SIGKILL`, or `signal 40`.
+pub(crate) fn signal_name(signal: i32) -> String {
+    let name = signal_hook::low_level::signal_name(signal);
+    name.map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
+
+/// Why a job failed: what happened first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// In one line.
+    pub(crate) summary: String,
+    /// With where it was and what it said last, in lines of their own.
+    pub(crate) details: Vec<String>,
+    /// The exit code that it means for the job.
+    pub(crate) code: u8,
+}
+
+/// How a round of the ranks of one machine, or of all, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RoundEnd {
+    Done,
+    /// Ranks saved and ask to be started again.
+    Saved,
+    /// Ended by the signal that was passed on to them.
+    Signal(i32),
+    /// Of a failure, which is told apart.
+    Failed,
+}
+
+impl RoundEnd {
+    /// From the ends of ranks, of which none is a failure.
+    pub(crate) fn of(ends: impl IntoIterator<Item = RankEnd>, asked: Option<i32>) -> RoundEnd {
+        let worst = ends.into_iter().map(|end| match end {
+            RankEnd::Code(0) => RoundEnd::Done,
+            RankEnd::Code(code) if code == i32::from(START_AGAIN) => RoundEnd::Saved,
+            _ => asked.map_or(RoundEnd::Failed, RoundEnd::Signal),
+        });
+        worst.fold(RoundEnd::Done, RoundEnd::and)
+    }
+
+    /// Of two machines together.
+    pub(crate) fn and(self, other: RoundEnd) -> RoundEnd {
+        let rank = |end: RoundEnd| match end {
+            RoundEnd::Done => 0,
+            RoundEnd::Saved => 1,
+            RoundEnd::Signal(_) => 2,
+            RoundEnd::Failed => 3,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+
+    /// The job's exit code; of a failure, its own.
+    pub(crate) fn exit_code(self, failure: Option<&Failure>) -> u8 {
+        match self {
+            RoundEnd::Done => 0,
+            RoundEnd::Saved => START_AGAIN,
+            RoundEnd::Signal(signal) => RankEnd::Signal(signal).exit_code(),
+            RoundEnd::Failed => failure.map_or(1, |failure| failure.code),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAVED: RankEnd = RankEnd::Code(75);
+    const DONE: RankEnd = RankEnd::Code(0);
+
+    #[test]
+    fn a_job_ends_as_its_worst_rank() {
+        for (ends, asked, expected) in [
+            (vec![DONE, DONE], None, 0),
+            (vec![SAVED, DONE, SAVED], None, 75),
+            (vec![RankEnd::Signal(15), RankEnd::Signal(15)], Some(15), 143),
+            (vec![RankEnd::Code(130), DONE], Some(2), 130),
+            (vec![SAVED, RankEnd::Signal(10)], Some(10), 138),
+        ] {
+            assert!(ends.iter().all(|end| !end.is_failure(asked)), "{ends:?}");
+            assert_eq!(RoundEnd::of(ends.clone(), asked).exit_code(None), expected, "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_what_nobody_asked_for() {
+        assert!(RankEnd::Signal(15).is_failure(None));
+        assert!(RankEnd::Signal(9).is_failure(Some(15)));
+        assert!(RankEnd::Code(3).is_failure(Some(15)));
+        assert!(RankEnd::Code(130).is_failure(None));
+        assert_eq!(RankEnd::Signal(11).exit_code(), 139);
+        assert_eq!(RankEnd::Signal(9).to_string(), "was ended by SIGKILL");
+    }
+}

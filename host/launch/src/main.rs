@@ -1,0 +1,44 @@
+//! `snaphook-launch`: runs any program as the ranks of a job. For Snaphook's own runs, `snaphook launch` knows more.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use snaphook_launch::{AnyProgram, LaunchArguments, LaunchError, LaunchPlan, Variables, launch};
+
+/// Runs a program as the ranks of a job, and ends them together.
+#[derive(Parser)]
+#[command(name = "snaphook-launch", version, max_term_width = 100)]
+struct Line {
+    #[command(flatten)]
+    flags: LaunchArguments,
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = snaphook_launch::play_role() {
+        return code;
+    }
+    match run(&Line::parse().flags) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error}");
+            if let Some(cause) = error.source() {
+                eprintln!("  caused by: {cause}");
+            }
+            match error {
+                LaunchError::Interrupted { signal } => ExitCode::from(128 + signal as u8),
+                error if error.is_usage() => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn run(flags: &LaunchArguments) -> Result<u8, LaunchError> {
+    let mut words = flags.program.iter().cloned();
+    let command = (words.next().unwrap_or_default(), words.collect());
+    let log_dir = PathBuf::from("launch_logs").join(std::process::id().to_string());
+    let plan = LaunchPlan::new(flags, &Variables::of_process(), command, log_dir)?;
+    launch(&plan, &AnyProgram)
+}

@@ -1,0 +1,174 @@
+//! A connection between two launchers: lines out, lines in, and whether the other side is still there. Never waits.
+//! Knows nothing of what is said.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::message::Message;
+
+/// A line that is longer is nothing that a launcher says.
+const LONGEST_LINE: usize = 1 << 20;
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(30);
+/// For a line to leave.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One end of the connection.
+pub(super) struct Link {
+    stream: TcpStream,
+    arrived: Vec<u8>,
+    heard: Instant,
+    sent: Instant,
+    lost: Option<String>,
+}
+
+impl Link {
+    pub(super) fn new(stream: TcpStream) -> io::Result<Link> {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let now = Instant::now();
+        Ok(Link { stream, arrived: Vec::new(), heard: now, sent: now, lost: None })
+    }
+
+    /// Why the other side is gone, if it is.
+    pub(super) fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
+    }
+
+    pub(super) fn send(&mut self, message: &Message) {
+        let Ok(mut line) = serde_json::to_vec(message) else { return };
+        line.push(b'\n');
+        if let Err(error) = self.write(&line) {
+            self.lost.get_or_insert_with(|| error.to_string());
+        }
+        self.sent = Instant::now();
+    }
+
+    fn write(&mut self, mut line: &[u8]) -> io::Result<()> {
+        let began = Instant::now();
+        while !line.is_empty() {
+            match self.stream.write(line) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => line = &line[written..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if began.elapsed() > SEND_TIMEOUT {
+                        return Err(ErrorKind::TimedOut.into());
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What came since the last call; says that this side is still there, now and then.
+    pub(super) fn receive(&mut self) -> Vec<Message> {
+        if self.lost.is_some() {
+            return Vec::new();
+        }
+        if let Err(reason) = self.read() {
+            self.lost = Some(reason);
+        }
+        if self.sent.elapsed() >= ALIVE_EVERY {
+            self.send(&Message::Alive);
+        }
+        self.take_messages()
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        let mut chunk = [0; 4096];
+        loop {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err("it closed the connection".to_owned()),
+                Ok(read) => {
+                    self.arrived.extend_from_slice(&chunk[..read]);
+                    self.heard = Instant::now();
+                    if self.arrived.len() > LONGEST_LINE {
+                        return Err("it says nothing that a launcher would".to_owned());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        match self.heard.elapsed() {
+            silence if silence > SILENCE => {
+                Err(format!("nothing was heard of it for {} s", silence.as_secs()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take_messages(&mut self) -> Vec<Message> {
+        let Some(end) = self.arrived.iter().rposition(|byte| *byte == b'\n') else {
+            return Vec::new();
+        };
+        let rest = self.arrived.split_off(end + 1);
+        let lines = std::mem::replace(&mut self.arrived, rest);
+        let mut messages = Vec::new();
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(Message::Alive) => {}
+                Ok(message) => messages.push(message),
+                Err(_) => {
+                    self.lost = Some("it says nothing that a launcher would".to_owned());
+                    break;
+                }
+            }
+        }
+        messages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn pair() -> (Link, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Link::new(listener.accept().unwrap().0).unwrap(), theirs)
+    }
+
+    fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+        loop {
+            if let Some(seen) = look() {
+                return seen;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn lines_arrive_whole_however_they_are_cut() {
+        let (mut link, mut theirs) = pair();
+        theirs.write_all(b"{\"say\":\"again\"}\n{\"say\":\"ov").unwrap();
+        let first = until(|| Some(link.receive()).filter(|messages| !messages.is_empty()));
+        assert_eq!(first, [Message::Again]);
+        theirs.write_all(b"er\",\"code\":3}\n").unwrap();
+        let second = until(|| Some(link.receive()).filter(|messages| !messages.is_empty()));
+        assert_eq!(second, [Message::Over { code: 3 }]);
+        drop(theirs);
+        let why = until(|| {
+            link.receive();
+            link.lost().map(str::to_owned)
+        });
+        assert_eq!(why, "it closed the connection");
+    }
+
+    #[test]
+    fn strangers_are_not_listened_to() {
+        let (mut link, mut theirs) = pair();
+        theirs.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        let why = until(|| {
+            link.receive();
+            link.lost().map(str::to_owned)
+        });
+        assert!(why.contains("nothing that a launcher would"), "{why}");
+    }
+}

@@ -1,0 +1,68 @@
+//! Ports that are free, and stay with one job. Knows nothing of who listens on them.
+
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use crate::LaunchError;
+
+/// Ports that are tried.
+const ATTEMPTS: u16 = 1000;
+
+/// A free port. While this lives, no other launcher on this machine takes it, although nobody listens there yet.
+#[derive(Debug)]
+pub(crate) struct ClaimedPort {
+    pub(crate) port: u16,
+    /// A name in the space of abstract sockets, which is as wide as that of ports and forgets a process that ended.
+    _claim: UnixListener,
+}
+
+impl ClaimedPort {
+    /// The first free port from this one on.
+    ///
+    /// Errors: a thousand busy ones.
+    pub(crate) fn from(first: u16) -> Result<ClaimedPort, LaunchError> {
+        let after = |attempt: u16| first.checked_add(attempt).unwrap_or(1024 + attempt);
+        let mut candidates = (0..ATTEMPTS).map(after);
+        candidates.find_map(ClaimedPort::exactly).ok_or(LaunchError::NoFreePort { first })
+    }
+
+    /// This port, if it is free.
+    pub(crate) fn exactly(port: u16) -> Option<ClaimedPort> {
+        let name = SocketAddr::from_abstract_name(format!("snaphook-launch-port-{port}")).ok()?;
+        let claim = UnixListener::bind_addr(&name).ok()?;
+        listen(port).ok()?;
+        Some(ClaimedPort { port, _claim: claim })
+    }
+}
+
+/// Listens on all addresses of this machine.
+pub(crate) fn listen(port: u16) -> std::io::Result<TcpListener> {
+    // Both kinds of addresses, where the machine has IPv6.
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)) {
+        Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_jobs_get_two_ports_although_nobody_listens_yet() {
+        let one = ClaimedPort::from(29_500).unwrap();
+        let other = ClaimedPort::from(one.port).unwrap();
+        assert_ne!(one.port, other.port);
+    }
+
+    #[test]
+    fn a_port_on_which_somebody_listens_is_avoided() {
+        let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = busy.local_addr().unwrap().port();
+        assert!(ClaimedPort::exactly(port).is_none());
+        assert_ne!(ClaimedPort::from(port).unwrap().port, port);
+    }
+}

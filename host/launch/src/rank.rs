@@ -1,0 +1,176 @@
+//! One rank as a process of this machine: started in a group of its own, asked, ended, looked at. Knows nothing of the
+//! other ranks.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
+
+use crate::ending::{Failure, RankEnd};
+use crate::output::{RankLog, Show, follow, last_lines};
+use crate::roles::Guard;
+use crate::{LaunchError, Stream};
+
+/// Lines of a rank's log that are shown when it fails.
+const SHOWN_LINES: usize = 12;
+/// For output that is still on its way when a rank has ended.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// What a rank is started as.
+pub(crate) struct RankStart {
+    pub(crate) rank: u32,
+    pub(crate) local_rank: u32,
+    pub(crate) command: Command,
+    pub(crate) log: PathBuf,
+    /// How each stream is shown, if it is.
+    pub(crate) show: [Option<Show>; 2],
+}
+
+/// A rank that runs or has ended; killed when it is dropped.
+pub(crate) struct Rank {
+    pub(crate) rank: u32,
+    pub(crate) local_rank: u32,
+    pub(crate) pid: Pid,
+    child: Child,
+    began: Instant,
+    log: Arc<RankLog>,
+    output: Vec<JoinHandle<()>>,
+    end: Option<(RankEnd, Duration)>,
+}
+
+impl Rank {
+    /// Starts it, and tells the guard.
+    pub(crate) fn start(start: RankStart, guard: &mut Guard) -> Result<Rank, LaunchError> {
+        let RankStart { rank, local_rank, mut command, log, show } = start;
+        let log = Arc::new(RankLog::create(log)?);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = command.get_program().to_owned();
+        let mut child = command.spawn().map_err(|source| LaunchError::Start { program, source })?;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let pid = Pid::from_child(&child);
+        guard.watch(pid);
+        let mut started = Rank {
+            rank,
+            local_rank,
+            pid,
+            child,
+            began: Instant::now(),
+            log,
+            output: Vec::new(),
+            end: None,
+        };
+        let [show_out, show_err] = show;
+        if let Some(out) = out {
+            started.output.push(follow(out, Arc::clone(&started.log), show_out)?);
+        }
+        if let Some(err) = err {
+            started.output.push(follow(err, Arc::clone(&started.log), show_err)?);
+        }
+        Ok(started)
+    }
+
+    /// Looks whether it has ended; what it left running ends then, too. Whether it ended just now.
+    pub(crate) fn has_just_ended(&mut self, guard: &mut Guard) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if !matches!(waitid(WaitId::Pid(self.pid), options), Ok(Some(_))) {
+            return false;
+        }
+        // Before the process is waited for, so that its number cannot be another one's.
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        guard.forget(self.pid);
+        let end = self.child.wait().map_or(RankEnd::Code(1), RankEnd::of);
+        self.end = Some((end, self.began.elapsed()));
+        true
+    }
+
+    pub(crate) fn end(&self) -> Option<RankEnd> {
+        self.end.map(|(end, _)| end)
+    }
+
+    /// When it said something last.
+    pub(crate) fn last_output(&self) -> Instant {
+        self.log.last_output()
+    }
+
+    /// Sends a signal to the process alone, which knows what its own processes need; nothing when it has ended.
+    pub(crate) fn send(&self, signal: Signal) {
+        if self.end.is_none() {
+            // It may end in this moment, which is no error.
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+
+    /// Ends it with all that it started.
+    pub(crate) fn kill(&self) {
+        if self.end.is_none() {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+    }
+
+    /// What went wrong, for people; waits a moment for its last words.
+    pub(crate) fn failure(&self, place: Option<String>) -> Failure {
+        let since = Instant::now();
+        while since.elapsed() < DRAIN && !self.output.iter().all(JoinHandle::is_finished) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let (end, after) = self.end.unwrap_or((RankEnd::Code(1), self.began.elapsed()));
+        let summary = format!("rank {} {end}", self.rank);
+        let mut details = vec![format!(
+            "after {:.1} s, process {}, local rank {}",
+            after.as_secs_f64(),
+            self.pid.as_raw_nonzero(),
+            self.local_rank
+        )];
+        details.extend(place);
+        details.extend(self.last_words());
+        Failure { summary, details, code: end.exit_code() }
+    }
+
+    /// The last lines of its log.
+    pub(crate) fn last_words(&self) -> Vec<String> {
+        let lines = last_lines(&self.log.path, SHOWN_LINES);
+        let path = self.log.path.display();
+        if lines.is_empty() {
+            return vec![format!("it said nothing ({path})")];
+        }
+        let head = format!("the last lines of {path}:");
+        std::iter::once(head).chain(lines.into_iter().map(|line| format!("  {line}"))).collect()
+    }
+
+    /// One letter of `/proc`: `R` running, `S` sleeping, `D` in the kernel, `T` stopped, `Z` ended.
+    pub(crate) fn state(&self) -> Option<char> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero()));
+        // The name in brackets may hold anything.
+        stat.ok()?.rsplit_once(") ")?.1.chars().next()
+    }
+}
+
+impl Drop for Rank {
+    fn drop(&mut self) {
+        if self.end.is_none() {
+            self.kill();
+            let _ = self.child.wait();
+        }
+        let since = Instant::now();
+        for thread in self.output.drain(..) {
+            // A process that left the group may hold the stream open for as long as it likes.
+            while since.elapsed() < DRAIN && !thread.is_finished() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// The two streams in the order of [`RankStart::show`].
+pub(crate) const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];

@@ -1,0 +1,284 @@
+//! One round: the ranks of this machine from their start to the end of the last one. Knows nothing of other rounds.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::ending::{Failure, RankEnd, RoundEnd, START_AGAIN, signal_name};
+use crate::meeting::{Peers, RoundPlace};
+use crate::output::{Show, say};
+use crate::rank::{Rank, RankStart, STREAMS};
+use crate::roles::{Guard, rank_command};
+use crate::signals::Caught;
+use crate::watch::{Alarm, Watch};
+use crate::{LaunchError, LaunchPlan};
+
+/// How often ranks are looked at, when no signal wakes the launcher.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What a round needs to know beside the plan.
+pub(crate) struct RoundRequest<'a> {
+    pub(crate) plan: &'a LaunchPlan,
+    pub(crate) place: &'a RoundPlace,
+    pub(crate) arguments: &'a [OsString],
+    /// 0 at first.
+    pub(crate) restart: u32,
+}
+
+/// The ranks of this machine.
+pub(crate) struct Round<'a> {
+    plan: &'a LaunchPlan,
+    ranks: Vec<Rank>,
+    watch: Watch,
+    /// The signal that was passed on last.
+    asked: Option<i32>,
+    failure: Option<Failure>,
+    kill_at: Option<Instant>,
+    is_saving: bool,
+    /// Whether the user had everything killed.
+    is_killed: bool,
+}
+
+/// How it went.
+pub(crate) struct RoundReport {
+    pub(crate) end: RoundEnd,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) asked: Option<i32>,
+}
+
+impl<'a> Round<'a> {
+    /// Starts all ranks.
+    pub(crate) fn start(
+        request: &RoundRequest<'a>,
+        guard: &mut Guard,
+    ) -> Result<Round<'a>, LaunchError> {
+        let plan = request.plan;
+        let mut ranks = Vec::new();
+        for local_rank in 0..plan.ranks_here {
+            // Of an earlier launch with the same folder.
+            let _ = std::fs::remove_file(heartbeat_file(request, local_rank));
+            ranks.push(Rank::start(rank_start(request, local_rank), guard)?);
+        }
+        let records =
+            ranks.iter().map(|rank| (rank.rank, heartbeat_file(request, rank.local_rank)));
+        let watch = Watch::new(records, plan.patience, Instant::now());
+        Ok(Round {
+            plan,
+            ranks,
+            watch,
+            asked: None,
+            failure: None,
+            kill_at: None,
+            is_saving: false,
+            is_killed: false,
+        })
+    }
+
+    /// Watches until the last rank has ended.
+    pub(crate) fn watch(
+        mut self,
+        caught: &Caught,
+        peers: &mut Peers,
+        guard: &mut Guard,
+    ) -> RoundReport {
+        while self.ranks.iter().any(|rank| rank.end().is_none()) {
+            if let Some(signal) = caught.next(PAUSE) {
+                self.pass_on(signal);
+            }
+            self.look_for_ends(peers, guard);
+            if let Some(failure) = peers.news() {
+                self.fail(failure);
+            }
+            self.look_for_hangs(peers);
+            if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+                self.kill_at = None;
+                self.kill_the_rest();
+            }
+        }
+        let ends = self.ranks.iter().filter_map(Rank::end);
+        let end = match &self.failure {
+            Some(_) => RoundEnd::Failed,
+            None => RoundEnd::of(ends, self.asked),
+        };
+        RoundReport { end, failure: self.failure, asked: self.asked }
+    }
+
+    fn pass_on(&mut self, signal: i32) {
+        let running = self.running();
+        let (name, is_second_interrupt) =
+            (signal_name(signal), signal == 2 && self.asked == Some(2));
+        if is_second_interrupt {
+            say(&format!("{name} again: killing {running}"));
+            self.ranks.iter().for_each(Rank::kill);
+            self.is_killed = true;
+            return;
+        }
+        say(&format!("{name}: passed on to {running}"));
+        if let Some(signal) = Signal::from_named_raw(signal) {
+            self.ranks.iter().for_each(|rank| rank.send(signal));
+        }
+        // USR2 asks for no end.
+        if signal != Signal::USR2.as_raw() {
+            self.asked = Some(signal);
+        }
+    }
+
+    fn running(&self) -> String {
+        match self.ranks.iter().filter(|rank| rank.end().is_none()).count() {
+            1 => "1 rank".to_owned(),
+            count => format!("{count} ranks"),
+        }
+    }
+
+    fn look_for_ends(&mut self, peers: &mut Peers, guard: &mut Guard) {
+        let mut ended: Vec<usize> = (0..self.ranks.len())
+            .filter(|index| self.ranks[*index].has_just_ended(guard))
+            .collect();
+        // Of several that ended within one look, the one that fell silent first is the likelier cause.
+        ended.sort_by_key(|index| self.ranks[*index].last_output());
+        for index in ended {
+            let Some(end) = self.ranks[index].end() else { continue };
+            let asks_again = end == RankEnd::Code(START_AGAIN.into());
+            if end.is_failure(self.asked) && self.failure.is_none() && !self.is_killed {
+                let place = self.watch.place(self.ranks[index].rank);
+                let failure = self.ranks[index].failure(place);
+                peers.tell(&failure);
+                self.fail(failure);
+            } else if asks_again && self.asked.is_none() && !self.is_saving {
+                self.let_all_save(index);
+            }
+        }
+    }
+
+    fn look_for_hangs(&mut self, peers: &mut Peers) {
+        if self.failure.is_some() {
+            return;
+        }
+        let ranks = &self.ranks;
+        let state = |number: u32| {
+            let rank = ranks.iter().find(|rank| rank.rank == number && rank.end().is_none());
+            rank.and_then(Rank::state)
+        };
+        match self.watch.look(Instant::now(), state) {
+            None => {}
+            Some(Alarm::Warning(text)) => say(&text),
+            Some(Alarm::End(failure)) => {
+                peers.tell(&failure);
+                self.fail(failure);
+            }
+        }
+    }
+
+    /// One rank saved because it alone was asked to: the others are to save, too.
+    fn let_all_save(&mut self, index: usize) {
+        self.is_saving = true;
+        if self.ranks.iter().any(|rank| rank.end().is_none()) {
+            let (rank, others) = (self.ranks[index].rank, self.running());
+            say(&format!(
+                "rank {rank} saved and asks to be started again; asking {others} to save"
+            ));
+            self.ranks.iter().for_each(|rank| rank.send(Signal::TERM));
+            self.asked = Some(Signal::TERM.as_raw());
+        }
+    }
+
+    /// Shows the reason first, then ends what still runs.
+    fn fail(&mut self, failure: Failure) {
+        if self.failure.is_some() {
+            return;
+        }
+        say(&format!("{}{}", failure.summary, indented(&failure.details)));
+        if self.ranks.iter().any(|rank| rank.end().is_none()) {
+            let seconds = self.plan.patience.grace.as_secs_f64();
+            say(&format!("ending {} (killed after {seconds} s)", self.running()));
+        }
+        for rank in &self.ranks {
+            rank.send(Signal::TERM);
+            // One that is stopped could not hear it.
+            rank.send(Signal::CONT);
+        }
+        self.failure = Some(failure);
+        self.kill_at = Some(Instant::now() + self.plan.patience.grace);
+    }
+
+    fn kill_the_rest(&self) {
+        let left: Vec<String> = self
+            .ranks
+            .iter()
+            .filter(|rank| rank.end().is_none())
+            .map(|rank| rank.rank.to_string())
+            .collect();
+        if !left.is_empty() {
+            say(&format!("still there, killed: rank {}", left.join(", ")));
+        }
+        self.ranks.iter().for_each(Rank::kill);
+    }
+}
+
+fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n    {line}")).collect()
+}
+
+fn rank_start(request: &RoundRequest<'_>, local_rank: u32) -> RankStart {
+    let RoundRequest { plan, place, arguments, restart } = request;
+    let rank = place.first_rank + local_rank;
+    let mut command = rank_command(&plan.program, arguments);
+    command.envs(variables(request, local_rank));
+    command.env(snaphook_heartbeat::PATH_VARIABLE, heartbeat_file(request, local_rank));
+    if plan.sets_threads {
+        command.env("OMP_NUM_THREADS", "1");
+    }
+    let show = STREAMS.map(|stream| {
+        let prefix = if plan.shown.has_prefix && place.world_size > 1 {
+            format!("[rank {rank}] ")
+        } else {
+            String::new()
+        };
+        plan.shown.shows(local_rank, stream).then_some(Show { stream, prefix })
+    });
+    RankStart { rank, local_rank, command, log: log_file(plan, rank, *restart), show }
+}
+
+/// `rank_3.heartbeat`, beside the log.
+fn heartbeat_file(request: &RoundRequest<'_>, local_rank: u32) -> PathBuf {
+    let rank = request.place.first_rank + local_rank;
+    let path = request.plan.log_dir.join(format!("rank_{rank}.heartbeat"));
+    // Ranks may go to another folder before they write it.
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// `rank_3.log`, and `rank_3.restart_1.log` after the first restart.
+fn log_file(plan: &LaunchPlan, rank: u32, restart: u32) -> PathBuf {
+    let name = match restart {
+        0 => format!("rank_{rank}.log"),
+        restart => format!("rank_{rank}.restart_{restart}.log"),
+    };
+    plan.log_dir.join(name)
+}
+
+/// What torchrun sets for a rank.
+///
+/// Source: `torch/distributed/elastic/agent/server/local_elastic_agent.py`.
+fn variables(request: &RoundRequest<'_>, local_rank: u32) -> Vec<(&'static str, String)> {
+    let RoundRequest { plan, place, restart, .. } = request;
+    let rank = place.first_rank + local_rank;
+    vec![
+        ("RANK", rank.to_string()),
+        ("LOCAL_RANK", local_rank.to_string()),
+        ("WORLD_SIZE", place.world_size.to_string()),
+        ("LOCAL_WORLD_SIZE", plan.ranks_here.to_string()),
+        ("GROUP_RANK", plan.node_rank.to_string()),
+        ("GROUP_WORLD_SIZE", plan.nnodes.to_string()),
+        ("ROLE_NAME", "default".to_owned()),
+        ("ROLE_RANK", rank.to_string()),
+        ("ROLE_WORLD_SIZE", place.world_size.to_string()),
+        ("MASTER_ADDR", place.master.host.clone()),
+        ("MASTER_PORT", place.master.port.to_string()),
+        ("TORCHELASTIC_RESTART_COUNT", restart.to_string()),
+        ("TORCHELASTIC_MAX_RESTARTS", plan.max_restarts.to_string()),
+        ("TORCHELASTIC_USE_AGENT_STORE", "False".to_owned()),
+        ("TORCHELASTIC_RUN_ID", "none".to_owned()),
+    ]
+}

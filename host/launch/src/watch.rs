@@ -1,0 +1,297 @@
+//! Whether the ranks of this machine still move, by the records that they write, and which is the odd one when they do
+//! not. Ranks of programs that write no record are not judged. Knows nothing of what is done about it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use snaphook_heartbeat::Record;
+
+use crate::Patience;
+use crate::ending::{FAILED, Failure};
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Alarm {
+    /// Words for people.
+    Warning(String),
+    /// The job is to end.
+    End(Failure),
+}
+
+/// A rank as the watch sees it.
+struct Watched {
+    rank: u32,
+    record: PathBuf,
+    seen: Option<Record>,
+    since: Instant,
+}
+
+/// Looks at records now and then.
+pub(crate) struct Watch {
+    ranks: Vec<Watched>,
+    patience: Patience,
+    next: Instant,
+    /// For how long nothing moved when it was told last, doubled.
+    next_warning: Duration,
+}
+
+impl Watch {
+    /// Of ranks by their number and the file of their record.
+    pub(crate) fn new(
+        ranks: impl IntoIterator<Item = (u32, PathBuf)>,
+        patience: Patience,
+        now: Instant,
+    ) -> Watch {
+        let watched = |(rank, record)| Watched { rank, record, seen: None, since: now };
+        Watch {
+            ranks: ranks.into_iter().map(watched).collect(),
+            patience,
+            next: now + EVERY,
+            next_warning: patience.hang_warning,
+        }
+    }
+
+    /// Where a rank was seen last.
+    pub(crate) fn place(&mut self, rank: u32) -> Option<String> {
+        let watched = self.ranks.iter_mut().find(|watched| watched.rank == rank)?;
+        watched.look(Instant::now());
+        Some(format!("it was last seen at: {}", watched.seen.as_ref()?.place()))
+    }
+
+    /// Looks, when it is time. `state` is the letter of `/proc` of a rank that runs, and nothing for one that has ended.
+    pub(crate) fn look(
+        &mut self,
+        now: Instant,
+        state: impl Fn(u32) -> Option<char>,
+    ) -> Option<Alarm> {
+        if now < self.next {
+            return None;
+        }
+        self.next = now + EVERY;
+        let mut still: Vec<Sitting> = Vec::new();
+        for watched in &mut self.ranks {
+            let Some(state) = state(watched.rank) else { continue };
+            watched.look(now);
+            let Some(seen) = &watched.seen else { continue };
+            let silence = now.saturating_duration_since(watched.since);
+            still.push(Sitting { rank: watched.rank, seen: seen.clone(), silence, state });
+        }
+        let longest = still.iter().map(|sitting| sitting.silence).max().unwrap_or_default();
+        if longest < self.patience.hang_warning {
+            self.next_warning = self.patience.hang_warning;
+            return None;
+        }
+        still.retain(|sitting| sitting.silence * 2 >= self.patience.hang_warning);
+        if longest >= self.patience.hang_timeout {
+            return Some(Alarm::End(failure(&still)));
+        }
+        if longest < self.next_warning {
+            return None;
+        }
+        while self.next_warning <= longest {
+            self.next_warning *= 2;
+        }
+        let (head, details) = (headline(&still), details(&still));
+        let seconds = self.patience.hang_timeout.as_secs_f64();
+        let end = format!("the job is ended when nothing moves for {seconds} s (--hang-timeout)");
+        let lines = details.into_iter().chain([end]).map(|line| format!("\n    {line}"));
+        Some(Alarm::Warning(std::iter::once(head).chain(lines).collect()))
+    }
+}
+
+impl Watched {
+    fn look(&mut self, now: Instant) {
+        // Not there yet, or not written whole yet.
+        let Ok(record) = read(&self.record) else { return };
+        if self.seen.as_ref() != Some(&record) {
+            self.seen = Some(record);
+            self.since = now;
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Record> {
+    Record::read(path)
+}
+
+/// A rank that does not move.
+struct Sitting {
+    rank: u32,
+    seen: Record,
+    silence: Duration,
+    state: char,
+}
+
+impl Sitting {
+    fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+
+    fn describe(&self) -> String {
+        let state = match self.state {
+            'T' | 't' => "; its process is stopped (kill -CONT lets it go on)",
+            'D' => "; its process waits in the kernel, for a disk or a device",
+            'Z' => "; its process has ended",
+            _ => "",
+        };
+        format!(
+            "rank {}: {} for {:.0} s{state}",
+            self.rank,
+            self.seen.place(),
+            self.silence.as_secs_f64()
+        )
+    }
+
+    /// How far it came: a rank for which others wait came less far.
+    fn progress(&self) -> (bool, u64, u64, bool) {
+        let is_in_hook = self.seen.hook.is_some();
+        (!self.is_stopped(), self.seen.epoch, self.seen.iteration, !is_in_hook)
+    }
+}
+
+/// The rank for which the others wait, if one differs from them.
+fn odd_one(still: &[Sitting]) -> Option<&Sitting> {
+    let least = still.iter().min_by_key(|sitting| sitting.progress())?;
+    let is_alone =
+        still.iter().filter(|sitting| sitting.progress() == least.progress()).count() == 1;
+    is_alone.then_some(least)
+}
+
+fn headline(still: &[Sitting]) -> String {
+    let longest = still.iter().map(|sitting| sitting.silence).max().unwrap_or_default();
+    let seconds = longest.as_secs_f64();
+    match odd_one(still) {
+        Some(odd) if still.len() > 1 => {
+            format!("no progress for {seconds:.0} s, the odd one is {}", odd.describe())
+        }
+        Some(only) => format!("no progress for {seconds:.0} s: {}", only.describe()),
+        None => format!(
+            "no progress for {seconds:.0} s, all ranks of this machine sit at the like place (look at the other machines \
+             and the network)"
+        ),
+    }
+}
+
+/// Every rank in a line of its own, where there are several.
+fn details(still: &[Sitting]) -> Vec<String> {
+    if still.len() < 2 {
+        return Vec::new();
+    }
+    still.iter().map(Sitting::describe).collect()
+}
+
+fn failure(still: &[Sitting]) -> Failure {
+    Failure { summary: headline(still), details: details(still), code: FAILED }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snaphook_heartbeat::{Heartbeat, WORDS};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// A rank whose record is written by the test.
+    struct Rank {
+        words: &'static [AtomicU64],
+        heartbeat: Heartbeat,
+        path: PathBuf,
+    }
+
+    impl Rank {
+        fn new(folder: &Path, number: u32) -> Rank {
+            let words: &'static [AtomicU64] =
+                Box::leak((0..WORDS).map(|_| AtomicU64::new(0)).collect());
+            let heartbeat = Heartbeat::over(words).unwrap();
+            heartbeat.name_hook(0, "SlowHook");
+            let rank = Rank { words, heartbeat, path: folder.join(format!("rank_{number}")) };
+            rank.write();
+            rank
+        }
+
+        fn write(&self) {
+            let words = self.words.iter().map(|word| word.load(Ordering::Relaxed).to_le_bytes());
+            std::fs::write(&self.path, words.collect::<Vec<_>>().concat()).unwrap();
+        }
+    }
+
+    fn patience() -> Patience {
+        let seconds = Duration::from_secs;
+        Patience {
+            grace: seconds(1),
+            hang_warning: seconds(10),
+            hang_timeout: seconds(100),
+            join: seconds(1),
+        }
+    }
+
+    fn watch(folder: &Path, begin: Instant) -> (Vec<Rank>, Watch) {
+        let ranks: Vec<Rank> = (0..3).map(|number| Rank::new(folder, number)).collect();
+        let files = ranks.iter().zip(0..).map(|(rank, number)| (number, rank.path.clone()));
+        let watch = Watch::new(files.collect::<Vec<_>>(), patience(), begin);
+        (ranks, watch)
+    }
+
+    #[test]
+    fn the_rank_for_which_the_others_wait_is_named_and_then_ends_the_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let (ranks, mut watch) = watch(folder.path(), begin);
+        for (number, rank) in ranks.iter().enumerate() {
+            rank.heartbeat.enter_hook(0, "after_train_iter", 1, 7);
+            if number != 1 {
+                rank.heartbeat.leave_hook();
+                rank.heartbeat.enter_phase("backward");
+            }
+            rank.write();
+        }
+        let runs = |_| Some('S');
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert_eq!(watch.look(at(1), runs), None);
+        assert_eq!(watch.look(at(9), runs), None);
+        let Some(Alarm::Warning(text)) = watch.look(at(12), runs) else { panic!() };
+        let odd = "no progress for 11 s, the odd one is rank 1: SlowHook at after_train_iter (epoch 1, iter 7)";
+        assert!(text.starts_with(odd), "{text}");
+        assert!(text.contains("rank 2: phase backward (epoch 1, iter 7) for 11 s"), "{text}");
+        assert_eq!(
+            watch.look(at(13), runs),
+            None,
+            "told once, and again when the time has doubled"
+        );
+        assert!(matches!(watch.look(at(22), runs), Some(Alarm::Warning(_))));
+        let Some(Alarm::End(failure)) = watch.look(at(102), runs) else { panic!() };
+        assert!(failure.summary.contains("rank 1: SlowHook"), "{failure:?}");
+        assert_eq!(failure.code, FAILED);
+    }
+
+    #[test]
+    fn a_stopped_rank_is_the_odd_one_wherever_it_sits() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let (_, mut watch) = watch(folder.path(), begin);
+        let stopped = |rank| Some(if rank == 2 { 'T' } else { 'S' });
+        assert_eq!(watch.look(begin + Duration::from_secs(1), stopped), None);
+        let Some(Alarm::Warning(text)) = watch.look(begin + Duration::from_secs(12), stopped)
+        else {
+            panic!()
+        };
+        assert!(text.contains("odd one is rank 2: starting") && text.contains("stopped"), "{text}");
+    }
+
+    #[test]
+    fn ranks_that_move_have_ended_or_write_no_record_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let (ranks, mut watch) = watch(folder.path(), begin);
+        std::fs::remove_file(&ranks[2].path).unwrap();
+        for step in 1..40 {
+            ranks[0].heartbeat.leave_hook();
+            ranks[0].write();
+            let state = |rank| (rank != 1).then_some('R');
+            assert_eq!(watch.look(begin + Duration::from_secs(step * 5), state), None);
+        }
+        assert_eq!(watch.place(0).unwrap(), "it was last seen at: starting");
+        assert_eq!(watch.place(2), None);
+    }
+}

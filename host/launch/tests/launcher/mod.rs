@@ -1,0 +1,152 @@
+//! A folder in which the built launcher runs shell scripts as ranks, with a deadline that only a hang meets.
+
+#![allow(dead_code, clippy::unwrap_used)] // not every test program uses all of it
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The folder; gone when it is dropped.
+pub(crate) struct Place(tempfile::TempDir);
+
+/// A launcher that runs; it is killed when this is dropped.
+pub(crate) struct Running {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+/// How a launcher ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Place {
+    pub(crate) fn new() -> Place {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Starts a launcher; its ranks run the script in this folder. `name` tells apart several launchers.
+    pub(crate) fn start(&self, name: &str, flags: &[&str], script: &str) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_snaphook-launch"));
+        command.args(["--log-dir", name]).args(flags).args(["--", "sh", "-c", script]);
+        self.start_command(name, command)
+    }
+
+    pub(crate) fn start_command(&self, name: &str, mut command: Command) -> Running {
+        let (out, err) = (self.path(&format!("{name}.out")), self.path(&format!("{name}.err")));
+        let file = |path: &Path| std::fs::File::create(path).unwrap();
+        // Nothing of the process that runs the tests is about the launchers that they start.
+        for (variable, _) in std::env::vars_os() {
+            let text = variable.to_string_lossy();
+            let is_about_jobs = ["SLURM_", "OMPI_", "PMI", "PET_", "MASTER_", "NODE_", "JOB_"];
+            let is_one = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "NNODES", "PORT", "OMP_NUM_THREADS"];
+            if is_about_jobs.iter().any(|start| text.starts_with(start))
+                || is_one.contains(&text.as_ref())
+            {
+                command.env_remove(&variable);
+            }
+        }
+        command.current_dir(self.0.path()).stdin(Stdio::null());
+        command.stdout(file(&out)).stderr(file(&err));
+        Running { child: command.spawn().unwrap(), out, err }
+    }
+
+    pub(crate) fn run(&self, flags: &[&str], script: &str) -> Ended {
+        self.start("logs", flags, script).wait()
+    }
+
+    /// Waits until all of these files are there.
+    pub(crate) fn await_files(&self, names: &[&str]) {
+        until("files", || names.iter().all(|name| self.path(name).is_file()));
+    }
+
+    /// The process that wrote its number into this file.
+    pub(crate) fn process(&self, name: &str) -> u32 {
+        let mut number = None;
+        until(name, || {
+            number = self.read(name).trim().parse().ok();
+            number.is_some()
+        });
+        number.unwrap()
+    }
+}
+
+/// Waits until it holds; fails when it does not.
+#[track_caller]
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < DEADLINE, "{what}: it did not come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether a process is there and not only waited for.
+pub(crate) fn is_alive(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+pub(crate) fn send(process: u32, signal: &str) {
+    let status = Command::new("kill").arg(signal).arg(process.to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+impl Running {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.err).unwrap_or_default()
+    }
+
+    pub(crate) fn wait(mut self) -> Ended {
+        let mut status = None;
+        let began = Instant::now();
+        while status.is_none() {
+            status = self.child.try_wait().unwrap();
+            if began.elapsed() > DEADLINE {
+                panic!("the launcher hangs\n{}", self.stderr());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let status = status.unwrap();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        let code = status.code().or_else(|| signal.map(|signal| 128 + signal)).unwrap();
+        let stdout = std::fs::read_to_string(&self.out).unwrap();
+        Ended { code, stdout, stderr: self.stderr() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended in most tests, which is no error.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    pub(crate) fn expect(&self, code: i32, said: &[&str]) {
+        assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
+        for text in said {
+            assert!(self.stderr.contains(text), "expected: {text}\n{}", self.stderr);
+        }
+    }
+}

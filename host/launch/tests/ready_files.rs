@@ -1,0 +1,238 @@
+//! The ready files of `docs/`: what they would start is started here, with the environment that SLURM and Kubernetes would
+//! set, and a program in Snaphook's place that writes down what it is told.
+
+#![allow(clippy::unwrap_used)] // outside #[test] functions, too
+
+mod launcher;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Parser;
+use launcher::{Ended, Place};
+use serde_json::Value as Json;
+use snaphook_launch::{Contract, LaunchArguments, LaunchPlan, Launcher, Variables};
+
+fn documents() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+/// Writes a script into `bin/` of the folder.
+fn program(place: &Place, name: &str, script: &str) {
+    let folder = place.path("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Runs the tasks of a step one after the other, each with what srun would set; ends with the highest code.
+const SRUN: &str = r#"
+echo "srun $*" >> calls
+while case $1 in --*) true;; *) false;; esac; do shift; done
+worst=0; rank=0
+for node in 0 1; do for local in $(seq 0 $((TASKS_PER_NODE - 1))); do
+  SLURM_PROCID=$rank SLURM_LOCALID=$local SLURM_NODEID=$node SLURM_STEP_ID=0 SLURM_STEP_NODELIST=$SLURM_NODELIST \
+  SLURM_NTASKS=$((2 * TASKS_PER_NODE)) SLURM_STEP_NUM_TASKS=$((2 * TASKS_PER_NODE)) \
+  SLURM_STEP_TASKS_PER_NODE="$TASKS_PER_NODE(x2)" "$@"
+  code=$?; [ $code -gt $worst ] && worst=$code; rank=$((rank + 1))
+done; done
+exit $worst
+"#;
+
+/// Runs a batch script as SLURM would on two machines; `code` is what each task ends with.
+fn batch(place: &Place, script: &str, tasks_per_node: u32, code: u8) -> Ended {
+    program(place, "srun", SRUN);
+    program(place, "scontrol", "echo \"scontrol $*\" >> calls");
+    let words = "echo \"$*\" > words.$SLURM_PROCID; env > env.$SLURM_PROCID";
+    program(place, "snaphook", &format!("{words}; exit {code}"));
+    let mut command = Command::new("bash");
+    command.arg(documents().join(script)).args(["my config.py", "train_cfg.max_epochs=3"]);
+    let path = std::env::var("PATH").unwrap();
+    command.env_clear().env("PATH", format!("{}:{path}", place.path("bin").display()));
+    command.env("SLURM_JOB_ID", "4711").env("SLURM_NODELIST", "gpu[08-09]");
+    command.env("SLURM_JOB_NUM_NODES", "2").env("TASKS_PER_NODE", tasks_per_node.to_string());
+    place.start_command("batch", command).wait()
+}
+
+fn environment(place: &Place, task: u32) -> Variables {
+    let text = place.read(&format!("env.{task}"));
+    Variables::of_pairs(text.lines().filter_map(|line| line.split_once('=')))
+}
+
+#[test]
+fn batch_scripts_are_sound() {
+    for script in ["slurm/train.sbatch", "slurm/launch.sbatch"] {
+        let path = documents().join(script);
+        let checked = Command::new("bash").arg("-n").arg(&path).output().unwrap();
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("#!/bin/bash\n"), "{script}");
+        // SLURM reads its lines up to the first command.
+        let first_command =
+            text.lines().position(|line| !line.starts_with('#') && !line.is_empty()).unwrap();
+        let is_directive = |line: &&str| line.starts_with("#SBATCH ");
+        assert!(!text.lines().skip(first_command).any(|line| is_directive(&line)), "{script}");
+        for flag in ["--nodes=", "--ntasks-per-node=", "--signal=USR1@", "--requeue", "--time="] {
+            assert!(text.lines().filter(is_directive).any(|line| line.contains(flag)), "{flag}");
+        }
+    }
+}
+
+#[test]
+fn tasks_of_the_batch_script_know_their_ranks() {
+    let place = Place::new();
+    batch(&place, "slurm/train.sbatch", 4, 0).expect(0, &[]);
+    for task in 0..8 {
+        let words = place.read(&format!("words.{task}"));
+        let expected = "train my config.py --launcher slurm --work-dir work_dirs/slurm-4711 \
+            train_cfg.max_epochs=3 --resume\n";
+        assert_eq!(words, expected);
+        let contract = Contract::read(Some(Launcher::Slurm), &environment(&place, task)).unwrap();
+        let found = contract.place.unwrap();
+        assert_eq!((found.rank, found.local_rank, found.world_size), (task, task % 4, 8));
+        assert_eq!((found.master_addr.as_str(), found.local_world_size), ("gpu08", Some(4)));
+    }
+    assert!(!place.read("calls").contains("scontrol"), "{}", place.read("calls"));
+}
+
+#[test]
+fn a_batch_script_goes_back_to_the_queue_when_its_tasks_saved_and_only_then() {
+    for script in ["slurm/train.sbatch", "slurm/launch.sbatch"] {
+        for (code, is_requeued) in [(75, true), (3, false), (143, false)] {
+            let place = Place::new();
+            batch(&place, script, 1, code).expect(code.into(), &[]);
+            let requeued = place.read("calls").contains("scontrol requeue 4711");
+            assert_eq!(requeued, is_requeued, "{script} {code}");
+        }
+    }
+}
+
+#[test]
+fn launchers_of_the_batch_script_know_their_machines() {
+    let place = Place::new();
+    batch(&place, "slurm/launch.sbatch", 1, 0).expect(0, &[]);
+    for machine in 0..2 {
+        let words = place.read(&format!("words.{machine}"));
+        // The flag for GPUs is as many as the machine has; this one may have none.
+        let line = words.replace("--nproc-per-node gpu", "--nproc-per-node 4");
+        let plan = plan(line.split_whitespace(), &environment(&place, machine));
+        assert_eq!((plan.nnodes, plan.node_rank, plan.ranks_here), (2, machine, 4));
+        assert_eq!(plan.master.to_string(), "gpu08:24711");
+        assert_eq!(plan.max_restarts, 3);
+        assert_eq!(plan.program, "train");
+    }
+}
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    flags: LaunchArguments,
+}
+
+/// The plan of a line that begins with `launch`.
+fn plan<'a>(words: impl Iterator<Item = &'a str>, variables: &Variables) -> LaunchPlan {
+    let flags = Line::try_parse_from(words).unwrap().flags;
+    let command = (flags.program[0].clone(), flags.program[1..].to_vec());
+    LaunchPlan::new(&flags, variables, command, "logs".into()).unwrap()
+}
+
+fn manifests(file: &str) -> Vec<Json> {
+    let text = std::fs::read_to_string(documents().join("kubernetes").join(file)).unwrap();
+    let documents = text.split("\n---\n");
+    documents.map(|document| serde_saphyr::from_str(document).unwrap()).collect()
+}
+
+/// What every pod template must have.
+#[track_caller]
+fn container(template: &Json) -> (Vec<String>, Vec<(String, String)>) {
+    let spec = &template["spec"];
+    let containers = spec["containers"].as_array().unwrap();
+    assert_eq!(containers.len(), 1);
+    let container = &containers[0];
+    assert!(container["image"].is_string());
+    assert_eq!(container["command"], serde_json::json!(["snaphook"]));
+    assert!(container["resources"]["limits"]["nvidia.com/gpu"].as_u64().unwrap() > 0);
+    let volumes: Vec<&Json> =
+        spec["volumes"].as_array().unwrap().iter().map(|v| &v["name"]).collect();
+    for mount in container["volumeMounts"].as_array().unwrap() {
+        assert!(volumes.contains(&&mount["name"]), "{mount}");
+        assert!(mount["mountPath"].as_str().unwrap().starts_with('/'));
+    }
+    assert!(spec["terminationGracePeriodSeconds"].as_u64().unwrap() > 30, "time to save");
+    let text = |value: &Json| value.as_str().unwrap().to_owned();
+    let arguments = container["args"].as_array().unwrap().iter().map(text).collect();
+    let environment = container["env"].as_array().into_iter().flatten();
+    let environment =
+        environment.map(|entry| (text(&entry["name"]), text(&entry["value"]))).collect();
+    (arguments, environment)
+}
+
+#[test]
+fn pods_of_the_indexed_job_know_their_machines() {
+    let [service, job] = manifests("indexed-job.yaml").try_into().unwrap();
+    assert_eq!((&service["apiVersion"], &service["kind"]), (&"v1".into(), &"Service".into()));
+    assert_eq!(service["spec"]["clusterIP"], "None");
+    assert_eq!((&job["apiVersion"], &job["kind"]), (&"batch/v1".into(), &"Job".into()));
+    let spec = &job["spec"];
+    assert_eq!(spec["completionMode"], "Indexed");
+    assert_eq!(spec["completions"], spec["parallelism"], "all machines run at once");
+    let pod = &spec["template"]["spec"];
+    assert!(["Never", "OnFailure"].contains(&pod["restartPolicy"].as_str().unwrap()));
+    // Pod 0 is called JOB-0.SUBDOMAIN, if the service selects it.
+    let (name, subdomain) =
+        (job["metadata"]["name"].as_str().unwrap(), pod["subdomain"].as_str().unwrap());
+    assert_eq!(service["metadata"]["name"], subdomain);
+    assert_eq!(service["spec"]["selector"], spec["template"]["metadata"]["labels"]);
+    let (arguments, environment) = container(&spec["template"]);
+    let machines = spec["completions"].as_u64().unwrap() as u32;
+    for index in 0..machines {
+        let mut all = environment.clone();
+        all.push(("JOB_COMPLETION_INDEX".to_owned(), index.to_string()));
+        let pairs = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let plan = plan(arguments.iter().map(String::as_str), &Variables::of_pairs(pairs));
+        assert_eq!((plan.nnodes, plan.node_rank), (machines, index));
+        assert_eq!(plan.master.to_string(), format!("{name}-0.{subdomain}:29500"));
+        assert!(plan.arguments.iter().any(|word| word == "--resume"));
+    }
+}
+
+#[test]
+fn pods_of_the_pytorchjob_know_their_machines() {
+    let [job] = manifests("pytorchjob.yaml").try_into().unwrap();
+    assert_eq!(
+        (&job["apiVersion"], &job["kind"]),
+        (&"kubeflow.org/v1".into(), &"PyTorchJob".into())
+    );
+    let replicas = &job["spec"]["pytorchReplicaSpecs"];
+    let count = |role: &str| replicas[role]["replicas"].as_u64().unwrap() as u32;
+    assert_eq!(count("Master"), 1, "the operator takes one master");
+    let machines = 1 + count("Worker");
+    for machine in 0..machines {
+        let role = if machine == 0 { "Master" } else { "Worker" };
+        let template = &replicas[role]["template"];
+        assert_eq!(
+            template["spec"]["containers"][0]["name"], "pytorch",
+            "the operator looks for it"
+        );
+        let (arguments, environment) = container(template);
+        assert!(environment.is_empty());
+        // What the operator sets for each pod.
+        let (nnodes, node_rank) = (machines.to_string(), machine.to_string());
+        let set = [
+            ("PET_NPROC_PER_NODE", job["spec"]["nprocPerNode"].as_str().unwrap()),
+            ("PET_NNODES", &nnodes),
+            ("PET_NODE_RANK", &node_rank),
+            ("PET_MASTER_ADDR", "snaphook-master-0"),
+            ("PET_MASTER_PORT", "23456"),
+            ("MASTER_ADDR", "snaphook-master-0"),
+            ("MASTER_PORT", "23456"),
+            ("WORLD_SIZE", "8"),
+            ("RANK", &node_rank),
+        ];
+        let plan = plan(arguments.iter().map(String::as_str), &Variables::of_pairs(set));
+        assert_eq!((plan.nnodes, plan.node_rank, plan.ranks_here), (machines, machine, 4));
+        assert_eq!(plan.master.to_string(), "snaphook-master-0:23456");
+    }
+}
