@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use snaphook_heartbeat::Heartbeat;
 use snaphook_plugin_api::host::{HookInstance, HookSource, LogLevel, Services};
 use snaphook_plugin_api::{HookError, HookErrorKind, HookPoint, HookState};
 
@@ -99,11 +100,13 @@ pub struct SavedHook {
 pub struct Dispatcher {
     hooks: Vec<Registered>,
     by_point: [Vec<usize>; HookPoint::ALL.len()],
+    heartbeat: Heartbeat,
 }
 
 impl Default for Dispatcher {
     fn default() -> Self {
-        Dispatcher { hooks: Vec::new(), by_point: std::array::from_fn(|_| Vec::new()) }
+        let by_point = std::array::from_fn(|_| Vec::new());
+        Dispatcher { hooks: Vec::new(), by_point, heartbeat: Heartbeat::default() }
     }
 }
 
@@ -121,6 +124,7 @@ impl Dispatcher {
             let place = list.partition_point(|other| self.hooks[*other].priority <= priority);
             list.insert(place, index);
         }
+        self.heartbeat.name_hook(index, hook.type_name());
         self.hooks.push(Registered {
             hook,
             priority,
@@ -128,6 +132,14 @@ impl Dispatcher {
             is_disabled: false,
             spent: [(Duration::ZERO, 0); HookPoint::ALL.len()],
         });
+    }
+
+    /// From now on writes into this record which hook is being called.
+    pub fn beat_into(&mut self, heartbeat: Heartbeat) {
+        for (index, registered) in self.hooks.iter().enumerate() {
+            heartbeat.name_hook(index, registered.hook.type_name());
+        }
+        self.heartbeat = heartbeat;
     }
 
     /// Calls every hook that wants `point`, and carries out what each asked for before the next one runs.
@@ -220,7 +232,10 @@ impl Dispatcher {
         if registered.is_disabled {
             return Ok(before);
         }
+        let progress = host.progress();
+        self.heartbeat.enter_hook(index, point.name(), progress.epoch, progress.iter);
         let result = registered.hook.call(point, batch_idx, host);
+        self.heartbeat.leave_hook();
         let after = Instant::now();
         let (took, spent) = (after - before, &mut registered.spent[point.number() as usize]);
         spent.0 += took;

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
+use snaphook_heartbeat::Heartbeat;
 use snaphook_libtorch::Operators;
+
+use crate::Machine;
 
 /// What a run does at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,14 @@ pub(crate) struct Clock {
     since: Instant,
     spent: [Duration; Phase::ALL.len()],
     trace: Option<Trace>,
+    heartbeat: Heartbeat,
+}
+
+impl Machine {
+    /// From now on writes into this record which phase the run is in.
+    pub fn beat_into(&mut self, heartbeat: Heartbeat) {
+        self.clock.heartbeat = heartbeat;
+    }
 }
 
 impl Default for Clock {
@@ -71,6 +82,7 @@ impl Default for Clock {
             since: Instant::now(),
             spent: [Duration::ZERO; Phase::ALL.len()],
             trace: None,
+            heartbeat: Heartbeat::default(),
         }
     }
 }
@@ -85,6 +97,7 @@ impl Clock {
             trace.add(Track::Phase, self.phase.name().to_owned(), self.since, took, Json::Null);
         }
         self.since = now;
+        self.heartbeat.enter_phase(phase.name());
         std::mem::replace(&mut self.phase, phase)
     }
 

@@ -6,6 +6,7 @@ mod demo_data;
 mod environment;
 mod error;
 mod flags;
+mod heartbeat;
 mod hooks;
 mod plugin_watch;
 mod signals;
