@@ -4,6 +4,7 @@ mod checkpoint;
 mod config;
 mod log;
 mod plugins;
+mod ranks;
 mod refused;
 mod runs;
 mod schedule;
@@ -12,6 +13,7 @@ mod trial;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use snaphook_launch::LaunchArguments;
 
 pub use checkpoint::{
     CheckpointCommand, CheckpointExportArguments, CheckpointImportArguments,
@@ -31,7 +33,8 @@ pub use plugins::{
     PluginsExerciseArguments, PluginsInspectArguments, PluginsListArguments, PluginsLockArguments,
     PluginsNewArguments,
 };
-use refused::{RefusedInTest, RefusedInTrain};
+pub use ranks::RankArguments;
+use refused::RefusedInTest;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,6 +57,19 @@ Exit codes:
   130    asked to end by Ctrl-C: the same
   128+n  ended by signal n";
 
+const LAUNCH_EXAMPLES: &str = "\
+Examples:
+  snaphook launch --nproc-per-node 4 -- train configs/yolox_nano.py
+  snaphook launch --nproc-per-node gpu --max-restarts 3 -- train configs/yolox_nano.py --work-dir runs/a
+  snaphook launch --nnodes 2 --node-rank 1 --master-addr node0 --nproc-per-node 8 -- train configs/yolox_nano.py
+  snaphook launch --nproc-per-node 2 --tee 3 -- python other.py
+
+Exit codes:
+  0      all ranks are done
+  75     the ranks saved after SIGTERM or SIGUSR1; the same command with --resume goes on
+  128+n  ended by signal n
+  else   that of the rank that failed first";
+
 /// Trains models from a configuration file, with hooks loaded from .so files at run time.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "snaphook", version, after_long_help = EXAMPLES, max_term_width = 100)]
@@ -72,6 +88,9 @@ pub enum Command {
     /// Measures a checkpoint on the test data of a config.
     #[command(after_long_help = EXAMPLES)]
     Test(TestArguments),
+    /// Runs train, test or any program as the ranks of a job, on one machine or several, and ends them together.
+    #[command(after_long_help = LAUNCH_EXAMPLES)]
+    Launch(Box<LaunchArguments>),
     /// Shows configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -125,8 +144,9 @@ pub struct TrainArguments {
     /// How the run tells what it does.
     #[command(flatten)]
     pub log: LogArguments,
+    /// Which process of a run this is.
     #[command(flatten)]
-    refused: RefusedInTrain,
+    pub ranks: RankArguments,
 }
 
 /// Where a run goes on from.
@@ -170,6 +190,9 @@ pub struct TestArguments {
     /// How the run tells what it does.
     #[command(flatten)]
     pub log: LogArguments,
+    /// Which process of a run this is.
+    #[command(flatten)]
+    pub ranks: RankArguments,
     #[command(flatten)]
     refused: RefusedInTest,
 }
@@ -265,7 +288,7 @@ impl Cli {
         let cli = Cli::try_parse_from(arguments)?;
         let problem = match &cli.command {
             Command::Train(train) => {
-                train.refused.problem().or_else(|| resume_problem(train.resume.as_ref()?.as_ref()?))
+                train.resume.as_ref().and_then(|path| resume_problem(path.as_ref()?))
             }
             Command::Test(test) => test.refused.problem(),
             _ => None,
@@ -299,6 +322,7 @@ fn override_text(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use snaphook_launch::Launcher;
 
     fn train(line: &str) -> TrainArguments {
         let arguments = format!("snaphook train {line}");
@@ -338,6 +362,30 @@ mod tests {
     }
 
     #[test]
+    fn a_launch_keeps_the_line_of_its_ranks_as_it_is() {
+        for line in ["--nproc-per-node 2 --", "--nproc_per_node=2"] {
+            let line = format!("snaphook launch {line} train a.py --work-dir w --resume --seed=1");
+            let Command::Launch(launch) = Cli::read(line.split_whitespace()).unwrap().command
+            else {
+                panic!("{line}");
+            };
+            assert_eq!(
+                launch.program,
+                ["train", "a.py", "--work-dir", "w", "--resume", "--seed=1"]
+            );
+        }
+        let (code, text) = refusal("launch --nproc 2 train a.py");
+        assert!(code == 2 && text.contains("--nproc-per-node"), "{text}");
+    }
+
+    #[test]
+    fn launchers_of_mmengine_are_taken() {
+        let ranks = train("a.py --launcher slurm --local_rank 3").ranks;
+        assert_eq!((ranks.launcher, ranks.local_rank), (Some(Launcher::Slurm), Some(3)));
+        assert_eq!(train("a.py").ranks.launcher, None);
+    }
+
+    #[test]
     fn resume_takes_a_path_or_none() {
         assert_eq!(train("a.py").resume(), None);
         let path = train("a.py --resume w/epoch_1").resume();
@@ -348,14 +396,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_this_version_is_refused_by_name() {
-        let lines = [
-            "train a.py --launcher pytorch",
-            "train a.py --local-rank 1",
-            "test a.py b --tta",
-            "test a.py b --show",
-            "test a.py b --wait-time 2",
-            "test a.py b --launcher slurm",
-        ];
+        let lines = ["test a.py b --tta", "test a.py b --show", "test a.py b --wait-time 2"];
         for line in lines {
             let (code, text) = refusal(line);
             let flag = line.split(' ').find(|word| word.starts_with("--")).unwrap();

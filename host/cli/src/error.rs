@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use snaphook_config::ConfigError;
+use snaphook_launch::{ContractError, LaunchError};
 
 use crate::Exit;
 use crate::plan::PlanError;
@@ -84,6 +85,12 @@ pub enum CliError {
     /// A run cannot be read, or a page not be written.
     #[error(transparent)]
     Report(#[from] snaphook_report::ReportError),
+    /// The environment does not say which process of the run this is.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// The ranks of a job cannot be started.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
     /// The output cannot be written.
     #[error("output: cannot be written")]
     Output(#[from] io::Error),
@@ -97,8 +104,12 @@ fn count_in_words(count: usize) -> String {
 }
 
 impl CliError {
-    /// The exit code that it means: everything that is found before training is wrong input.
+    /// The exit code that it means: everything that is found before training is wrong input, but for flags of a launch
+    /// that do not fit together.
     pub fn exit(&self) -> Exit {
-        Exit::Input
+        match self {
+            CliError::Launch(error) if error.is_usage() => Exit::Usage,
+            _ => Exit::Input,
+        }
     }
 }

@@ -6,6 +6,9 @@ use snaphook_cli::args::Cli;
 use snaphook_cli::{report, run};
 
 fn main() -> ExitCode {
+    if let Some(code) = snaphook_launch::play_role() {
+        return code;
+    }
     let cli = Cli::parse_arguments();
     let format = cli.log_format();
     match run(cli) {

@@ -5,6 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use snaphook_launch::{Contract, RANK_VARIABLES};
+
 use crate::CliError;
 
 const NAME: &str = "snaphook-trainer";
@@ -44,8 +46,12 @@ fn build_command(folder: &Path) -> &'static str {
     }
 }
 
-/// Goes on as the trainer, whose exit code and signals are then this command's. Returns only on an error.
-pub(crate) fn become_it(arguments: impl Iterator<Item = OsString>) -> CliError {
+/// Goes on as the trainer, whose exit code and signals are then this command's; its place in a job is said in torchrun's
+/// variables, whoever started it. Returns only on an error.
+pub(crate) fn become_it(
+    arguments: impl Iterator<Item = OsString>,
+    contract: &Contract,
+) -> CliError {
     match find() {
         Ok(path) => {
             let mut trainer = Command::new(&path);
@@ -54,6 +60,14 @@ pub(crate) fn become_it(arguments: impl Iterator<Item = OsString>) -> CliError {
                 if std::env::var_os(name).is_none() {
                     trainer.env(name, value);
                 }
+            }
+            match &contract.place {
+                Some(place) => {
+                    trainer.envs(place.variables());
+                }
+                None => RANK_VARIABLES.iter().for_each(|name| {
+                    trainer.env_remove(name);
+                }),
             }
             let source = trainer.exec();
             CliError::TrainerStart { path, source }

@@ -1,50 +1,7 @@
 //! Flags of MMEngine and of Snaphook's plan that this version does not carry out: read, so that they
 //! are refused by name instead of being ignored. Knows nothing of the other flags.
 
-use clap::{Args, ValueEnum};
-
-/// Who starts the processes of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Launcher {
-    /// One process.
-    #[default]
-    None,
-    Pytorch,
-    Slurm,
-    Mpi,
-}
-
-#[derive(Clone, Debug, Args)]
-struct RefusedInBoth {
-    /// Who starts the processes of the run; this version runs one process.
-    #[arg(long, value_enum, default_value_t, hide = true)]
-    launcher: Launcher,
-    #[arg(long, alias = "local_rank", value_name = "N", default_value_t, hide = true)]
-    local_rank: u32,
-}
-
-impl RefusedInBoth {
-    fn problem(&self) -> Option<String> {
-        let one_process = "one process trains here";
-        if self.launcher != Launcher::None {
-            return Some(refusal("--launcher other than none", one_process));
-        }
-        (self.local_rank != 0).then(|| refusal("--local-rank other than 0", one_process))
-    }
-}
-
-/// Flags that `train` refuses.
-#[derive(Clone, Debug, Args)]
-pub(super) struct RefusedInTrain {
-    #[command(flatten)]
-    both: RefusedInBoth,
-}
-
-impl RefusedInTrain {
-    pub(super) fn problem(&self) -> Option<String> {
-        self.both.problem()
-    }
-}
+use clap::Args;
 
 /// Flags that `test` refuses.
 #[derive(Clone, Debug, Args)]
@@ -55,8 +12,6 @@ pub(super) struct RefusedInTest {
     wait_time: Option<f64>,
     #[arg(long, hide = true)]
     tta: bool,
-    #[command(flatten)]
-    both: RefusedInBoth,
 }
 
 impl RefusedInTest {
@@ -70,7 +25,7 @@ impl RefusedInTest {
         if self.tta {
             return Some(refusal("--tta", "leave it out"));
         }
-        self.both.problem()
+        None
     }
 }
 

@@ -4,6 +4,7 @@ mod checkpoint;
 mod config;
 mod doctor;
 mod hooks;
+mod launch;
 mod plugins;
 mod report;
 mod runs;
@@ -21,6 +22,7 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
     match cli.command {
         Command::Train(arguments) => train::train(&arguments),
         Command::Test(arguments) => train::test(&arguments),
+        Command::Launch(arguments) => launch::launch(&arguments),
         Command::Config(ConfigCommand::Print(arguments)) => config::print(&arguments),
         Command::Config(ConfigCommand::Explain(arguments)) => config::explain(&arguments),
         Command::Config(ConfigCommand::Diff(arguments)) => config::diff(&arguments),

@@ -1,27 +1,87 @@
 //! `snaphook train` and `snaphook test`: look at everything that can be wrong before the slow start of the
 //! program that trains, then go on as that program. Knows nothing of training.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::args::{LoadArguments, PluginArguments, Resume, TestArguments, TrainArguments};
+use snaphook_config::Config;
+use snaphook_launch::{Contract, Variables};
+
+use crate::args::{
+    LoadArguments, PluginArguments, RankArguments, Resume, TestArguments, TrainArguments,
+};
 use crate::check::{Finding, check_components, excerpts};
 use crate::loading::resolver;
 use crate::plan::HookPlan;
 use crate::plugins::Plugins;
 use crate::{CliError, Exit, report, trainer};
 
+/// What becomes of what looks wrong but is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Warnings {
+    Told,
+    /// Somebody else will tell it.
+    Kept,
+}
+
 pub(super) fn train(arguments: &TrainArguments) -> Result<Exit, CliError> {
-    if let Some(Resume::From(path)) = arguments.resume() {
-        expect_checkpoint(&path, " (a bare --resume takes the last one of the work folder)")?;
-    }
-    check(&arguments.config, &arguments.load, &arguments.plugins)?;
-    Err(trainer::become_it(std::env::args_os().skip(1)))
+    let contract = contract(arguments.ranks)?;
+    check_train(arguments, warnings_of(&contract))?;
+    Err(trainer::become_it(std::env::args_os().skip(1), &contract))
 }
 
 pub(super) fn test(arguments: &TestArguments) -> Result<Exit, CliError> {
+    let contract = contract(arguments.ranks)?;
+    check_test(arguments, warnings_of(&contract))?;
+    Err(trainer::become_it(std::env::args_os().skip(1), &contract))
+}
+
+/// Of several ranks one is enough to warn.
+fn warnings_of(contract: &Contract) -> Warnings {
+    match &contract.place {
+        Some(place) if place.rank > 0 => Warnings::Kept,
+        _ => Warnings::Told,
+    }
+}
+
+fn contract(ranks: RankArguments) -> Result<Contract, CliError> {
+    let variables = Variables::of_process();
+    let mut contract = Contract::read(ranks.launcher, &variables)?;
+    if let (Some(place), Some(local_rank)) = (&mut contract.place, ranks.local_rank)
+        && variables.get("LOCAL_RANK").is_none()
+    {
+        place.local_rank = local_rank;
+        contract.notes.clear();
+    }
+    contract.notes.iter().for_each(|note| report::print_warning(note));
+    Ok(contract)
+}
+
+/// Looks at what `train` is asked for; returns the work folder.
+pub(super) fn check_train(
+    arguments: &TrainArguments,
+    warnings: Warnings,
+) -> Result<PathBuf, CliError> {
+    if let Some(Resume::From(path)) = arguments.resume() {
+        expect_checkpoint(&path, " (a bare --resume takes the last one of the work folder)")?;
+    }
+    let config = check(&arguments.config, &arguments.load, &arguments.plugins, warnings)?;
+    Ok(work_dir(&config, arguments.work_dir.as_deref()))
+}
+
+/// Looks at what `test` is asked for; returns the work folder.
+pub(super) fn check_test(
+    arguments: &TestArguments,
+    warnings: Warnings,
+) -> Result<PathBuf, CliError> {
     expect_checkpoint(&arguments.checkpoint, "")?;
-    check(&arguments.config, &arguments.load, &arguments.plugins)?;
-    Err(trainer::become_it(std::env::args_os().skip(1)))
+    let config = check(&arguments.config, &arguments.load, &arguments.plugins, warnings)?;
+    Ok(work_dir(&config, arguments.work_dir.as_deref()))
+}
+
+fn work_dir(config: &Config, flag: Option<&Path>) -> PathBuf {
+    let named = || config.value()["work_dir"].as_str().map(PathBuf::from);
+    let usual = || Path::new("work_dirs").join(config.stem());
+    flag.map(Path::to_path_buf).or_else(named).unwrap_or_else(usual)
 }
 
 fn expect_checkpoint(path: &Path, way_out: &str) -> Result<(), CliError> {
@@ -36,7 +96,8 @@ fn check(
     path: &Path,
     arguments: &LoadArguments,
     plugins: &PluginArguments,
-) -> Result<(), CliError> {
+    warnings: Warnings,
+) -> Result<Config, CliError> {
     let resolver = resolver(arguments);
     let config = resolver.load(path)?;
     HookPlan::of(&config, &Plugins::find(plugins, Some(&config))?)?;
@@ -46,7 +107,9 @@ fn check(
         let (config, count) = (path.to_path_buf(), wrong.len());
         return Err(CliError::Check { config, count, excerpts });
     }
-    let lost = resolver.lost(path)?.into_iter().filter_map(Finding::lost);
-    lost.for_each(|finding| report::print_warning(&finding.line()));
-    Ok(())
+    if warnings == Warnings::Told {
+        let lost = resolver.lost(path)?.into_iter().filter_map(Finding::lost);
+        lost.for_each(|finding| report::print_warning(&finding.line()));
+    }
+    Ok(config)
 }

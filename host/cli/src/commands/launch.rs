@@ -1,0 +1,196 @@
+//! `snaphook launch`: starts the ranks of a job. What train and test get is checked once, before there are any.
+//! Knows nothing of processes.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use snaphook_launch::{AnyProgram, LaunchArguments, LaunchError, LaunchPlan, Program, Variables};
+
+use super::train;
+use crate::args::{Cli, Command, Resume, TrainArguments};
+use crate::{CliError, Exit, report};
+
+/// What a run's folder has the path of its newest checkpoint in.
+const LAST_CHECKPOINT: &str = "last_checkpoint";
+
+pub(super) fn launch(flags: &LaunchArguments) -> Result<Exit, CliError> {
+    let time = chrono::Local::now().format("launch_%Y%m%d_%H%M%S");
+    // Two jobs may begin in the same second.
+    let stamp = format!("{time}_{}", std::process::id());
+    let (job, work_dir) = Job::of(&flags.program)?;
+    let log_dir = work_dir.unwrap_or_else(|| PathBuf::from("launch_logs")).join(stamp);
+    let plan = LaunchPlan::new(flags, &Variables::of_process(), job.command()?, log_dir)?;
+    let code = match snaphook_launch::launch(&plan, job.program()) {
+        Err(error @ LaunchError::Interrupted { signal }) => {
+            report::print_error(&error);
+            u8::try_from(128 + signal).unwrap_or(1)
+        }
+        result => result?,
+    };
+    // Any code that a rank may end with; everything of the launch has been put away.
+    std::process::exit(code.into());
+}
+
+/// What the ranks run.
+enum Job {
+    /// `train` or `test`, with all that follows.
+    Own { words: Vec<OsString>, program: Box<dyn Program> },
+    /// Anything else.
+    Other { words: Vec<OsString> },
+}
+
+impl Job {
+    /// Also the work folder of an own run, if its config can be read.
+    fn of(words: &[OsString]) -> Result<(Job, Option<PathBuf>), CliError> {
+        let is_own = words.first().is_some_and(|word| word == "train" || word == "test");
+        if !is_own {
+            return Ok((Job::Other { words: words.to_vec() }, None));
+        }
+        let line = std::iter::once(OsString::from("snaphook")).chain(words.iter().cloned());
+        let cli = Cli::read(line).unwrap_or_else(|error| error.exit());
+        let (program, work_dir): (Box<dyn Program>, PathBuf) = match &cli.command {
+            Command::Train(arguments) => {
+                let work_dir = train::check_train(arguments, train::Warnings::Kept)?;
+                (Box::new(Training::new(arguments, &work_dir)), work_dir)
+            }
+            Command::Test(arguments) => {
+                (Box::new(AnyProgram), train::check_test(arguments, train::Warnings::Kept)?)
+            }
+            _ => (Box::new(AnyProgram), PathBuf::new()),
+        };
+        Ok((Job::Own { words: words.to_vec(), program }, Some(work_dir)))
+    }
+
+    fn command(&self) -> Result<(OsString, Vec<OsString>), CliError> {
+        match self {
+            Job::Own { words, .. } => {
+                Ok((std::env::current_exe()?.into_os_string(), words.clone()))
+            }
+            Job::Other { words } => {
+                let (program, arguments) = words.split_first().map_or_else(
+                    || (OsString::new(), Vec::new()),
+                    |(program, arguments)| (program.clone(), arguments.to_vec()),
+                );
+                Ok((program, arguments))
+            }
+        }
+    }
+
+    fn program(&self) -> &dyn Program {
+        match self {
+            Job::Own { program, .. } => program.as_ref(),
+            Job::Other { .. } => &AnyProgram,
+        }
+    }
+}
+
+/// A run that can go on from its last checkpoint.
+struct Training {
+    last_checkpoint: PathBuf,
+    /// What was there before the job.
+    before: Option<(SystemTime, String)>,
+    /// The checkpoint that the first start goes on from.
+    resumes_from: Option<PathBuf>,
+}
+
+impl Training {
+    fn new(arguments: &TrainArguments, work_dir: &Path) -> Training {
+        let last_checkpoint = work_dir.join(LAST_CHECKPOINT);
+        let before = stamp(&last_checkpoint);
+        let resumes_from = match arguments.resume() {
+            Some(Resume::From(path)) => Some(path),
+            _ => None,
+        };
+        Training { last_checkpoint, before, resumes_from }
+    }
+}
+
+/// When a file was written, and what it says.
+fn stamp(path: &Path) -> Option<(SystemTime, String)> {
+    let written = std::fs::metadata(path).ok()?.modified().ok()?;
+    Some((written, std::fs::read_to_string(path).ok()?))
+}
+
+impl Program for Training {
+    fn is_worth_a_restart(&self, code: u8) -> bool {
+        code != Exit::Input.code() && code != Exit::Usage.code()
+    }
+
+    fn restarted(&self, arguments: &[OsString]) -> (Vec<OsString>, String) {
+        let now = stamp(&self.last_checkpoint);
+        match now {
+            Some((_, checkpoint)) if self.before != stamp(&self.last_checkpoint) => {
+                let arguments = resuming(arguments, self.resumes_from.as_deref());
+                (arguments, format!("from {}", checkpoint.trim()))
+            }
+            _ => (arguments.to_vec(), "as at first: it saved no checkpoint in between".to_owned()),
+        }
+    }
+}
+
+/// The same line with a bare `--resume`, at its end so that no word is taken for a path.
+fn resuming(arguments: &[OsString], from: Option<&Path>) -> Vec<OsString> {
+    let mut line: Vec<OsString> = Vec::new();
+    let mut words = arguments.iter().peekable();
+    while let Some(word) = words.next() {
+        if word == "--resume" {
+            words.next_if(|next| from.is_some_and(|path| path.as_os_str() == next.as_os_str()));
+        } else if !starts_with(word, "--resume=") {
+            line.push(word.clone());
+        }
+    }
+    line.push("--resume".into());
+    line
+}
+
+fn starts_with(word: &OsStr, start: &str) -> bool {
+    word.as_encoded_bytes().starts_with(start.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    fn training(line: &str, work_dir: &Path) -> Training {
+        let line = format!("snaphook {line}");
+        let Command::Train(arguments) = Cli::read(line.split_whitespace()).unwrap().command else {
+            panic!("{line}");
+        };
+        Training::new(&arguments, work_dir)
+    }
+
+    #[test]
+    fn a_restart_resumes_what_this_job_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = folder.path().join(LAST_CHECKPOINT);
+        for (line, resumed) in [
+            ("train a.py lr=1", "train a.py lr=1 --resume"),
+            ("train a.py --resume", "train a.py --resume"),
+            ("train a.py --resume w/epoch_1 --seed 1", "train a.py --seed 1 --resume"),
+            ("train a.py --resume=w/epoch_1 lr=1", "train a.py lr=1 --resume"),
+            ("train a.py --resume --cfg-options a=1", "train a.py --cfg-options a=1 --resume"),
+        ] {
+            std::fs::write(&last, "/old/epoch_9").unwrap();
+            let job = training(line, folder.path());
+            assert_eq!(job.restarted(&words(line)).0, words(line), "nothing was saved: {line}");
+            std::fs::write(&last, "/w/epoch_2\n").unwrap();
+            let (arguments, from) = job.restarted(&words(line));
+            assert_eq!(arguments, words(resumed));
+            assert_eq!(from, "from /w/epoch_2");
+        }
+    }
+
+    #[test]
+    fn a_wrong_config_is_not_tried_again() {
+        let job = training("train a.py", Path::new("w"));
+        assert_eq!(
+            [1, 2, 3, 139].map(|code| job.is_worth_a_restart(code)),
+            [false, false, true, true]
+        );
+    }
+}
