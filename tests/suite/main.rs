@@ -8,6 +8,7 @@
 //! | `validation` | several validation sets, losses on validation data |
 //! | `killed_anywhere` | a run killed at twenty moments ends as one that was left alone |
 //! | `interrupted` | SIGTERM, SIGUSR1 and Ctrl-C save, say how to go on, and have their exit codes |
+//! | `launched` | `snaphook launch` names what fails or hangs, starts again, passes signals on |
 //! | `emergency` | a run that fails leaves its last good checkpoint, and one of the moment where the state is sound |
 //! | `trials` | `--fast-dev-run`, `--overfit-batches`, limits, `--sanity-val` |
 //! | `killed_while_saving` | a run that is killed while it saves goes on from the last whole checkpoint |
@@ -38,6 +39,7 @@ mod hook_points;
 mod interrupted;
 mod killed_anywhere;
 mod killed_while_saving;
+mod launched;
 mod logs;
 mod outside_plugin;
 mod plugin_check;

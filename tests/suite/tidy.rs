@@ -11,12 +11,14 @@ use snaphook_tests::repository;
 const MOST_LINES: usize = 450;
 
 /// Crates that must answer at once, or be built by people without libtorch.
-const WITHOUT_LIBTORCH: [&str; 13] = [
+const WITHOUT_LIBTORCH: [&str; 15] = [
     "snaphook-plugin-api",
     "snaphook-config",
     "snaphook-loader",
     "snaphook-data",
     "snaphook-hooks",
+    "snaphook-heartbeat",
+    "snaphook-launch",
     "snaphook-components",
     "snaphook-optimizers",
     "snaphook-pth",
