@@ -7,15 +7,15 @@
 pub mod built_in;
 mod dispatcher;
 mod line;
+mod listing;
 mod log_processor;
 mod priority;
 mod python_json;
 mod spec;
 
-pub use dispatcher::{
-    Dispatcher, HookCost, HookFault, HookRow, Host, SavedHook, hook_table, source_label,
-};
+pub use dispatcher::{Dispatcher, HookCost, HookFault, HookRow, Host, SavedHook, source_label};
 pub use line::{Fields, IterationNumbers, LineHeader, iteration_line, summary_line};
+pub use listing::hook_table;
 pub use log_processor::check_log_processor;
 pub use priority::{HookDeadline, HookPolicy, OnError, Priority};
 pub use python_json::{number, python_json};
