@@ -7,13 +7,13 @@ use std::process::Command;
 use snaphook_tests::{Outcome, Running, Workspace, fixture, start, weights};
 
 /// Starts `snaphook launch FLAGS -- train tiny.py --work-dir work …`.
-fn launch(workspace: &Workspace, flags: &str, arguments: &[&str]) -> Running {
+pub(crate) fn launch(workspace: &Workspace, flags: &str, arguments: &[&str]) -> Running {
     let fixed = ["--", "train", "tiny.py", "--work-dir", "work"];
     let line = std::iter::once("launch").chain(flags.split_whitespace()).chain(fixed);
     start(workspace.command(line.chain(arguments.iter().copied())))
 }
 
-fn stumbling(kwargs: &str) -> Workspace {
+pub(crate) fn stumbling(kwargs: &str) -> Workspace {
     let workspace =
         Workspace::with(&format!("custom_hooks = [dict(type='StumbleHook', {kwargs})]"));
     workspace.add_plugin(&fixture("stumble"));
@@ -28,7 +28,7 @@ fn logs(workspace: &Workspace) -> PathBuf {
     entries.into_iter().find(is_launch).unwrap()
 }
 
-fn log_says(workspace: &Workspace, rank: u32, text: &str) -> bool {
+pub(crate) fn log_says(workspace: &Workspace, rank: u32, text: &str) -> bool {
     workspace.work().is_dir() && {
         let entries = std::fs::read_dir(workspace.work()).unwrap();
         let files = entries.map(|entry| entry.unwrap().path().join(format!("rank_{rank}.log")));
@@ -39,7 +39,7 @@ fn log_says(workspace: &Workspace, rank: u32, text: &str) -> bool {
 }
 
 /// The processes that the launcher started and that train.
-fn trainers(launcher: &Running) -> Vec<u32> {
+pub(crate) fn trainers(launcher: &Running) -> Vec<u32> {
     let id = launcher.id();
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
     let children = children.split_whitespace().map(|number| number.parse::<u32>().unwrap());
@@ -49,11 +49,11 @@ fn trainers(launcher: &Running) -> Vec<u32> {
     children.filter(|process| name(process).trim() == "snaphook-traine").collect()
 }
 
-fn send(process: u32, signal: &str) {
+pub(crate) fn send(process: u32, signal: &str) {
     assert!(Command::new("kill").arg(signal).arg(process.to_string()).status().unwrap().success());
 }
 
-const PLACE: &str = "StumbleHook at after_train_iter (epoch 1, iter 3)";
+pub(crate) const PLACE: &str = "StumbleHook at after_train_iter (epoch 1, iter 3)";
 
 #[test]
 fn a_launched_run_is_the_run_that_it_would_be_alone_and_its_output_is_kept() {

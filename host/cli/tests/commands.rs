@@ -190,8 +190,7 @@ fn inspect_shows_built_in_hooks_and_names_what_is_no_plugin() {
 #[test]
 fn wrong_command_lines_end_with_2_and_help_with_0() {
     let folder = Folder::with(&[("a.py", "")]);
-    for line in ["", "trian a.py", "train", "train a.py --launcher pytorch", "config print a.py lr"]
-    {
+    for line in ["", "trian a.py", "train", "train a.py --launcher pbs", "config print a.py lr"] {
         assert_eq!(folder.run(line).status.code(), Some(2), "{line}");
     }
     assert!(folder.fails(2, "test a.py b --tta").contains("not in this version"));

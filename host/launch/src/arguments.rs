@@ -57,6 +57,9 @@ pub struct LaunchArguments {
     /// Seconds for all machines to arrive.
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
     pub join_timeout: f64,
+    /// Seconds without a word of another machine's launcher, until that machine counts as gone.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub peer_timeout: f64,
     /// Accepted because torchrun has it: no program is taken for a Python file here.
     #[arg(long, alias = "no_python", hide = true)]
     no_python: bool,

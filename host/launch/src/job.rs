@@ -123,7 +123,10 @@ fn decide(
         return Decision::Over(code);
     }
     if restart >= plan.max_restarts {
-        say(&format!("not started again: {} restarts were made", plan.max_restarts));
+        say(&format!(
+            "not started again: no restart is left (--max-restarts {})",
+            plan.max_restarts
+        ));
         return Decision::Over(code);
     }
     Decision::Again

@@ -59,6 +59,8 @@ pub struct Patience {
     pub hang_timeout: Duration,
     /// For all machines to arrive.
     pub join: Duration,
+    /// Without a word of another machine's launcher, until that machine counts as gone.
+    pub peers: Duration,
 }
 
 impl LaunchPlan {
@@ -95,6 +97,7 @@ impl LaunchPlan {
                 hang_warning: seconds(flags.hang_warning.min(flags.hang_timeout)),
                 hang_timeout: seconds(flags.hang_timeout),
                 join: seconds(flags.join_timeout),
+                peers: seconds(flags.peer_timeout),
             },
             sets_threads: ranks_here > 1 && variables.get("OMP_NUM_THREADS").is_none(),
         })

@@ -1,6 +1,7 @@
 //! One rank as a process of this machine: started in a group of its own, asked, ended, looked at. Knows nothing of the
 //! other ranks.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -48,12 +49,16 @@ impl Rank {
     pub(crate) fn start(start: RankStart, guard: &mut Guard) -> Result<Rank, LaunchError> {
         let RankStart { rank, local_rank, mut command, log, show } = start;
         let log = Arc::new(RankLog::create(log)?);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = command.get_program().to_owned();
         let mut child = command.spawn().map_err(|source| LaunchError::Start { program, source })?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let pid = Pid::from_child(&child);
         guard.watch(pid);
+        if let Some(mut go) = child.stdin.take() {
+            // One that has ended already is found to have when it is looked at.
+            let _ = go.write_all(b"\n");
+        }
         let mut started = Rank {
             rank,
             local_rank,

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
@@ -42,7 +42,8 @@ pub fn play_role() -> Option<ExitCode> {
     }
 }
 
-/// A command that becomes the program, and dies with the launcher.
+/// A command that becomes the program when it has read a byte from its standard input, and dies with the launcher. The byte
+/// is to be written when the guard knows of the process: nothing that it starts can then be left behind.
 ///
 /// The signal of a parent's death is asked for by a process itself; doing it here, in a program that then becomes the
 /// rank, needs no code between `fork` and `exec`.
@@ -67,11 +68,11 @@ fn be_rank(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
         eprintln!("warning: this rank may outlive its launcher: {error}");
     }
-    // The launcher may have died before the signal was asked for.
-    if getppid() != Some(parent) {
+    // The launcher may have died before the signal was asked for, or before the guard knew of this process.
+    if getppid() != Some(parent) || std::io::stdin().read_exact(&mut [0]).is_err() {
         return ExitCode::from(NOT_A_PROGRAM);
     }
-    let error = Command::new(&program).args(arguments).exec();
+    let error = Command::new(&program).args(arguments).stdin(Stdio::null()).exec();
     eprintln!("error: {}: expected a program that starts: {error}", program.display());
     let is_missing = error.kind() == std::io::ErrorKind::NotFound;
     ExitCode::from(if is_missing { NOT_FOUND } else { NOT_A_PROGRAM })

@@ -223,6 +223,7 @@ mod tests {
             hang_warning: seconds(10),
             hang_timeout: seconds(100),
             join: seconds(1),
+            peers: seconds(1),
         }
     }
 

@@ -170,7 +170,8 @@ fn a_failed_job_is_started_again_and_says_so() {
     assert!(place.path("logs/rank_1.restart_2.log").is_file());
 
     let ended = place.run(&["--max-restarts", "1"], "exit 9");
-    ended.expect(9, &["restart 1 of 1", "not started again: 1 restarts were made"]);
+    ended
+        .expect(9, &["restart 1 of 1", "not started again: no restart is left (--max-restarts 1)"]);
 }
 
 #[test]

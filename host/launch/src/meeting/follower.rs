@@ -30,7 +30,7 @@ impl Follower {
         let began = Instant::now();
         let mut last;
         loop {
-            match attempt(&plan.master) {
+            match attempt(&plan.master, plan.patience.peers) {
                 Ok(mut link) => {
                     link.send(&Message::Hello {
                         node_rank: plan.node_rank,
@@ -60,9 +60,12 @@ impl Follower {
         self.is_stopped = false;
         self.link.send(&Message::Ready { ranks: plan.ranks_here });
         loop {
-            for message in self.take() {
+            let mut messages = self.take().into_iter();
+            while let Some(message) = messages.next() {
                 match message {
                     Message::Start { first_rank, world_size, port } => {
+                        // What came with it is about this round already.
+                        self.waiting.extend(messages);
                         let master = Endpoint { host: plan.master.host.clone(), port };
                         return Ok(RoundPlace { first_rank, world_size, master, _claim: None });
                     }
@@ -140,11 +143,11 @@ fn leader_is_gone(why: &str) -> Failure {
     Failure { summary, details: Vec::new(), code: FAILED }
 }
 
-fn attempt(master: &Endpoint) -> io::Result<Link> {
+fn attempt(master: &Endpoint, silence: Duration) -> io::Result<Link> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (master.host.as_str(), master.port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-            Ok(stream) => return Link::new(stream),
+            Ok(stream) => return Link::new(stream, silence),
             Err(error) => last = error,
         }
     }

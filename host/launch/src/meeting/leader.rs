@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::link::Link;
 use super::message::Message;
@@ -43,6 +43,7 @@ pub(crate) struct Leader {
     machines: BTreeMap<u32, Machine>,
     failure: Option<Failure>,
     is_told: bool,
+    silence: Duration,
 }
 
 impl Leader {
@@ -58,6 +59,7 @@ impl Leader {
             machines: BTreeMap::new(),
             failure: None,
             is_told: false,
+            silence: plan.patience.peers,
         })
     }
 
@@ -72,7 +74,7 @@ impl Leader {
         let began = Instant::now();
         let others = plan.nnodes - 1;
         if round == 0 {
-            say(&format!("waiting at {} for {others} more machines", plan.master));
+            say(&format!("waiting at {} for {others} of {} machines", plan.master, plan.nnodes));
         }
         while self.machines.values().filter(|machine| machine.ready.is_some()).count()
             < others as usize
@@ -108,7 +110,7 @@ impl Leader {
     /// Takes in what came, from known machines and new ones.
     fn look(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
-            self.strangers.extend(Link::new(stream));
+            self.strangers.extend(Link::new(stream, self.silence));
         }
         for link in std::mem::take(&mut self.strangers) {
             self.get_to_know(link);

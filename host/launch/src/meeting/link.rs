@@ -9,8 +9,6 @@ use super::message::Message;
 
 /// A line that is longer is nothing that a launcher says.
 const LONGEST_LINE: usize = 1 << 20;
-const ALIVE_EVERY: Duration = Duration::from_secs(5);
-const SILENCE: Duration = Duration::from_secs(30);
 /// For a line to leave.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -21,14 +19,16 @@ pub(super) struct Link {
     heard: Instant,
     sent: Instant,
     lost: Option<String>,
+    /// Without a word, until the other side counts as gone.
+    silence: Duration,
 }
 
 impl Link {
-    pub(super) fn new(stream: TcpStream) -> io::Result<Link> {
+    pub(super) fn new(stream: TcpStream, silence: Duration) -> io::Result<Link> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let now = Instant::now();
-        Ok(Link { stream, arrived: Vec::new(), heard: now, sent: now, lost: None })
+        Ok(Link { stream, arrived: Vec::new(), heard: now, sent: now, lost: None, silence })
     }
 
     /// Why the other side is gone, if it is.
@@ -72,7 +72,7 @@ impl Link {
         if let Err(reason) = self.read() {
             self.lost = Some(reason);
         }
-        if self.sent.elapsed() >= ALIVE_EVERY {
+        if self.sent.elapsed() >= self.silence / 6 {
             self.send(&Message::Alive);
         }
         self.take_messages()
@@ -96,8 +96,8 @@ impl Link {
             }
         }
         match self.heard.elapsed() {
-            silence if silence > SILENCE => {
-                Err(format!("nothing was heard of it for {} s", silence.as_secs()))
+            silence if silence > self.silence => {
+                Err(format!("nothing was heard of it for {:.0} s", silence.as_secs_f64()))
             }
             _ => Ok(()),
         }
@@ -132,7 +132,8 @@ mod tests {
     fn pair() -> (Link, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (Link::new(listener.accept().unwrap().0).unwrap(), theirs)
+        let link = Link::new(listener.accept().unwrap().0, Duration::from_secs(600)).unwrap();
+        (link, theirs)
     }
 
     fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
