@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! runner ─► phases ───────┐
-//! dispatcher ─► hooks ────┴─► record (4 KiB, in shared memory) ◄── file ─── launcher, people
+//! dispatcher ─► hooks ────┴─► record (8 KiB, in shared memory) ◄── file ─── launcher, people
 //! ```
 //!
 //! ```
@@ -13,7 +13,8 @@
 //! let words: &'static [AtomicU64] = Box::leak((0..WORDS).map(|_| AtomicU64::new(0)).collect());
 //! let heartbeat = Heartbeat::over(words).unwrap();
 //! heartbeat.name_hook(0, "LoggerHook");
-//! heartbeat.enter_hook(0, "after_train_iter", 2, 57);
+//! heartbeat.name_point(7, "after_train_iter");
+//! heartbeat.enter_hook(0, 7, 2, 57);
 //! let seen = Record::of_words(words).unwrap();
 //! assert_eq!(seen.place(), "LoggerHook at after_train_iter (epoch 2, iter 57)");
 //! ```
@@ -24,7 +25,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The record's length in words of eight bytes.
-pub const WORDS: usize = 512;
+pub const WORDS: usize = 1024;
 /// What the trainer is told the record's path with.
 pub const PATH_VARIABLE: &str = "SNAPHOOK_HEARTBEAT";
 
@@ -33,16 +34,49 @@ const MAGIC: u64 = u64::from_le_bytes(*b"SNAPBEA1");
 const AT_MAGIC: usize = 0;
 const AT_PROCESS: usize = 1;
 const AT_BEATS: usize = 2;
-const AT_PHASE: usize = 3;
-const AT_EPOCH: usize = 5;
-const AT_ITERATION: usize = 6;
-/// Number of the hook and one, 0 outside of hooks.
-const AT_HOOK: usize = 7;
-/// The point's name, in the form of hooks' names.
-const AT_POINT: usize = 8;
-const AT_NAMES: usize = 16;
-const WORDS_OF_NAME: usize = 8;
-const HOOKS: usize = (WORDS - AT_NAMES) / WORDS_OF_NAME;
+const AT_EPOCH: usize = 3;
+const AT_ITERATION: usize = 4;
+/// Numbers and one: 0 before the first phase, and outside of hooks.
+const AT_PHASE: usize = 5;
+const AT_HOOK: usize = 6;
+const AT_POINT: usize = 7;
+const PHASES: Names = Names { at: 16, words: 2, count: 16 };
+const POINTS: Names = Names { at: 48, words: 4, count: 64 };
+const HOOKS: Names = Names { at: 304, words: 8, count: 90 };
+
+/// Names that are written once, so that a number is enough later.
+struct Names {
+    at: usize,
+    words: usize,
+    count: usize,
+}
+
+impl Names {
+    fn place(&self, number: usize) -> Option<std::ops::Range<usize>> {
+        // A number from a file may be any.
+        let number = Some(number).filter(|number| *number < self.count)?;
+        let start = self.at + self.words * number;
+        Some(start..start + self.words)
+    }
+
+    fn write(&self, words: &[AtomicU64], number: usize, name: &str) {
+        let Some(place) = self.place(number) else { return };
+        let mut bytes = name.bytes().chain(std::iter::repeat(0));
+        for word in &words[place] {
+            let eight: [u8; 8] = std::array::from_fn(|_| bytes.next().unwrap_or_default());
+            word.store(u64::from_le_bytes(eight), Ordering::Relaxed);
+        }
+    }
+
+    /// Text without what terminals obey: the file is anybody's.
+    fn read(&self, words: &[u64], number: usize) -> Option<String> {
+        let bytes = words[self.place(number)?].iter().flat_map(|word| word.to_le_bytes());
+        let bytes: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
+        let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
+        let name: String = String::from_utf8_lossy(&bytes).chars().map(plain).collect();
+        (!name.is_empty()).then_some(name)
+    }
+}
 
 /// Where records go that nobody reads.
 static NOBODY: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
@@ -75,20 +109,28 @@ impl Heartbeat {
         Some(Heartbeat(words))
     }
 
-    /// What the hook of this number is called; shown up to 63 bytes. Hooks from the 63rd on have no name in the record.
-    pub fn name_hook(&self, index: usize, name: &str) {
-        if index < HOOKS {
-            self.write_text(AT_NAMES + index * WORDS_OF_NAME, WORDS_OF_NAME, name);
-        }
+    /// What the hook of this number is called: up to 64 bytes, of hooks below 90.
+    pub fn name_hook(&self, number: usize, name: &str) {
+        HOOKS.write(self.0, number, name);
     }
 
-    /// A hook is being called. `point` is shown up to 63 bytes.
+    /// What the hook point of this number is called: up to 32 bytes, of points below 64.
+    pub fn name_point(&self, number: usize, name: &str) {
+        POINTS.write(self.0, number, name);
+    }
+
+    /// What the phase of this number is called: up to 16 bytes, of phases below 16.
+    pub fn name_phase(&self, number: usize, name: &str) {
+        PHASES.write(self.0, number, name);
+    }
+
+    /// A hook is being called.
     #[inline]
-    pub fn enter_hook(&self, index: usize, point: &'static str, epoch: u64, iteration: u64) {
+    pub fn enter_hook(&self, hook: usize, point: usize, epoch: u64, iteration: u64) {
         self.store(AT_EPOCH, epoch);
         self.store(AT_ITERATION, iteration);
-        self.write_text(AT_POINT, WORDS_OF_NAME, point);
-        self.store(AT_HOOK, index as u64 + 1);
+        self.store(AT_POINT, point as u64 + 1);
+        self.store(AT_HOOK, hook as u64 + 1);
         self.beat();
     }
 
@@ -99,10 +141,10 @@ impl Heartbeat {
         self.beat();
     }
 
-    /// A phase begins: `data`, `forward` and so on, up to 16 bytes.
+    /// A phase begins.
     #[inline]
-    pub fn enter_phase(&self, phase: &'static str) {
-        self.write_text(AT_PHASE, 2, phase);
+    pub fn enter_phase(&self, phase: usize) {
+        self.store(AT_PHASE, phase as u64 + 1);
         self.beat();
     }
 
@@ -116,18 +158,6 @@ impl Heartbeat {
     #[inline]
     fn store(&self, at: usize, value: u64) {
         self.0[at].store(value, Ordering::Relaxed);
-    }
-
-    #[inline]
-    fn write_text(&self, at: usize, words: usize, text: &str) {
-        let mut bytes = [0; WORDS_OF_NAME * 8];
-        let length = text.len().min(words * 8);
-        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-        for (word, chunk) in bytes.chunks_exact(8).take(words).enumerate() {
-            let mut number = [0; 8];
-            number.copy_from_slice(chunk);
-            self.store(at + word, u64::from_le_bytes(number));
-        }
     }
 }
 
@@ -175,16 +205,19 @@ impl Record {
         if words.len() < WORDS || words[AT_MAGIC] != MAGIC {
             return None;
         }
-        let hook = (words[AT_HOOK] as usize).checked_sub(1).map(|index| {
-            let at = AT_NAMES.saturating_add(index.saturating_mul(WORDS_OF_NAME));
-            let name = if index < HOOKS { text(words, at, WORDS_OF_NAME) } else { String::new() };
-            let name = if name.is_empty() { format!("hook {index}") } else { name };
-            (name, text(words, AT_POINT, WORDS_OF_NAME))
+        let number = |at: usize| (words[at] as usize).checked_sub(1);
+        let name = |names: &Names, what: &str, number: usize| {
+            names.read(words, number).unwrap_or_else(|| format!("{what} {number}"))
+        };
+        let hook = number(AT_HOOK).map(|hook| {
+            let point =
+                number(AT_POINT).map_or(String::new(), |point| name(&POINTS, "point", point));
+            (name(&HOOKS, "hook", hook), point)
         });
         Some(Record {
             process: words[AT_PROCESS],
             beats: words[AT_BEATS],
-            phase: text(words, AT_PHASE, 2),
+            phase: number(AT_PHASE).map_or(String::new(), |phase| name(&PHASES, "phase", phase)),
             epoch: words[AT_EPOCH],
             iteration: words[AT_ITERATION],
             hook,
@@ -205,19 +238,6 @@ impl Record {
     }
 }
 
-/// Text without what terminals obey: the file is anybody's.
-fn text(words: &[u64], at: usize, count: usize) -> String {
-    let bytes: Vec<u8> = words
-        .iter()
-        .skip(at)
-        .take(count)
-        .flat_map(|word| word.to_le_bytes())
-        .take_while(|byte| *byte != 0)
-        .collect();
-    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-    String::from_utf8_lossy(&bytes).chars().map(plain).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,8 +252,11 @@ mod tests {
         assert_eq!(Record::of_words(words), None);
         let heartbeat = Heartbeat::over(words).unwrap();
         assert_eq!(Record::of_words(words).unwrap().place(), "starting");
-        heartbeat.enter_phase("backward");
-        heartbeat.enter_hook(1, "after_backward", 0, 3);
+        heartbeat.name_phase(3, "backward");
+        heartbeat.enter_phase(3);
+        heartbeat.enter_hook(1, 2, 0, 3);
+        let unnamed = Record::of_words(words).unwrap();
+        assert_eq!(unnamed.place(), "hook 1 at point 2 (epoch 0, iter 3)");
         heartbeat.leave_hook();
         let seen = Record::of_words(words).unwrap();
         assert_eq!(seen.place(), "phase backward (epoch 0, iter 3)");
@@ -244,10 +267,10 @@ mod tests {
     fn a_file_is_read_as_it_stands_and_nonsense_is_refused() {
         let words = words();
         let heartbeat = Heartbeat::over(words).unwrap();
-        let long = "ü".repeat(100);
-        heartbeat.name_hook(0, &long);
-        heartbeat.name_hook(HOOKS, "one too many");
-        heartbeat.enter_hook(0, "before_run", 1, 2);
+        heartbeat.name_hook(0, &"ü".repeat(100));
+        heartbeat.name_hook(HOOKS.count, "one too many");
+        heartbeat.name_point(0, "before_run");
+        heartbeat.enter_hook(0, 0, 1, 2);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rank_0.heartbeat");
         let bytes: Vec<u8> =
@@ -255,16 +278,23 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let seen = Record::read(&path).unwrap();
         assert_eq!(seen, Record::of_words(words).unwrap());
-        assert!(seen.place().starts_with("üüü"), "{}", seen.place());
-        heartbeat.enter_hook(HOOKS, "before_run", 1, 2);
-        assert!(Record::of_words(words).unwrap().place().starts_with("hook 62 at before_run"));
+        assert_eq!(seen.hook.unwrap(), ("ü".repeat(32), "before_run".to_owned()));
         for wrong in [Vec::new(), bytes[..100].to_vec(), vec![0; WORDS * 8]] {
             std::fs::write(&path, wrong).unwrap();
             assert!(Record::read(&path).is_err());
         }
         let mut hostile = bytes;
         hostile[AT_HOOK * 8..AT_HOOK * 8 + 8].fill(0xff);
+        hostile[HOOKS.at * 8..].fill(0x1b);
         std::fs::write(&path, hostile).unwrap();
-        assert!(Record::read(&path).unwrap().place().contains("hook"));
+        let place = Record::read(&path).unwrap().place();
+        assert!(place.starts_with("hook 18446744073709551614 at before_run"), "{place}");
+    }
+
+    #[test]
+    fn names_do_not_overlap() {
+        for (names, next) in [(&PHASES, POINTS.at), (&POINTS, HOOKS.at), (&HOOKS, WORDS + 1)] {
+            assert!(names.place(names.count - 1).unwrap().end <= next);
+        }
     }
 }

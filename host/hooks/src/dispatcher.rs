@@ -139,6 +139,9 @@ impl Dispatcher {
         for (index, registered) in self.hooks.iter().enumerate() {
             heartbeat.name_hook(index, registered.hook.type_name());
         }
+        for point in HookPoint::ALL {
+            heartbeat.name_point(point.number() as usize, point.name());
+        }
         self.heartbeat = heartbeat;
     }
 
@@ -233,7 +236,8 @@ impl Dispatcher {
             return Ok(before);
         }
         let progress = host.progress();
-        self.heartbeat.enter_hook(index, point.name(), progress.epoch, progress.iter);
+        let number = point.number() as usize;
+        self.heartbeat.enter_hook(index, number, progress.epoch, progress.iter);
         let result = registered.hook.call(point, batch_idx, host);
         self.heartbeat.leave_hook();
         let after = Instant::now();

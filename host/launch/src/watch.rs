@@ -205,6 +205,8 @@ mod tests {
                 Box::leak((0..WORDS).map(|_| AtomicU64::new(0)).collect());
             let heartbeat = Heartbeat::over(words).unwrap();
             heartbeat.name_hook(0, "SlowHook");
+            heartbeat.name_point(0, "after_train_iter");
+            heartbeat.name_phase(3, "backward");
             let rank = Rank { words, heartbeat, path: folder.join(format!("rank_{number}")) };
             rank.write();
             rank
@@ -240,10 +242,10 @@ mod tests {
         let begin = Instant::now();
         let (ranks, mut watch) = watch(folder.path(), begin);
         for (number, rank) in ranks.iter().enumerate() {
-            rank.heartbeat.enter_hook(0, "after_train_iter", 1, 7);
+            rank.heartbeat.enter_hook(0, 0, 1, 7);
             if number != 1 {
                 rank.heartbeat.leave_hook();
-                rank.heartbeat.enter_phase("backward");
+                rank.heartbeat.enter_phase(3);
             }
             rank.write();
         }

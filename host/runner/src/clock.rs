@@ -71,6 +71,9 @@ pub(crate) struct Clock {
 impl Machine {
     /// From now on writes into this record which phase the run is in.
     pub fn beat_into(&mut self, heartbeat: Heartbeat) {
+        for phase in Phase::ALL {
+            heartbeat.name_phase(phase as usize, phase.name());
+        }
         self.clock.heartbeat = heartbeat;
     }
 }
@@ -97,7 +100,7 @@ impl Clock {
             trace.add(Track::Phase, self.phase.name().to_owned(), self.since, took, Json::Null);
         }
         self.since = now;
-        self.heartbeat.enter_phase(phase.name());
+        self.heartbeat.enter_phase(phase as usize);
         std::mem::replace(&mut self.phase, phase)
     }
 
