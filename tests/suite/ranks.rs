@@ -52,9 +52,9 @@ fn two_ranks_train_as_one_process_with_a_batch_of_twice_the_size() {
     let two = Workspace::with(CALM);
     let outcomes = two.train_ranks(2, &["default_hooks.logger.mean_over_ranks=True"]);
     expect_codes(&outcomes, 0);
-    for epoch in ["work/epoch_1", "work/epoch_3"] {
-        // Three steps of a detector whose targets depend on its predictions.
-        assert_near(&one.file(epoch), &two.file(epoch), 1e-4);
+    // From the second step on, a rounding can change which priors a box is given to.
+    for (epoch, tolerance) in [("work/epoch_1", 1e-4), ("work/epoch_3", 1e-2)] {
+        assert_near(&one.file(epoch), &two.file(epoch), tolerance);
     }
     let loss = |workspace: &Workspace| scalars(&workspace.work())[0]["loss"].as_f64().unwrap();
     assert!((loss(&one) - loss(&two)).abs() < 1e-4, "{} and {}", loss(&one), loss(&two));
