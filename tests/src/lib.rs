@@ -14,6 +14,7 @@ mod fixtures;
 mod outcome;
 mod process;
 mod programs;
+mod ranks;
 mod records;
 mod workspace;
 

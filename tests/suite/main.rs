@@ -20,6 +20,7 @@
 //! | `plugin_watch` | what plugins log is heard, what crashes is named, what was loaded is written down |
 //! | `full_disk` | a checkpoint that cannot be written is a failed run; the older one stays |
 //! | `logs` | MMEngine's lines and files, JSON lines, TensorBoard's event files |
+//! | `ranks` | several processes train as one, measure as one, and end together |
 //! | `reports` | the page about a run, lists and comparisons of runs |
 //! | `cli` | what the commands print; none of them runs a plugin's code |
 //! | `tidy` | what the sources promise: headers, lengths, no libtorch where none belongs |
@@ -46,6 +47,7 @@ mod plugin_check;
 mod plugin_watch;
 mod precision;
 mod pth;
+mod ranks;
 mod reports;
 mod resume;
 mod tidy;

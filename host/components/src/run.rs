@@ -84,9 +84,19 @@ pub struct Config {
     /// Learning rate by batch size.
     #[kwarg(settings = "AutoScaleLr")]
     pub auto_scale_lr: Option<Json>,
-    /// Has no effect: it is about processes of PyTorch.
+    /// Of this, `dist_cfg.timeout` counts: the seconds that processes wait for each other.
     #[kwarg(default = None)]
     pub env_cfg: Option<Json>,
+    /// Which batch norms have the statistics of all processes: with `torch` or `mmcv` all of them.
+    #[kwarg(default = None)]
+    pub sync_bn: Option<String>,
+    /// Whether a backward pass may leave out parameters, where several processes train.
+    #[kwarg(default = false)]
+    pub find_unused_parameters: bool,
+    /// How the model is spread over processes: `MMDistributedDataParallel`, with `find_unused_parameters` and
+    /// `broadcast_buffers`.
+    #[kwarg(default = None)]
+    pub model_wrapper_cfg: Option<Json>,
     /// Has no effect: nothing is imported.
     #[kwarg(default = None)]
     pub custom_imports: Option<Json>,
@@ -113,7 +123,7 @@ pub struct Randomness {
     /// Seed of all random numbers; drawn anew without it.
     #[kwarg(default = None)]
     pub seed: Option<u64>,
-    /// Has no effect yet: one process trains.
+    /// Whether what a model draws at random differs between the processes of a run.
     #[kwarg(default = false)]
     pub diff_rank_seed: bool,
     /// Has no effect yet: on the CPU the same seed gives the same run.

@@ -40,6 +40,11 @@ impl AutoScale {
         }))
     }
 
+    /// The same with as many processes, each with a batch of that size.
+    pub fn over_ranks(self, ranks: u64) -> AutoScale {
+        AutoScale { batch_size: self.batch_size * ranks, ..self }
+    }
+
     /// What learning rates are multiplied with.
     pub fn factor(&self) -> f64 {
         self.batch_size as f64 / self.base_batch_size as f64
@@ -57,7 +62,9 @@ mod tests {
         let config = |enable| json!({"auto_scale_lr": {"enable": enable, "base_batch_size": 64}, "train_dataloader": {"batch_size": 16}});
         assert_eq!(AutoScale::read(&config(false)).unwrap(), None);
         assert_eq!(AutoScale::read(&json!({})).unwrap(), None);
-        assert_eq!(AutoScale::read(&config(true)).unwrap().unwrap().factor(), 0.25);
+        let scale = AutoScale::read(&config(true)).unwrap().unwrap();
+        assert_eq!(scale.factor(), 0.25);
+        assert_eq!(scale.over_ranks(8).factor(), 2.0);
         let error = AutoScale::read(&json!({"auto_scale_lr": {"enable": true}})).unwrap_err();
         assert!(error.to_string().starts_with("auto_scale_lr.base_batch_size: expected"));
     }

@@ -83,6 +83,25 @@ pub enum RunError {
         /// The signal's number.
         signal: usize,
     },
+    /// What ranks do together failed on this one.
+    #[error(transparent)]
+    Ranks(#[from] snaphook_c10d::Error),
+    /// Another rank failed, which ends the run on this one too.
+    #[error("rank {rank} failed, and the run ends on every rank: {message}")]
+    OtherRank {
+        /// The rank that failed.
+        rank: usize,
+        /// What it said.
+        message: String,
+    },
+    /// Ranks that do not answer.
+    #[error("{}: {message}", lost(.ranks))]
+    LostRanks {
+        /// Which; empty where all answer and yet a collective failed.
+        ranks: Vec<usize>,
+        /// What failed on this rank.
+        message: String,
+    },
     /// A file of the work folder could not be written.
     #[error("{}: {source}", path.display())]
     File {
@@ -110,6 +129,7 @@ impl RunError {
         match self {
             RunError::Hook(fault) if fault.point == HookPoint::BeforeRun => 1,
             RunError::Hook(_) | RunError::Model { .. } | RunError::Metric(_) => 3,
+            RunError::Ranks(_) | RunError::OtherRank { .. } | RunError::LostRanks { .. } => 3,
             RunError::Checkpoint(error) if error.is_write() => 3,
             RunError::File { .. } => 3,
             // Saved, start me again; Ctrl-C is answered as the shell expects.
@@ -133,6 +153,18 @@ impl RunError {
             RunError::Checkpoint(_) | RunError::Averaging(_) | RunError::History(_) => "checkpoint",
             RunError::File { .. } => "file",
             RunError::Interrupted { .. } => "interrupted",
+            RunError::Ranks(_) | RunError::OtherRank { .. } | RunError::LostRanks { .. } => "ranks",
+        }
+    }
+}
+
+fn lost(ranks: &[usize]) -> String {
+    match ranks {
+        [] => "ranks lost each other, and all of them are there".to_owned(),
+        [one] => format!("rank {one} is gone or does not answer"),
+        many => {
+            let many: Vec<_> = many.iter().map(usize::to_string).collect();
+            format!("ranks {} are gone or do not answer", many.join(", "))
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::clock::{Clock, Track};
 use crate::history::Messages;
 use crate::log::{RunLogger, VisBackends, VisSettings};
 use crate::optim::OptimWrapper;
+use crate::ranks::Ranks;
 use crate::settings::EvalSettings;
 use crate::{AnyBatch, AnyPredictions, EvaluationSet, FastRun, Interrupt, Task};
 use snaphook_schedules::Schedules;
@@ -95,6 +96,8 @@ pub struct Machine {
     pub schedules: Option<Schedules>,
     /// Scalars with history, and information.
     pub messages: Messages,
+    /// The processes that train together.
+    pub ranks: Ranks,
     /// What is known of each plugin that the run loaded (`name`, `version`, `sha256`, …); goes into checkpoints.
     pub plugins: Vec<Json>,
     /// The average of the weights, if a hook asked for one.
@@ -178,6 +181,7 @@ impl Machine {
             optim: None,
             schedules: None,
             messages: Messages::default(),
+            ranks: Ranks::single(),
             plugins: Vec::new(),
             averager: None,
             outputs: Vec::new(),

@@ -78,6 +78,8 @@ impl Run {
         self.call(HookPoint::BeforeRun)?;
         self.init_weights()?;
         saving::start(self, start)?;
+        let machine = &mut self.machine;
+        machine.ranks.start_training(machine.task.model.state())?;
         self.machine.first_iter = self.machine.progress.iter;
         if let Some(record) = &mut self.record {
             record.started(&mut self.machine, &self.dispatcher)?;
@@ -113,16 +115,42 @@ impl Run {
         let result = match result {
             Err(RunError::Interrupted { signal }) => self.interrupted(signal),
             Err(error) => {
+                let place = self.place();
+                let error = self.machine.ranks.depart(error, &place);
                 self.fail(&error);
                 Err(error)
             }
             Ok(value) => Ok(value),
         };
+        let result = result.and_then(|value| self.machine.ranks.finish().map(|()| value));
         self.machine.progress.stage = stage::IDLE;
+        let result = self.close_record(result);
+        self.machine.ranks.linger();
+        result
+    }
+
+    fn close_record<T>(&mut self, result: Result<T, RunError>) -> Result<T, RunError> {
         let Some(mut record) = self.record.take() else { return result };
         let written = record.finish(result.as_ref().err(), &mut self.machine, &self.dispatcher);
         // The first error is the one that ends the run.
         if result.is_ok() { written.and(result) } else { result }
+    }
+
+    /// Where the run stands, for other ranks.
+    fn place(&self) -> String {
+        let progress = self.machine.progress;
+        let doing = match progress.stage {
+            stage::TRAIN => "training",
+            stage::VAL => "validation",
+            stage::TEST => "test",
+            _ => "start or end",
+        };
+        format!(
+            "rank {}, {doing}, epoch {}, iteration {}",
+            self.machine.ranks.rank(),
+            progress.epoch + 1,
+            progress.iter + 1
+        )
     }
 
     /// Saves, and lets hooks end the run in good order: not as a failure, since it goes on later.
@@ -186,6 +214,7 @@ impl Run {
         let mut optim =
             OptimWrapper::build(&config["optim_wrapper"], self.machine.task.model.state())?;
         if let Some(scale) = AutoScale::read(config).map_err(OptimError::from)? {
+            let scale = scale.over_ranks(self.machine.ranks.world() as u64);
             optim.scale_learning_rates(scale.factor());
             let AutoScale { base_batch_size, batch_size } = scale;
             self.machine.log.info(format!(
@@ -206,8 +235,10 @@ impl Run {
         let vis_data = self.machine.info.vis_data();
         std::fs::create_dir_all(&vis_data).map_err(|error| RunError::file(&vis_data, error))?;
         let (settings, timestamp) = (&self.machine.vis_settings, &self.machine.info.timestamp);
-        self.machine.visuals = Some(VisBackends::open(settings, &vis_data, timestamp)?);
-        self.record = Some(RecordKeeper::start(kind, &mut self.machine, &self.dispatcher)?);
+        if self.machine.ranks.is_main() {
+            self.machine.visuals = Some(VisBackends::open(settings, &vis_data, timestamp)?);
+            self.record = Some(RecordKeeper::start(kind, &mut self.machine, &self.dispatcher)?);
+        }
         self.machine.log.info(hook_table(|point| self.dispatcher.rows(point)));
         Ok(())
     }

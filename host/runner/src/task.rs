@@ -113,6 +113,22 @@ pub struct Evaluation {
 pub trait Evaluator {
     /// Takes in the predictions for a batch.
     fn process(&mut self, batch: &AnyBatch, predictions: &AnyPredictions) -> Result<(), BoxError>;
+    /// The predictions for a batch as bytes, a piece for each sample, for the rank that scores them all; takes nothing in.
+    ///
+    /// Errors: predictions of another field; a metric that cannot do it, which is one for a single process.
+    fn pack(
+        &self,
+        _batch: &AnyBatch,
+        _predictions: &AnyPredictions,
+    ) -> Result<Vec<Vec<u8>>, BoxError> {
+        Err("this metric cannot put together the predictions of several processes (evaluate with one)".into())
+    }
+    /// Takes in a piece that another process has packed.
+    ///
+    /// Errors: bytes that [`Evaluator::pack`] has not made.
+    fn process_packed(&mut self, _sample: &[u8]) -> Result<(), BoxError> {
+        Err("this metric cannot put together the predictions of several processes (evaluate with one)".into())
+    }
     /// The metrics over everything taken in, and starts anew.
     fn evaluate(&mut self, samples: usize) -> Result<Evaluation, BoxError>;
 }

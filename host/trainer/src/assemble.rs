@@ -10,14 +10,19 @@ use snaphook_cli::args::{
     TrialArguments,
 };
 use snaphook_config::Config;
+use snaphook_data::Rank;
+use snaphook_hooks::Dispatcher;
 use snaphook_plugin_api::host::LogLevel;
 use snaphook_report::RunFolder;
 use snaphook_runner::log::{Console, LogLayer, RunLogger};
-use snaphook_runner::{Machine, Run, RunError, RunInfo, RunNames, Start, Task};
+use snaphook_runner::{
+    Machine, RankSettings, Ranks, Run, RunError, RunInfo, RunNames, Start, Task,
+};
 use snaphook_vision::{TaskOptions, build_task};
 use tch::Device;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::company::{Company, Facts};
 use crate::error::TrainerError;
 use crate::hooks::{self, Hooks};
 use crate::{cuda, environment, flags, heartbeat, plugin_watch, signals, trial};
@@ -117,12 +122,13 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     }
     flags::apply(arguments, &mut request.value).map_err(|error| request.run_error(error))?;
     let interrupt = signals::catch();
-    let mut run = build(&request, true, &arguments.trial)?;
+    let company = Company::join(&request.value)?;
+    let mut run = build(&mut request, true, &arguments.trial, &company)?;
     if arguments.trial.dry_run {
         return trial::dry_run(&mut run).map_err(|error| request.run_error(error));
     }
     run.machine.interrupt = interrupt;
-    open_folders(&mut run, &request)?;
+    open_folders(&mut run, &request, &company)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     let result = run.train(&request.start);
     report(&run);
@@ -145,9 +151,10 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     }
     request.predictions_out = arguments.out.clone();
     let interrupt = signals::catch();
-    let mut run = build(&request, false, &TrialArguments::default())?;
+    let company = Company::join(&request.value)?;
+    let mut run = build(&mut request, false, &TrialArguments::default(), &company)?;
     run.machine.interrupt = interrupt;
-    open_folders(&mut run, &request)?;
+    open_folders(&mut run, &request, &company)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     let result = run.test(&request.start);
     report(&run);
@@ -160,6 +167,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
 
 /// Writes the run's page, also of a run that failed. A page that cannot be written is no failure of the run.
 fn report(run: &Run) {
+    if !run.machine.ranks.is_main() {
+        return;
+    }
     let folder = RunFolder { path: run.machine.info.run_dir.clone() };
     match snaphook_report::write_report(&folder) {
         Ok(path) => run.machine.log.info(format!("The report is in {}", path.display())),
@@ -167,8 +177,14 @@ fn report(run: &Run) {
     }
 }
 
-fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<Run, TrainerError> {
+fn build(
+    request: &mut Request<'_>,
+    trains: bool,
+    trial: &TrialArguments,
+    company: &Company,
+) -> Result<Run, TrainerError> {
     let console = match request.log_format {
+        _ if company.rank() > 0 => Console::Silent,
         LogFormat::Text => Console::detect(),
         LogFormat::Json => Console::Json,
     };
@@ -185,13 +201,42 @@ fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<
             "the CUDA part of libtorch cannot be opened, the run goes on without it: {error}"
         ));
     }
-    let Hooks { dispatcher, plugins } = build_hooks(request)?;
-    let seed = choose_seed(request, &log)?;
-    let task = build_model_and_data(request, seed, trains)?;
+    let built = build_hooks(request).and_then(|hooks| {
+        let seed = choose_seed(request, &log)?;
+        Ok((hooks, seed, concrete_start(request)?))
+    });
+    let told = built.as_ref().map(|(hooks, seed, start)| Facts {
+        config_path: request.config.path().display().to_string(),
+        config: &request.value,
+        plugins: &hooks.plugins,
+        seed: *seed,
+        start: start.clone(),
+    });
+    let agreed = company.compare(told)?;
+    let (Hooks { dispatcher, plugins }, seed, start) = built?;
+    let (seed, start) = agreed.unwrap_or((seed, start));
+    request.start = start;
+    let parts = (log, dispatcher, plugins);
+    company.agree(build_run(request, (trains, trial, company), parts, seed))
+}
+
+fn build_run(
+    request: &Request<'_>,
+    (trains, trial, company): (bool, &TrialArguments, &Company),
+    (log, dispatcher, plugins): (RunLogger, Dispatcher, Vec<Json>),
+    seed: u64,
+) -> Result<Run, TrainerError> {
+    let settings =
+        RankSettings::from_config(&request.value).map_err(|error| request.run_error(error))?;
+    if company.group().is_some() && cuda::best_device() != Device::Cpu {
+        return Err(TrainerError::NoNccl);
+    }
+    let task = build_model_and_data(request, seed, trains, company)?;
     let names = names(request, seed);
     let info = RunInfo::planned(&names);
     let mut machine = Machine::new(log, request.value.clone(), info, task);
     machine.plugins = plugins;
+    machine.ranks = Ranks::new(company.group().cloned(), settings);
     let mut run = Run::new(machine, dispatcher);
     heartbeat::connect(&mut run, beats);
     trial::apply(trial, &mut run);
@@ -200,6 +245,16 @@ fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<
     }
     run.check_start(&request.start).map_err(|error| request.run_error(error))?;
     Ok(run)
+}
+
+/// A resume of the last checkpoint is one of a certain checkpoint, the same on all ranks.
+fn concrete_start(request: &Request<'_>) -> Result<Start, TrainerError> {
+    if request.start != Start::ResumeLast {
+        return Ok(request.start.clone());
+    }
+    let last = snaphook_runner::peek(&request.start, &request.checkpoints());
+    let last = last.map_err(|error| request.run_error(error))?;
+    Ok(last.map_or(Start::ResumeLast, |(path, _)| Start::Resume(path)))
 }
 
 fn names<'a>(request: &'a Request<'_>, seed: u64) -> RunNames<'a> {
@@ -224,10 +279,12 @@ fn build_model_and_data(
     request: &Request<'_>,
     seed: u64,
     trains: bool,
+    company: &Company,
 ) -> Result<Task, TrainerError> {
     let options = TaskOptions {
         device: cuda::best_device(),
         seed,
+        rank: Rank { rank: company.rank(), world: company.world() },
         with_train: trains,
         with_val: trains,
         with_test: !trains,
@@ -295,19 +352,36 @@ fn start_tracing(log: &RunLogger) {
 }
 
 /// Makes the run's folders and files, and writes down what runs.
-fn open_folders(run: &mut Run, request: &Request<'_>) -> Result<(), TrainerError> {
+fn open_folders(
+    run: &mut Run,
+    request: &Request<'_>,
+    company: &Company,
+) -> Result<(), TrainerError> {
     let seed = run.machine.info.seed;
-    let info = names(request, seed).create().map_err(|error| match error {
-        RunError::File { path, source } => TrainerError::WorkFolder { path, source },
-        other => request.run_error(other),
-    })?;
+    let create = || {
+        names(request, seed).create().map_err(|error| match error {
+            RunError::File { path, source } => TrainerError::WorkFolder { path, source },
+            other => request.run_error(other),
+        })
+    };
+    let info = company.folders(&run.machine.info, create)?;
+    company.agree(open_files(run, request, info))
+}
+
+fn open_files(run: &mut Run, request: &Request<'_>, info: RunInfo) -> Result<(), TrainerError> {
     let file = |path: &Path| {
         let path = path.to_owned();
         move |source| TrainerError::File { path, source }
     };
-    let log_path = info.run_dir.join(format!("{}.log", info.timestamp));
-    run.machine.log.attach_file(&log_path).map_err(file(&log_path))?;
     std::fs::create_dir_all(info.vis_data()).map_err(file(&info.vis_data()))?;
+    let rank = run.machine.ranks.rank();
+    let suffix = if rank == 0 { String::new() } else { format!("_rank{rank}") };
+    let log_path = info.run_dir.join(format!("{}{suffix}.log", info.timestamp));
+    run.machine.log.attach_file(&log_path).map_err(file(&log_path))?;
+    if rank > 0 {
+        run.machine.info = info;
+        return Ok(());
+    }
     let text = request.config.to_python();
     let copy = info.work_dir.join(format!("{}.py", request.config.stem()));
     for path in [copy, info.vis_data().join("config.py")] {

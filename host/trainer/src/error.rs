@@ -37,6 +37,23 @@ pub(crate) enum TrainerError {
     Data(#[from] DataError),
     #[error("work folder {}: expected a folder that can be written to, found otherwise: {source} (choose one with --work-dir)", path.display())]
     WorkFolder { path: PathBuf, source: std::io::Error },
+    #[error("{name}: {message}")]
+    Environment { name: &'static str, message: String },
+    /// The store could not be served or reached.
+    #[error(
+        "rank {rank}: the processes of this run cannot meet: {source} (is MASTER_ADDR rank 0's machine, and MASTER_PORT free there?)"
+    )]
+    Meeting { rank: usize, source: snaphook_c10d::Error },
+    #[error(transparent)]
+    Company(snaphook_c10d::Error),
+    #[error("rank {rank} cannot start, and the run ends on every rank: {message}")]
+    OtherRank { rank: usize, message: String },
+    #[error("{0}")]
+    RanksDiffer(String),
+    #[error(
+        "several processes exchange gradients on the CPU only in this version, found a GPU (set CUDA_VISIBLE_DEVICES=-1 to train on CPUs)"
+    )]
+    NoNccl,
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
 }
@@ -56,6 +73,7 @@ impl TrainerError {
         match self {
             TrainerError::Usage(_) => Exit::Usage.code(),
             TrainerError::Run { error, .. } => error.exit_code(),
+            TrainerError::Meeting { .. } | TrainerError::Company(_) => Exit::Training.code(),
             // As the shell shows a program that the signal itself has ended.
             TrainerError::TestStopped { signal } => 128 + u8::try_from(*signal).unwrap_or(0),
             _ => Exit::Input.code(),

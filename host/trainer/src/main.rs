@@ -1,6 +1,7 @@
 //! `snaphook-trainer`: the program that trains and tests. People type `snaphook`, which starts this one.
 
 mod assemble;
+mod company;
 mod cuda;
 mod demo_data;
 mod environment;

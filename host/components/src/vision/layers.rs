@@ -4,7 +4,7 @@ use snaphook_plugin_api::Kwargs;
 
 use crate::{Component, Declared, Role, Wrong};
 
-/// Batch normalisation; `SyncBN` is the same in a single process.
+/// Batch normalisation; `SyncBN` takes the statistics of all processes, and is the same in a single one.
 #[derive(Kwargs)]
 pub struct BatchNorm {
     /// Share of the new batch in the running statistics.

@@ -50,6 +50,11 @@ impl Loader {
         Ok(Self::new(build_dataset(dataset)?, config))
     }
 
+    /// The same, where no sample is repeated to give all ranks as many: for evaluations.
+    pub fn without_repeats(self) -> Self {
+        Self { config: LoaderConfig { round_up: false, ..self.config }, ..self }
+    }
+
     /// The data set that the next epoch will use.
     pub fn dataset(&self) -> Arc<dyn Dataset> {
         self.dataset.lock().unwrap_or_else(PoisonError::into_inner).clone()

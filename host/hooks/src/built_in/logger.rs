@@ -27,6 +27,10 @@ pub struct LoggerHook {
     /// Iterations between lines with the experiment's name.
     #[kwarg(default = 1000, min = 1)]
     interval_exp_name: u64,
+    /// Whether losses in lines of the training are means over all processes of the run, where there are several; otherwise
+    /// they are those of rank 0, as in MMEngine.
+    #[kwarg(default = false)]
+    mean_over_ranks: bool,
     /// A folder that the run's files are copied to at its end, below the name of the work folder.
     #[kwarg]
     out_dir: Option<String>,
@@ -139,6 +143,18 @@ fn gpu_memory_mb(runner: &mut Runner) -> Option<u64> {
     Some(memory.peak / (1 << 20))
 }
 
+/// Every process writes lines at the same iterations, so that all of them are here.
+fn average_losses(runner: &mut Runner, fields: &mut Fields) -> HookResult {
+    if runner.distributed().world_size() == 1 {
+        return Ok(());
+    }
+    let mut losses: Vec<_> = fields.iter_mut().filter(|(name, _)| name.contains("loss")).collect();
+    let own: Vec<_> = losses.iter().map(|(_, value)| *value).collect();
+    let means = runner.distributed().all_reduce_mean(&own)?;
+    losses.iter_mut().zip(means).for_each(|((_, value), mean)| *value = mean);
+    Ok(())
+}
+
 fn record(fields: &Fields) -> Map<String, Json> {
     fields.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
@@ -180,6 +196,9 @@ impl Hook for LoggerHook {
             return Ok(());
         }
         let mut fields = self.processor.iteration(runner, "train", batch_idx + 1)?;
+        if self.mean_over_ranks {
+            average_losses(runner, &mut fields)?;
+        }
         let header = self.train_header(runner, batch_idx + 1);
         let memory_mb = gpu_memory_mb(runner);
         let line = self.line(runner, &header, &fields, memory_mb)?;
@@ -211,6 +230,9 @@ impl Hook for LoggerHook {
 
     fn after_test_epoch(&mut self, runner: &mut Runner, _: &Metrics) -> HookResult {
         let fields = self.summary(runner, "test")?;
+        if runner.distributed().rank() > 0 {
+            return Ok(());
+        }
         let path = self.run_dir.join(format!("{}.json", self.timestamp));
         let text = python_json(&Json::Object(record(&fields)));
         std::fs::write(&path, text)
@@ -219,6 +241,9 @@ impl Hook for LoggerHook {
 
     fn after_run(&mut self, runner: &mut Runner) -> HookResult {
         let Some(folder) = &self.out_dir else { return Ok(()) };
+        if runner.distributed().rank() > 0 {
+            return Ok(());
+        }
         let folder = Path::new(folder);
         for name in self.suffixes()?.files_in(&self.run_dir)? {
             let (from, to) = (self.run_dir.join(&name), folder.join(&name));

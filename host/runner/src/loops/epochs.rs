@@ -33,11 +33,13 @@ fn epoch(run: &mut Run, settings: &TrainSettings) -> Result<bool, RunError> {
     step::on_data(run, |data| data.start_epoch(progress.epoch, start))?;
     let mut batch_idx = start;
     while let Some(batch) = step::next_batch(run)? {
-        step::iteration(run, batch, batch_idx)?;
+        let over = step::iteration(run, batch, batch_idx)?;
         run.machine.progress.iter += 1;
-        run.show_progress();
+        if over.is_ok() {
+            run.show_progress();
+        }
         batch_idx += 1;
-        boundary::check(run)?;
+        boundary::check(run, over)?;
         if run.machine.stop.is_some() {
             break;
         }
@@ -49,5 +51,5 @@ fn epoch(run: &mut Run, settings: &TrainSettings) -> Result<bool, RunError> {
     plan_validation(run, settings, progress.epoch + 1);
     let result = run.call_to_the_end(HookPoint::AfterTrainEpoch);
     run.machine.progress.epoch += 1;
-    result.map(|()| true)
+    boundary::settle(run, result).map(|()| true)
 }

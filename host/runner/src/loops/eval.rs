@@ -10,8 +10,9 @@ use tch::{Tensor, no_grad};
 use super::boundary;
 use crate::clock::Phase;
 use crate::machine::{Machine, stage};
+use crate::ranks::{Ranks, Share};
 use crate::run::Run;
-use crate::{AnyBatch, Evaluation, EvaluationSet, RunError, saving};
+use crate::{AnyBatch, Evaluation, EvaluationSet, RunError, Task, saving};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +66,10 @@ impl EvalStage {
         }
     }
 
-    fn sets(self, machine: &mut Machine) -> &mut Vec<EvaluationSet> {
+    fn sets(self, task: &mut Task) -> &mut Vec<EvaluationSet> {
         match self {
-            EvalStage::Val => &mut machine.task.validation,
-            EvalStage::Test => &mut machine.task.test,
+            EvalStage::Val => &mut task.validation,
+            EvalStage::Test => &mut task.test,
         }
     }
 
@@ -87,10 +88,10 @@ impl EvalStage {
 pub(crate) fn evaluate(run: &mut Run, which: EvalStage) -> Result<Evaluation, RunError> {
     let points = which.points();
     let mut batches = 0;
-    for set in which.sets(&mut run.machine) {
+    for set in which.sets(&mut run.machine.task) {
         batches += set.data.batches() as u64;
     }
-    if which.sets(&mut run.machine).is_empty() {
+    if which.sets(&mut run.machine.task).is_empty() {
         let message = format!("missing, and it is needed for a {}", which.name());
         return Err(RunError::config(which.key(), message));
     }
@@ -123,16 +124,16 @@ pub(crate) fn evaluate(run: &mut Run, which: EvalStage) -> Result<Evaluation, Ru
 pub(crate) fn sanity_check(run: &mut Run, batches: u64) -> Result<(), RunError> {
     let which = EvalStage::Val;
     run.machine.task.model.set_training(false);
-    for index in 0..which.sets(&mut run.machine).len() {
+    for index in 0..which.sets(&mut run.machine.task).len() {
         start(run, which, index)?;
         for _ in 0..batches {
-            boundary::check(run)?;
+            boundary::check_alone(run)?;
             let Some(batch) = next(run, which, index)? else { break };
             run.machine.batch = Some(batch);
-            no_grad(|| predict(&mut run.machine, which, index))?;
+            no_grad(|| predict(&mut run.machine, which, index, Taker::Evaluator))?;
             run.machine.end_step();
         }
-        let set = &mut which.sets(&mut run.machine)[index];
+        let set = &mut which.sets(&mut run.machine.task)[index];
         set.data.end_epoch();
         set.evaluator.evaluate(set.data.samples()).map_err(RunError::Metric)?;
     }
@@ -144,15 +145,15 @@ pub(crate) fn sanity_check(run: &mut Run, batches: u64) -> Result<(), RunError> 
 /// Errors: as [`evaluate`].
 pub(crate) fn predict_one(run: &mut Run) -> Result<(), RunError> {
     let which = EvalStage::Val;
-    if which.sets(&mut run.machine).is_empty() {
+    if which.sets(&mut run.machine.task).is_empty() {
         return Ok(());
     }
     run.machine.task.model.set_training(false);
     start(run, which, 0)?;
     run.machine.batch = next(run, which, 0)?;
-    predict(&mut run.machine, which, 0)?;
+    predict(&mut run.machine, which, 0, Taker::Evaluator)?;
     run.machine.end_step();
-    which.sets(&mut run.machine)[0].data.end_epoch();
+    which.sets(&mut run.machine.task)[0].data.end_epoch();
     Ok(())
 }
 
@@ -160,11 +161,15 @@ fn all_sets(run: &mut Run, which: EvalStage, points: &Points) -> Result<Evaluati
     let mut all = Evaluation::default();
     let mut batch_idx = 0;
     let mut losses = LossMeans::default();
-    for index in 0..which.sets(&mut run.machine).len() {
-        batch_idx = all_batches(run, (which, index), points, batch_idx, &mut losses)?;
-        let set = &mut which.sets(&mut run.machine)[index];
+    for index in 0..which.sets(&mut run.machine.task).len() {
+        let mut share = Share::default();
+        let gone = all_batches(run, (which, index), points, batch_idx, (&mut losses, &mut share));
+        batch_idx = run.machine.ranks.agree_on(gone)?;
+        let (ranks, task) = (&mut run.machine.ranks, &mut run.machine.task);
+        let set = &mut which.sets(task)[index];
         let name = set.name.clone();
-        let found = set.evaluator.evaluate(set.data.samples()).map_err(RunError::Metric)?;
+        let found = ranks.evaluate(set.evaluator.as_mut(), share, set.data.samples())?;
+        losses.share(ranks)?;
         if let Some(table) = &found.table {
             let heading = name.as_ref().map_or(String::new(), |name| format!("{name}:\n"));
             run.machine.log.info(format!("\n{heading}{table}"));
@@ -183,7 +188,7 @@ fn all_batches(
     (which, index): (EvalStage, usize),
     points: &Points,
     first: u64,
-    losses: &mut LossMeans,
+    (losses, share): (&mut LossMeans, &mut Share),
 ) -> Result<u64, RunError> {
     start(run, which, index)?;
     let mut batch_idx = first;
@@ -192,7 +197,11 @@ fn all_batches(
         // Hooks see tensors without gradients, as the model does.
         no_grad(|| {
             run.call_batch(points.before_iter, batch_idx)?;
-            predict(&mut run.machine, which, index)?;
+            let taker = match run.machine.ranks.are_many() {
+                true => Taker::Share(share),
+                false => Taker::Evaluator,
+            };
+            predict(&mut run.machine, which, index, taker)?;
             if which == EvalStage::Val && run.machine.eval_settings.loss {
                 losses.add(&mut run.machine)?;
             }
@@ -200,31 +209,50 @@ fn all_batches(
         })?;
         run.machine.end_step();
         batch_idx += 1;
-        boundary::check(run)?;
+        boundary::check_alone(run)?;
     }
-    which.sets(&mut run.machine)[index].data.end_epoch();
+    which.sets(&mut run.machine.task)[index].data.end_epoch();
     Ok(batch_idx)
 }
 
 fn start(run: &mut Run, which: EvalStage, index: usize) -> Result<(), RunError> {
-    let set = &mut which.sets(&mut run.machine)[index];
+    let set = &mut which.sets(&mut run.machine.task)[index];
     set.data.start_epoch(0, 0).map_err(|source| RunError::Data { stage: which.name(), source })
 }
 
 fn next(run: &mut Run, which: EvalStage, index: usize) -> Result<Option<AnyBatch>, RunError> {
-    let batch = which.sets(&mut run.machine)[index].data.next_batch().transpose();
+    let batch = which.sets(&mut run.machine.task)[index].data.next_batch().transpose();
     batch.map_err(|source| RunError::Data { stage: which.name(), source })
 }
 
-fn predict(machine: &mut Machine, which: EvalStage, index: usize) -> Result<(), RunError> {
+/// Who gets the predictions for a batch.
+enum Taker<'a> {
+    /// The metric itself.
+    Evaluator,
+    /// Rank 0's metric, at the end.
+    Share(&'a mut Share),
+}
+
+fn predict(
+    machine: &mut Machine,
+    which: EvalStage,
+    index: usize,
+    taker: Taker<'_>,
+) -> Result<(), RunError> {
     let iter = machine.progress.iter;
     let Some(batch) = machine.batch.take() else { return Ok(()) };
     let precision = precision(machine, which);
     let predicted = precision.run(|| machine.task.model.predict(&batch));
     let failed = |source| RunError::Model { stage: which.name(), iter, source };
     let predictions = predicted.map_err(failed)?;
-    let evaluator = &mut which.sets(machine)[index].evaluator;
-    evaluator.process(&batch, &predictions).map_err(RunError::Metric)?;
+    let evaluator = &mut which.sets(&mut machine.task)[index].evaluator;
+    let taken = match taker {
+        Taker::Evaluator => evaluator.process(&batch, &predictions),
+        Taker::Share(share) => {
+            evaluator.pack(&batch, &predictions).map(|samples| share.add(samples))
+        }
+    };
+    taken.map_err(RunError::Metric)?;
     machine.batch = Some(batch);
     machine.predictions = Some(predictions);
     Ok(())
@@ -250,6 +278,8 @@ fn precision(machine: &Machine, which: EvalStage) -> Autocast {
 struct LossMeans {
     sums: Vec<(String, Tensor)>,
     batches: u64,
+    /// The sums over all ranks, once they were put together.
+    shared: Vec<(String, f64)>,
 }
 
 impl LossMeans {
@@ -269,14 +299,19 @@ impl LossMeans {
         Ok(())
     }
 
+    /// Puts the sums of all ranks together.
+    fn share(&mut self, ranks: &Ranks) -> Result<(), RunError> {
+        let sums = std::mem::take(&mut self.sums);
+        let own = sums.iter().map(|(name, sum)| (name.clone(), sum.double_value(&[]))).collect();
+        (self.shared, self.batches) = ranks.sum_losses(own, self.batches)?;
+        Ok(())
+    }
+
     /// The means, then their sum as `val_loss`; empty when there were none. Starts anew.
     fn take(&mut self) -> Vec<(String, f64)> {
         let batches = std::mem::take(&mut self.batches).max(1) as f64;
-        let sums = std::mem::take(&mut self.sums);
-        let mut means: Vec<_> = sums
-            .iter()
-            .map(|(name, sum)| (name.clone(), sum.double_value(&[]) / batches))
-            .collect();
+        let sums = std::mem::take(&mut self.shared);
+        let mut means: Vec<_> = sums.into_iter().map(|(name, sum)| (name, sum / batches)).collect();
         let total =
             means.iter().filter(|(name, _)| name.contains("loss")).map(|(_, mean)| mean).sum();
         if !means.is_empty() {

@@ -21,12 +21,15 @@ pub(super) fn run(run: &mut Run, settings: &TrainSettings) -> Result<(), RunErro
         let batch = data.next(run)?;
         let iter = run.machine.progress.iter;
         plan_validation(run, settings, iter + 1);
-        step::iteration(run, batch, iter)?;
+        let over = step::iteration(run, batch, iter)?;
         run.machine.progress.iter += 1;
-        run.show_progress();
+        if over.is_ok() {
+            run.show_progress();
+        }
+        boundary::settle(run, over)?;
         validate_if_due(run)?;
         stop_if_fast(run, settings, iter + 1);
-        boundary::check(run)?;
+        boundary::check(run, Ok(()))?;
     }
     step::end_data(run)?;
     run.call(HookPoint::AfterTrainEpoch)

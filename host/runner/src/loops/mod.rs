@@ -22,7 +22,7 @@ use crate::settings::{Length, TrainSettings};
 /// iteration; a run that was saved before a validation begins with it when it is resumed.
 pub(crate) fn train(run: &mut Run, settings: &TrainSettings) -> Result<(), RunError> {
     enter(run);
-    boundary::check(run)?;
+    boundary::check(run, Ok(()))?;
     run.call(HookPoint::BeforeTrain)?;
     run.machine.is_training_begun = true;
     warn_if_done(run, settings);

@@ -13,39 +13,51 @@ use crate::run::Run;
 use crate::{AnyBatch, BoxError, RunError, StepContext};
 use snaphook_libtorch::Autocast;
 
-/// Trains on a batch. The state of the run is not whole from the optimizer's step on until all hooks of the iteration
+/// Trains on a batch. The state of the run is not whole from the forward pass on until all hooks of the iteration
 /// have been called.
-pub(super) fn iteration(run: &mut Run, batch: AnyBatch, batch_idx: u64) -> Result<(), RunError> {
+///
+/// Within is how the finished iteration ended: with the error of a hook at its last point, after which the state can be
+/// saved. Errors: the iteration could not be finished.
+pub(super) fn iteration(
+    run: &mut Run,
+    batch: AnyBatch,
+    batch_idx: u64,
+) -> Result<Result<(), RunError>, RunError> {
     let began = Instant::now();
     run.machine.batch = Some(batch);
     run.call_batch(HookPoint::BeforeTrainIter, batch_idx)?;
     run.machine.is_whole = false;
     run.machine.clock.enter(Phase::Forward);
-    let loss = forward(run)?;
+    let exchanges = uses_gradients(run);
+    let loss = forward(run, exchanges)?;
     run.machine.clock.enter(Phase::Backward);
-    backward(run, &loss);
+    backward(run, &loss, exchanges)?;
     run.machine.clock.enter(Phase::Optimizer);
     run.call_batch(HookPoint::AfterBackward, batch_idx)?;
     optimize(run, batch_idx)?;
     run.machine.clock.enter(Phase::Other);
     let result = run.call_batch_to_the_end(HookPoint::AfterTrainIter, batch_idx);
     run.machine.end_step();
-    if let Err(error) = result {
-        // Every other hook has had its turn: the iteration is over, and the state can be saved.
-        run.machine.progress.iter += 1;
-        run.machine.is_whole = true;
-        return Err(error);
-    }
+    // Every hook has had its turn, also where one has failed.
     run.machine.is_whole = true;
-    run.machine.trace_iteration(began);
-    Ok(())
+    if result.is_ok() {
+        run.machine.trace_iteration(began);
+    }
+    Ok(result)
+}
+
+/// Whether the optimizer uses the gradients of this iteration, or only adds them up.
+fn uses_gradients(run: &Run) -> bool {
+    let progress = run.machine.progress;
+    let optim = run.machine.optim.as_ref();
+    optim.is_none_or(|optim| optim.is_due(progress.iter, progress.max_iters))
 }
 
 /// Trains on a batch without calling any hook.
 pub(crate) fn bare(run: &mut Run, batch: AnyBatch) -> Result<(), RunError> {
     run.machine.batch = Some(batch);
-    let loss = forward(run)?;
-    backward(run, &loss);
+    let loss = forward(run, true)?;
+    backward(run, &loss, true)?;
     if let Some(optim) = &mut run.machine.optim {
         optim.clip();
         optim.step();
@@ -59,7 +71,7 @@ pub(crate) fn bare(run: &mut Run, batch: AnyBatch) -> Result<(), RunError> {
 /// Computes the losses, keeps them as the step's outputs (`loss`, their sum, first), returns the sum.
 ///
 /// Source: `BaseModel.parse_losses` in `mmengine/model/base_model/base_model.py`.
-fn forward(run: &mut Run) -> Result<Tensor, RunError> {
+fn forward(run: &mut Run, exchanges: bool) -> Result<Tensor, RunError> {
     let machine = &mut run.machine;
     let context = StepContext {
         iter: machine.progress.iter,
@@ -70,10 +82,12 @@ fn forward(run: &mut Run) -> Result<Tensor, RunError> {
     let Some(batch) = &machine.batch else {
         return Err(failed("there is no batch".into()));
     };
+    machine.ranks.before_forward(machine.task.model.state(), exchanges)?;
     // Whatever a model draws at random, such as dropout, depends on the iteration alone: a resumed run draws the same.
-    tch::manual_seed(draw_seed(context.seed, context.iter));
+    tch::manual_seed(draw_seed(machine.ranks.draw_seed(context.seed), context.iter));
     let precision = machine.optim.as_ref().map_or(Autocast::OFF, OptimWrapper::autocast);
     let losses = precision.run(|| machine.task.model.loss(batch, &context)).map_err(failed)?.0;
+    machine.ranks.after_forward()?;
     let terms: Vec<_> = losses.iter().filter(|(name, _)| name.contains("loss")).collect();
     let Some(first) = terms.first() else {
         return Err(failed("the model returned no loss (a name with \"loss\" in it)".into()));
@@ -84,12 +98,13 @@ fn forward(run: &mut Run) -> Result<Tensor, RunError> {
     Ok(total)
 }
 
-fn backward(run: &mut Run, loss: &Tensor) {
+fn backward(run: &mut Run, loss: &Tensor, exchanges: bool) -> Result<(), RunError> {
     let progress = run.machine.progress;
-    match &mut run.machine.optim {
-        Some(optim) => optim.scale_loss(loss, progress.iter, progress.max_iters).backward(),
-        None => loss.backward(),
-    }
+    let scaled = match &mut run.machine.optim {
+        Some(optim) => optim.scale_loss(loss, progress.iter, progress.max_iters),
+        None => loss.shallow_clone(),
+    };
+    Ok(run.machine.ranks.backward(&scaled, exchanges)?)
 }
 
 fn optimize(run: &mut Run, batch_idx: u64) -> Result<(), RunError> {

@@ -5,10 +5,25 @@ use tch::{Device, Kind, Tensor};
 
 use crate::RunError;
 use crate::checkpoint::CheckpointError;
-use crate::machine::Machine;
+use crate::machine::{Machine, SaveRequest};
+
+/// What a checkpoint keeps of gradients: with several ranks, the mean of what each has gathered, which comes to the same
+/// at the next step. Every rank must save at the same moment, unless this one has left the others.
+///
+/// Errors: a rank that is gone or does not come.
+pub(super) fn gather(
+    machine: &Machine,
+    request: &SaveRequest,
+) -> Result<Vec<(String, Tensor)>, RunError> {
+    let gradients = pending(machine, request.iter.unwrap_or(machine.progress.iter));
+    if !machine.ranks.is_parted() {
+        machine.ranks.average(gradients.iter().map(|(_, gradient)| gradient))?;
+    }
+    Ok(gradients)
+}
 
 /// Copies of the gradients after `finished` iterations, by parameter; empty where the optimizer has just used them.
-pub(super) fn pending(machine: &Machine, finished: u64) -> Vec<(String, Tensor)> {
+fn pending(machine: &Machine, finished: u64) -> Vec<(String, Tensor)> {
     let Some(optim) = &machine.optim else { return Vec::new() };
     if finished == 0 || optim.is_due(finished - 1, machine.progress.max_iters) {
         return Vec::new();

@@ -17,8 +17,12 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
     machine.progress.iter = checkpoint.meta["iter"].as_u64().unwrap_or(0);
     machine.is_validation_pending =
         checkpoint.meta["validation_pending"] == true && !machine.task.validation.is_empty();
+    let saved_iter = machine.progress.iter;
     let length = checkpoint.meta["epoch_length"].as_u64();
-    if length.is_some_and(|length| length != machine.progress.epoch_length) {
+    let world = checkpoint.meta["world_size"].as_u64().unwrap_or(1);
+    if world != machine.ranks.world() as u64 && length.is_some() {
+        resize(machine, &checkpoint.meta, world)?;
+    } else if length.is_some_and(|length| length != machine.progress.epoch_length) {
         machine.log.warn(format!(
             "The checkpoint's epochs had {} batches, this run's have {}: iterations are counted anew from its epoch",
             length.unwrap_or(0),
@@ -33,12 +37,51 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
         machine.log.warn("The checkpoint was trained on a data set with other classes or colours");
     }
     let entries = std::mem::take(&mut machine.entries);
-    restore_optimizer(machine, checkpoint, &entries)?;
+    let has_moved = world != machine.ranks.world() as u64 && machine.progress.iter != saved_iter;
+    restore_optimizer(machine, checkpoint, &entries, has_moved)?;
     // A checkpoint that was imported has none.
     if let Some(messages) = entries.get("messages") {
         machine.messages.load(messages)?;
     }
     restore_hooks(run, &entries)
+}
+
+/// Goes on with another number of ranks than the checkpoint was saved with: by epochs at the place in the data that was
+/// reached, by iterations at the same iteration.
+///
+/// Errors: a learning rate that was scaled by the batch size over all ranks would be another one.
+fn resize(machine: &mut Machine, meta: &Json, world: u64) -> Result<(), RunError> {
+    let now = machine.ranks.world() as u64;
+    let number = |value: &Json| value.as_u64().unwrap_or(1);
+    let before = world * number(&meta["batch_size"]);
+    let after = now * number(&machine.config["train_dataloader"]["batch_size"]);
+    if machine.config["auto_scale_lr"]["enable"] == true && before != after {
+        let message = format!(
+            "the checkpoint's batch was {before} over {world} ranks, this run's is {after} over {now}, and the learning \
+             rate was scaled by it (resume with as many samples a step, or set it to False)"
+        );
+        return Err(RunError::config("auto_scale_lr.enable", message));
+    }
+    let progress = &mut machine.progress;
+    let old_iter = progress.iter;
+    if progress.by_epoch != 0 {
+        let within = old_iter.saturating_sub(progress.epoch * number(&meta["epoch_length"]));
+        // A step that would begin among samples that are done is trained again.
+        let batches = (within * before / after.max(1)).min(progress.epoch_length);
+        progress.iter = progress.epoch * progress.epoch_length + batches;
+    }
+    let what = match (old_iter == progress.iter, before == after) {
+        (true, true) => "every step sees the same samples as before".to_owned(),
+        (true, false) => format!("iteration {old_iter} stays, and later ones see other samples"),
+        (false, _) => format!(
+            "iteration {old_iter} is now {}, at the same place in the data, and schedules by iteration go on from there",
+            progress.iter
+        ),
+    };
+    machine.log.warn(format!(
+        "The checkpoint was saved by {world} ranks with {before} samples a step, this run has {now} with {after}: {what}"
+    ));
+    Ok(())
 }
 
 /// What differs between the plugins of a checkpoint and those of this run, a sentence each.
@@ -72,6 +115,7 @@ fn restore_optimizer(
     machine: &mut Machine,
     checkpoint: &Checkpoint,
     entries: &Map<String, Json>,
+    has_moved: bool,
 ) -> Result<(), RunError> {
     let (Some(optim), Some(schedules)) = (&mut machine.optim, &mut machine.schedules) else {
         return Ok(());
@@ -88,11 +132,14 @@ fn restore_optimizer(
     {
         edits.extend(changes);
     }
-    if !edits.is_empty() {
+    let has_edits = !edits.is_empty();
+    if has_edits {
         let edits = edits.join("; ");
         machine.log.warn(format!(
             "Optimizer or schedule were edited since the save, the edited ones hold: {edits}"
         ));
+    }
+    if has_edits || has_moved {
         schedules.replay(machine.progress.epoch, machine.progress.iter, optim)?;
     }
     Ok(())

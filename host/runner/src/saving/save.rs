@@ -64,8 +64,14 @@ pub(super) fn save(
     }
     machine.entries = Map::new();
     hooks.call(HookPoint::BeforeSaveCheckpoint, None, machine)?;
+    let gathered = gradients::gather(machine, request)?;
+    if !machine.ranks.is_main() {
+        // Hooks run on every rank, rank 0 writes.
+        machine.entries = Map::new();
+        return Ok(());
+    }
     let states = hook_states(hooks, machine, request.interim)?;
-    let checkpoint = collect(machine, request, states);
+    let checkpoint = collect(machine, request, states, gathered);
     let details = json!({
         "epoch": checkpoint.meta["epoch"],
         "iter": checkpoint.meta["iter"],
@@ -152,7 +158,12 @@ fn tell(hooks: &mut Dispatcher, machine: &mut Machine, written: Written) -> Resu
     result
 }
 
-fn collect(machine: &mut Machine, request: &SaveRequest, states: Json) -> Checkpoint {
+fn collect(
+    machine: &mut Machine,
+    request: &SaveRequest,
+    states: Json,
+    gathered: Vec<(String, Tensor)>,
+) -> Checkpoint {
     let state = machine.task.model.state();
     let mut checkpoint = Checkpoint {
         meta: meta(machine, request),
@@ -170,10 +181,8 @@ fn collect(machine: &mut Machine, request: &SaveRequest, states: Json) -> Checkp
         checkpoint.tensors.insert(EMA.to_owned(), raw);
         machine.entries.insert("ema".to_owned(), averager.save());
     }
-    let finished = checkpoint.meta["iter"].as_u64().unwrap_or(0);
-    let gradients = gradients::pending(machine, finished);
-    if !gradients.is_empty() {
-        checkpoint.tensors.insert(GRADIENTS.to_owned(), gradients);
+    if !gathered.is_empty() {
+        checkpoint.tensors.insert(GRADIENTS.to_owned(), gathered);
     }
     if request.optimizer.unwrap_or(true) {
         checkpoint.optimizer = machine.optim.as_ref().map(|optim| optim.save());
@@ -221,6 +230,8 @@ fn meta(machine: &Machine, request: &SaveRequest) -> Json {
     json!({
         "epoch": request.epoch.unwrap_or(machine.progress.epoch),
         "iter": request.iter.unwrap_or(machine.progress.iter),
+        "world_size": machine.ranks.world(),
+        "batch_size": machine.config["train_dataloader"]["batch_size"],
         "epoch_length": machine.task.train_data.as_ref().map(|data| data.batches()),
         "seed": machine.info.seed,
         "experiment_name": machine.info.experiment_name,

@@ -16,7 +16,11 @@ use crate::settings::Start;
 /// Loads or resumes as asked, and says what was done.
 pub(crate) fn start(run: &mut Run, start: &Start) -> Result<(), RunError> {
     let work_dir = run.machine.info.work_dir.clone();
-    for leftover in checkpoint::clean_leftovers(&work_dir)? {
+    let leftovers = match run.machine.ranks.is_main() {
+        true => checkpoint::clean_leftovers(&work_dir)?,
+        false => Vec::new(),
+    };
+    for leftover in leftovers {
         run.machine
             .log
             .info(format!("Removed what an interrupted run had left: {}", leftover.display()));

@@ -1,7 +1,6 @@
-//! The services `run`, `messages`, `control` and `distributed`.
+//! The services `run`, `messages` and `control`.
 
-use serde_json::{Value as Json, json};
-use snaphook_plugin_api::host::ServiceError;
+use serde_json::Value as Json;
 
 use super::{Answer, text, unknown};
 use crate::machine::Machine;
@@ -40,27 +39,5 @@ impl Machine {
             _ => return Err(unknown("snaphook.control/1", method)),
         }
         Ok(Json::Null)
-    }
-
-    /// One process: every collective is what a group of one answers.
-    pub(super) fn distributed_service(&mut self, method: &str, mut arguments: Json) -> Answer {
-        match method {
-            "world" => Ok(json!({ "rank": 0, "world_size": 1 })),
-            "all_reduce" => all_reduce(&mut arguments),
-            "broadcast" => Ok(arguments["value"].take()),
-            "gather" => Ok(json!([arguments["value"].take()])),
-            "barrier" | "average_norm_state" | "average_buffers" => Ok(Json::Null),
-            _ => Err(unknown("snaphook.distributed/1", method)),
-        }
-    }
-}
-
-fn all_reduce(arguments: &mut Json) -> Answer {
-    match arguments["op"].as_str() {
-        Some("mean" | "sum" | "min" | "max") => Ok(arguments["values"].take()),
-        _ => {
-            let found = &arguments["op"];
-            Err(ServiceError::Failed(format!("op: expected mean, sum, min or max, found {found}")))
-        }
     }
 }

@@ -137,6 +137,10 @@ impl Machine {
         else {
             return Ok(json!([]));
         };
+        // Pictures of a test keep the names of their files, so every rank draws its share.
+        if !self.ranks.is_main() && arguments["folder"].is_null() {
+            return Ok(json!([]));
+        }
         let (folder, keeps_names) = match arguments["folder"].as_str() {
             Some(folder) => (self.info.run_dir.join(folder), true),
             None => (self.vis_settings.picture_folder(&self.info.vis_data()), false),

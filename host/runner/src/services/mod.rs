@@ -1,6 +1,7 @@
 //! The host services: what hooks can reach of a [`Machine`]. Nothing here decides when a hook is called.
 
 mod control;
+mod distributed;
 mod files;
 mod profile;
 mod training;

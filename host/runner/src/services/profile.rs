@@ -50,7 +50,10 @@ impl Machine {
             trace.add_operators(heard);
         }
         // A relative path is one in the run's folder.
-        let path = self.info.run_dir.join(path);
+        let mut path = self.info.run_dir.join(path);
+        if let rank @ 1.. = self.ranks.rank() {
+            path.as_mut_os_string().push(format!(".rank{rank}"));
+        }
         let write = || {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;

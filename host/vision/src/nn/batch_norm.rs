@@ -1,6 +1,7 @@
 //! Batch normalisation with its buffers. Knows nothing of what comes before or after it.
 
 use serde_json::Value as Json;
+use snaphook_c10d::{NormParameters, normalize_over_ranks};
 use snaphook_components::{ComponentError, read, vision};
 use snaphook_runner::{Layer, Scope};
 use tch::{Device, Kind, Tensor};
@@ -14,13 +15,15 @@ pub(crate) struct BatchNormSettings {
     pub(crate) eps: f64,
     /// Whether scale and shift are trained.
     pub(crate) requires_grad: bool,
+    /// Whether the statistics are those of all processes that train together.
+    pub(crate) is_synchronized: bool,
 }
 
 impl BatchNormSettings {
-    /// SyncBN is BN in a single process, which is what runs today.
     pub(crate) fn read(value: &Json, path: &str) -> Result<BatchNormSettings, ComponentError> {
         let vision::BatchNorm { momentum, eps, requires_grad } = read(value, path)?;
-        Ok(BatchNormSettings { momentum, eps, requires_grad })
+        let is_synchronized = value["type"].as_str().is_some_and(|name| name.ends_with("SyncBN"));
+        Ok(BatchNormSettings { momentum, eps, requires_grad, is_synchronized })
     }
 }
 
@@ -67,6 +70,16 @@ impl BatchNorm {
     pub(crate) fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         if train {
             let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
+            let parameters = NormParameters {
+                affine: Some((&self.weight, &self.bias)),
+                running: Some((&self.running_mean, &self.running_var)),
+                momentum: self.settings.momentum,
+                eps: self.settings.eps,
+            };
+            let normalized = normalize_over_ranks(x, &parameters, self.settings.is_synchronized);
+            if let Some(normalized) = normalized {
+                return normalized;
+            }
         }
         x.batch_norm(
             Some(&self.weight),

@@ -29,7 +29,12 @@ impl Style {
         }
         let norm = style.norm_cfg.map(|value| BatchNormSettings::read(value, &below("norm_cfg")));
         let activation = style.act_cfg.map(|value| Activation::read(value, &below("act_cfg")));
-        let yolox = BatchNormSettings { momentum: 0.03, eps: 0.001, requires_grad: true };
+        let yolox = BatchNormSettings {
+            momentum: 0.03,
+            eps: 0.001,
+            requires_grad: true,
+            is_synchronized: false,
+        };
         Ok(Style {
             norm: Some(norm.transpose()?.unwrap_or(yolox)),
             activation: Some(activation.transpose()?.unwrap_or(Activation::Swish)),

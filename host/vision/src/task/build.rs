@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
-use snaphook_data::{CocoEvaluator, Loader, LoaderConfig, OnBadImage};
+use snaphook_data::{CocoEvaluator, Loader, LoaderConfig, OnBadImage, Rank};
 use snaphook_runner::{DataSource, EvaluationSet, Model, Painter, Task};
 use tch::Device;
 
@@ -17,6 +17,8 @@ pub struct TaskOptions {
     pub device: Device,
     /// Seed of the order of samples and of all transforms.
     pub seed: u64,
+    /// This process among those that train together.
+    pub rank: Rank,
     /// Whether `train_dataloader` is built.
     pub with_train: bool,
     /// Whether `val_dataloader` and `val_evaluator` are built, where the config has them.
@@ -36,6 +38,7 @@ impl Default for TaskOptions {
         TaskOptions {
             device: Device::Cpu,
             seed: 0,
+            rank: Rank::default(),
             with_train: true,
             with_val: true,
             with_test: false,
@@ -143,6 +146,7 @@ fn loader_of(
 ) -> Result<Loader, BuildError> {
     let defaults = LoaderConfig {
         seed: options.seed,
+        rank: options.rank,
         on_bad_image: options.on_bad_image,
         ..LoaderConfig::default()
     };
@@ -235,7 +239,8 @@ fn evaluated(
     options: &TaskOptions,
     most_classes: Option<u64>,
 ) -> Result<Evaluated, BuildError> {
-    let loader = loader_of(data, data_path, options, most_classes)?;
+    // Samples that two ranks score would count twice.
+    let loader = loader_of(data, data_path, options, most_classes)?.without_repeats();
     let dataset = loader.dataset();
     // MMEngine takes one metric or a list of them.
     let entries = metric.as_array().map_or(std::slice::from_ref(metric), Vec::as_slice);

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use snaphook_data::CocoEvaluator;
+use snaphook_data::{CocoEvaluator, Detection, ImageId};
 use snaphook_runner::{AnyBatch, AnyPredictions, BoxError, Evaluation, Evaluator};
 
-use crate::{ModelError, Predictions};
+use crate::{ModelError, PicturePredictions, Predictions};
 
 /// Box AP over everything that was predicted since the last evaluation.
 pub struct CocoMetric {
@@ -24,6 +24,12 @@ impl CocoMetric {
         self.out = Some(out);
     }
 
+    fn add(&mut self, picture: &PicturePredictions) {
+        for evaluator in &mut self.evaluators {
+            evaluator.add(&picture.img_id, picture.detections.clone());
+        }
+    }
+
     fn write(&self) -> Result<(), ModelError> {
         let (Some(out), Some(evaluator)) = (&self.out, self.evaluators.first()) else {
             return Ok(());
@@ -38,15 +44,43 @@ impl CocoMetric {
     }
 }
 
+/// A picture's predictions with numbers as bits: JSON knows no NaN, and one that a model predicts must arrive.
+type Packed = (ImageId, Vec<([u32; 5], i64)>);
+
+fn packed(picture: &PicturePredictions) -> Packed {
+    let numbers = |found: &Detection| {
+        let [left, top, right, bottom] = found.bbox;
+        ([left, top, right, bottom, found.score].map(f32::to_bits), found.label)
+    };
+    (picture.img_id.clone(), picture.detections.iter().map(numbers).collect())
+}
+
+fn unpacked((img_id, numbers): Packed) -> PicturePredictions {
+    let detection = |(bits, label): ([u32; 5], i64)| {
+        let [left, top, right, bottom, score] = bits.map(f32::from_bits);
+        Detection { bbox: [left, top, right, bottom], score, label }
+    };
+    PicturePredictions { img_id, detections: numbers.into_iter().map(detection).collect() }
+}
+
+fn predictions_of(predictions: &AnyPredictions) -> Result<&Predictions, ModelError> {
+    predictions.downcast_ref().ok_or(ModelError::ForeignPredictions)
+}
+
 impl Evaluator for CocoMetric {
     fn process(&mut self, _: &AnyBatch, predictions: &AnyPredictions) -> Result<(), BoxError> {
-        let found = predictions.downcast_ref().ok_or(ModelError::ForeignPredictions)?;
-        let Predictions(pictures) = found;
-        for picture in pictures {
-            for evaluator in &mut self.evaluators {
-                evaluator.add(&picture.img_id, picture.detections.clone());
-            }
-        }
+        let Predictions(pictures) = predictions_of(predictions)?;
+        pictures.iter().for_each(|picture| self.add(picture));
+        Ok(())
+    }
+
+    fn pack(&self, _: &AnyBatch, predictions: &AnyPredictions) -> Result<Vec<Vec<u8>>, BoxError> {
+        let Predictions(pictures) = predictions_of(predictions)?;
+        pictures.iter().map(|picture| Ok(serde_json::to_vec(&packed(picture))?)).collect()
+    }
+
+    fn process_packed(&mut self, sample: &[u8]) -> Result<(), BoxError> {
+        self.add(&unpacked(serde_json::from_slice(sample)?));
         Ok(())
     }
 
@@ -61,5 +95,21 @@ impl Evaluator for CocoMetric {
         }
         evaluation.table = (!tables.is_empty()).then(|| tables.join("\n"));
         Ok(evaluation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn predictions_arrive_with_every_bit() {
+        let bbox = [0.1, f32::INFINITY, -0.0, f32::NAN];
+        let detections = vec![Detection { bbox, score: 0.3, label: 2 }];
+        let picture = PicturePredictions { img_id: ImageId::from(7), detections };
+        let bytes = serde_json::to_vec(&packed(&picture)).unwrap();
+        let found = unpacked(serde_json::from_slice(&bytes).unwrap());
+        assert_eq!(found.img_id, picture.img_id);
+        assert_eq!(packed(&found), packed(&picture));
     }
 }

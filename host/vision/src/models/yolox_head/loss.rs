@@ -1,5 +1,6 @@
 //! The losses of the head.
 
+use snaphook_c10d::mean_over_ranks;
 use snaphook_runner::Losses;
 use tch::{Kind, Tensor};
 
@@ -13,14 +14,16 @@ use crate::sim_ota::Targets;
 const SIZE_EPS: f64 = 1e-8;
 
 impl YoloxHead {
-    /// Losses of a batch, each divided by the number of matched priors (at least one).
+    /// Losses of a batch, each divided by the number of matched priors (at least one), which is a mean over all processes
+    /// that train together.
     ///
     /// Differs from MMDetection in one point: where nothing is matched, the zero that keeps all parameters in
     /// the graph comes from the predictions before their exponential, which cannot be infinite times zero.
     pub(crate) fn loss(&mut self, outputs: &HeadOutputs, targets: &[Targets]) -> Losses {
         let priors = self.priors.get(&outputs.map_sizes);
         let matched = self.match_batch(outputs, &priors, targets);
-        let samples = matched.positives.max(1) as f64;
+        // As in MMDetection, where several processes train: the mean over them.
+        let samples = mean_over_ranks(matched.positives as f64).max(1.0);
         let objectness = self.objectness_loss(outputs, &matched) / samples;
         let mut losses = Losses::default();
         let mut push = |name: &str, loss: Tensor| losses.0.push((name.into(), loss));

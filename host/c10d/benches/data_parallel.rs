@@ -1,0 +1,197 @@
+//! Training with two processes on this machine against one, and against PyTorch's DistributedDataParallel with the same
+//! model, batch and Gloo, in turns. Prints milliseconds per step and ratios, and what an all-reduce costs.
+//!
+//! ```sh
+//! cargo bench -p snaphook-c10d --bench data_parallel            # ours
+//! PEER_PYTHON=/path/to/python cargo bench -p snaphook-c10d --bench data_parallel
+//! ```
+//!
+//! `PEER_PYTHON` has `torch==2.11.0`; `data_parallel_pytorch.py` beside this file is what it runs. Every process has one
+//! thread, so that two of them need two cores.
+#![allow(clippy::unwrap_used)] // a benchmark that cannot run is to say where
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use snaphook_c10d::{Group, GroupOptions, ReduceOp, Reducer, ReducerOptions, Store, backward};
+use tch::{Kind, Tensor, no_grad};
+
+const WARM_UP: usize = 5;
+const STEPS: usize = 25;
+const ROUNDS: usize = 5;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Four convolutions of stride 2 and two lines: 5.8 million parameters, 23 MB of gradients.
+fn parameters() -> Vec<(String, Tensor)> {
+    let shapes: [&[i64]; 6] = [
+        &[64, 3, 3, 3],
+        &[128, 64, 3, 3],
+        &[256, 128, 3, 3],
+        &[512, 256, 3, 3],
+        &[512, 8192],
+        &[10, 512],
+    ];
+    tch::manual_seed(0);
+    let parameter = |(at, shape): (usize, &&[i64])| {
+        let inputs: i64 = shape[1..].iter().product();
+        let values = Tensor::randn(*shape, tch::kind::FLOAT_CPU) * (2.0 / inputs as f64).sqrt();
+        (format!("layer{at}.weight"), values.set_requires_grad(true))
+    };
+    shapes.iter().enumerate().map(parameter).collect()
+}
+
+fn loss(parameters: &[(String, Tensor)], images: &Tensor, labels: &Tensor) -> Tensor {
+    let weights: Vec<&Tensor> = parameters.iter().map(|(_, weight)| weight).collect();
+    let mut x = images.shallow_clone();
+    for weight in &weights[..4] {
+        x = x.conv2d(weight, None::<&Tensor>, [2, 2], [1, 1], [1, 1], 1).relu();
+    }
+    let x = x.flatten(1, -1).linear(weights[4], None::<&Tensor>).relu();
+    x.linear(weights[5], None::<&Tensor>).cross_entropy_for_logits(labels)
+}
+
+/// One rank; milliseconds per step of the fastest round.
+fn rank(rank: usize, world: usize, port: u16) -> f64 {
+    tch::set_num_threads(1);
+    let group = (world > 1).then(|| {
+        let store = match rank {
+            0 => Store::tcp_server("127.0.0.1", port, PATIENCE).unwrap(),
+            _ => Store::tcp("127.0.0.1", port, PATIENCE).unwrap(),
+        };
+        Group::gloo(&store, rank, world, &GroupOptions::loopback()).unwrap()
+    });
+    let parameters = parameters();
+    let reducer = group
+        .as_ref()
+        .map(|group| Reducer::new(group, &parameters, ReducerOptions::default()).unwrap());
+    let images = Tensor::randn([8, 3, 64, 64], tch::kind::FLOAT_CPU);
+    let labels = Tensor::randint(10, [8], (Kind::Int64, tch::Device::Cpu));
+    let step = || {
+        if let Some(reducer) = &reducer {
+            reducer.prepare_forward().unwrap();
+        }
+        let loss = loss(&parameters, &images, &labels);
+        match &reducer {
+            Some(reducer) => {
+                reducer.prepare_backward(&[&loss]).unwrap();
+                reducer.backward(&loss).unwrap();
+            }
+            None => backward(&loss).unwrap(),
+        }
+        no_grad(|| {
+            for (_, parameter) in &parameters {
+                let mut gradient = parameter.grad();
+                let _ = parameter.shallow_clone().g_add_(&(&gradient * -1e-3));
+                let _ = gradient.zero_();
+            }
+        });
+    };
+    (0..WARM_UP).for_each(|_| step());
+    let mut fastest = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        if let Some(group) = &group {
+            group.barrier().unwrap();
+        }
+        let began = Instant::now();
+        (0..STEPS).for_each(|_| step());
+        fastest = fastest.min(began.elapsed().as_secs_f64() * 1e3 / STEPS as f64);
+    }
+    drop(reducer);
+    if let Some(group) = &group {
+        if std::env::var_os("TELL_COSTS").is_some() && rank == 0 {
+            eprintln!("{}", costs(group));
+        } else if std::env::var_os("TELL_COSTS").is_some() {
+            costs(group);
+        }
+        group.barrier().unwrap();
+    }
+    fastest
+}
+
+/// What an all-reduce of one number and one of a whole bucket cost.
+fn costs(group: &Group) -> String {
+    let seconds = |elements: i64, times: u32| {
+        let mut tensor = Tensor::ones([elements], tch::kind::FLOAT_CPU);
+        let mut fastest = Duration::MAX;
+        for _ in 0..5 {
+            group.barrier().unwrap();
+            let began = Instant::now();
+            (0..times).for_each(|_| group.all_reduce(&mut tensor, ReduceOp::Max).unwrap());
+            fastest = fastest.min(began.elapsed() / times);
+        }
+        fastest.as_secs_f64()
+    };
+    let (small, large) = (seconds(1, 200), seconds(25 << 18, 4));
+    format!("all-reduce: one number {:.0} us, 25 MiB {:.2} ms", small * 1e6, large * 1e3)
+}
+
+/// Starts `world` processes and returns what rank 0 measured.
+fn measure(world: usize, command: impl Fn() -> Command) -> f64 {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let start = |rank: usize| {
+        let mut command = command();
+        for (name, value) in
+            [("RANK", rank), ("WORLD_SIZE", world), ("MASTER_PORT", usize::from(port))]
+        {
+            command.env(name, value.to_string());
+        }
+        command.env("MASTER_ADDR", "127.0.0.1").env("OMP_NUM_THREADS", "1");
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let ranks: Vec<_> = (0..world).map(start).collect();
+    let outputs = ranks.into_iter().map(|rank| rank.wait_with_output().unwrap());
+    let outputs: Vec<_> = outputs.collect();
+    assert!(outputs.iter().all(|output| output.status.success()), "{outputs:?}");
+    let said = String::from_utf8_lossy(&outputs[0].stdout).into_owned();
+    said.trim().parse().unwrap_or_else(|_| panic!("expected milliseconds, found {said:?}"))
+}
+
+fn main() {
+    let variable = |name: &str| std::env::var(name).ok();
+    let number = |name: &str| variable(name).and_then(|value| value.parse::<usize>().ok());
+    if let (Some(own), Some(world)) = (number("RANK"), number("WORLD_SIZE")) {
+        let port = number("MASTER_PORT").unwrap_or(0) as u16;
+        writeln!(std::io::stdout(), "{}", rank(own, world, port)).unwrap();
+        return;
+    }
+    let ours = || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env("TELL_COSTS", "1");
+        command
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/data_parallel_pytorch.py");
+    let theirs = variable("PEER_PYTHON").map(|python| {
+        move || {
+            let mut command = Command::new(&python);
+            command.arg(&script).args([WARM_UP, STEPS, ROUNDS].map(|count| count.to_string()));
+            command
+        }
+    });
+    // In turns, the better of two each: what else runs on the machine only adds.
+    let mut best = [f64::INFINITY; 4];
+    for _ in 0..2 {
+        for (at, world) in [(0, 1), (1, 2)] {
+            best[at] = best[at].min(measure(world, ours));
+            if let Some(theirs) = &theirs {
+                best[at + 2] = best[at + 2].min(measure(world, theirs));
+            }
+        }
+    }
+    let line = |name: &str, alone: f64, both: f64| {
+        println!(
+            "{name:9} one process {alone:7.2} ms a step, two {both:7.2} ms: {:.2} times the samples per second",
+            2.0 * alone / both
+        );
+    };
+    line("Snaphook", best[0], best[1]);
+    if theirs.is_some() {
+        line("PyTorch", best[2], best[3]);
+        println!(
+            "two processes: PyTorch's step takes {:.3} times as long as ours",
+            best[3] / best[1]
+        );
+    }
+}

@@ -1,0 +1,76 @@
+// How exceptions become numbers and text. A function returns what kind of failure it was, and the text is kept for the
+// calling thread until its next call.
+#pragma once
+
+#include <new>
+#include <string>
+
+namespace snaphook {
+
+enum Failure : int {
+  kNone = 0,
+  kTimeout = 1,
+  kConnection = 2,
+  kOther = 3,
+};
+
+inline std::string& last_words() {
+  static thread_local std::string words;
+  return words;
+}
+
+// The first line: libtorch adds a stack of addresses below it.
+inline std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+inline bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+inline int kind_of(const std::string& text) {
+  if (contains(text, "imed out") || contains(text, "imeout")) {
+    return kTimeout;
+  }
+  for (const char* part :
+       {"onnection closed", "onnection reset", "onnection refused", "roken pipe", "ailed to connect", "failed to recv",
+        "failed to send", "Application timeout caused pair closure"}) {
+    if (contains(text, part)) {
+      return kConnection;
+    }
+  }
+  return kOther;
+}
+
+inline int fail(int kind, const std::string& text) {
+  last_words() = text;
+  return kind;
+}
+
+template <typename Function>
+int guarded(Function&& function) noexcept {
+  try {
+    function();
+    return kNone;
+  } catch (const c10::DistStoreError& error) {
+    auto text = first_line(error.what_without_backtrace());
+    return fail(contains(text, "imeout") || contains(text, "imed out") ? kTimeout : kConnection, text);
+  } catch (const c10::DistNetworkError& error) {
+    auto text = first_line(error.what_without_backtrace());
+    return fail(contains(text, "imed out") ? kTimeout : kConnection, text);
+  } catch (const c10::Error& error) {
+    auto text = first_line(error.what_without_backtrace());
+    return fail(kind_of(text), text);
+  } catch (const std::exception& error) {
+    auto text = first_line(error.what());
+    return fail(kind_of(text), text);
+  } catch (...) {
+    return fail(kOther, "an exception without a text");
+  }
+}
+
+} // namespace snaphook
+
+extern "C" inline __attribute__((used, visibility("default"))) const char* snaphook_c10d_last_words() noexcept {
+  return snaphook::last_words().c_str();
+}

@@ -1,0 +1,196 @@
+// Process groups and their collectives.
+#pragma once
+
+using GroupHandle = c10::intrusive_ptr<c10d::ProcessGroup>;
+using WorkHandle = c10::intrusive_ptr<c10d::Work>;
+
+namespace snaphook {
+
+// The group behind a handle, unless it was closed.
+inline const GroupHandle& open_group(const GroupHandle* group) {
+  TORCH_CHECK(group->defined(), "the group is closed: this rank has failed");
+  return *group;
+}
+
+// libtorch keeps the connections of a group to itself and its subclasses.
+struct Contexts : c10d::ProcessGroupGloo {
+  static auto member() {
+    return &Contexts::contexts_;
+  }
+};
+
+inline std::vector<at::Tensor> tensors(at::Tensor* const* pointers, size_t count) {
+  std::vector<at::Tensor> all;
+  all.reserve(count);
+  for (size_t index = 0; index < count; index++) {
+    all.push_back(*pointers[index]);
+  }
+  return all;
+}
+
+inline WorkHandle* keep(WorkHandle work) {
+  return new WorkHandle(std::move(work));
+}
+
+} // namespace snaphook
+
+extern "C" {
+
+// `address` is a host name or an IP address to listen on, `interface` the name of a network card; both may be empty.
+int snaphook_c10d_group_gloo(
+    const StoreHandle* store,
+    int rank,
+    int size,
+    const char* address,
+    const char* interface,
+    int64_t timeout_ms,
+    GroupHandle** out) noexcept {
+  return snaphook::guarded([&] {
+    auto options = c10d::ProcessGroupGloo::Options::create(std::chrono::milliseconds(timeout_ms));
+    if (*interface != '\0') {
+      options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(interface));
+    } else if (*address != '\0') {
+      options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(address));
+    } else {
+      options->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
+    }
+    // As torch.distributed names it, so that a process of PyTorch finds ours.
+    auto scoped = c10::make_intrusive<c10d::PrefixStore>("cpu/", *store);
+    auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(scoped, rank, size, options);
+    auto group = c10::make_intrusive<c10d::ProcessGroup>(*store, rank, size);
+    group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::GLOO, gloo);
+    group->setDefaultBackend(c10d::ProcessGroup::GLOO);
+    group->setGroupName("snaphook");
+    *out = new GroupHandle(std::move(group));
+  });
+}
+
+void snaphook_c10d_group_free(GroupHandle* group) noexcept {
+  snaphook::guarded([&] { delete group; });
+}
+
+// Closes the connections at once: what waits on either side fails. Taking the group down would wait for it instead, so
+// that it is left as it is.
+void snaphook_c10d_group_close(GroupHandle* group) noexcept {
+  snaphook::guarded([&] {
+    auto backend = (*group)->getBackend(c10d::ProcessGroup::GLOO);
+    auto* gloo = static_cast<c10d::ProcessGroupGloo*>(backend.get());
+    for (auto& context : gloo->*snaphook::Contexts::member()) {
+      context->closeConnections();
+    }
+    new GroupHandle(std::move(*group));
+  });
+}
+
+int snaphook_c10d_group_set_timeout(const GroupHandle* group, int64_t timeout_ms) noexcept {
+  return snaphook::guarded([&] { snaphook::open_group(group)->setTimeout(std::chrono::milliseconds(timeout_ms)); });
+}
+
+int snaphook_c10d_all_reduce(const GroupHandle* group, at::Tensor* tensor, uint8_t op, WorkHandle** out) noexcept {
+  return snaphook::guarded([&] {
+    std::vector<at::Tensor> all{*tensor};
+    c10d::AllreduceOptions options;
+    options.reduceOp = static_cast<c10d::ReduceOp::RedOpType>(op);
+    *out = snaphook::keep(snaphook::open_group(group)->allreduce(all, options));
+  });
+}
+
+int snaphook_c10d_broadcast(const GroupHandle* group, at::Tensor* tensor, int root, WorkHandle** out) noexcept {
+  return snaphook::guarded([&] {
+    std::vector<at::Tensor> all{*tensor};
+    c10d::BroadcastOptions options;
+    options.rootRank = root;
+    *out = snaphook::keep(snaphook::open_group(group)->broadcast(all, options));
+  });
+}
+
+int snaphook_c10d_broadcast_coalesced(
+    const GroupHandle* group,
+    at::Tensor* const* pointers,
+    size_t count,
+    size_t buffer_bytes,
+    int root) noexcept {
+  return snaphook::guarded([&] {
+    at::NoGradGuard no_gradients;
+    std::vector<at::Tensor> all;
+    for (auto& tensor : snaphook::tensors(pointers, count)) {
+      all.push_back(tensor.detach());
+    }
+    c10d::broadcast_coalesced(snaphook::open_group(group), all, buffer_bytes, root);
+  });
+}
+
+int snaphook_c10d_all_gather(
+    const GroupHandle* group,
+    at::Tensor* const* outputs,
+    size_t count,
+    at::Tensor* input,
+    WorkHandle** out) noexcept {
+  return snaphook::guarded([&] {
+    std::vector<std::vector<at::Tensor>> all{snaphook::tensors(outputs, count)};
+    std::vector<at::Tensor> inputs{*input};
+    *out = snaphook::keep(snaphook::open_group(group)->allgather(all, inputs));
+  });
+}
+
+int snaphook_c10d_gather(
+    const GroupHandle* group,
+    at::Tensor* const* outputs,
+    size_t count,
+    at::Tensor* input,
+    int root,
+    WorkHandle** out) noexcept {
+  return snaphook::guarded([&] {
+    std::vector<std::vector<at::Tensor>> all;
+    if (snaphook::open_group(group)->getRank() == root) {
+      all.push_back(snaphook::tensors(outputs, count));
+    }
+    std::vector<at::Tensor> inputs{*input};
+    c10d::GatherOptions options;
+    options.rootRank = root;
+    *out = snaphook::keep(snaphook::open_group(group)->gather(all, inputs, options));
+  });
+}
+
+int snaphook_c10d_reduce_scatter(
+    const GroupHandle* group,
+    at::Tensor* output,
+    at::Tensor* const* inputs,
+    size_t count,
+    uint8_t op,
+    WorkHandle** out) noexcept {
+  return snaphook::guarded([&] {
+    std::vector<at::Tensor> outputs{*output};
+    std::vector<std::vector<at::Tensor>> all{snaphook::tensors(inputs, count)};
+    c10d::ReduceScatterOptions options;
+    options.reduceOp = static_cast<c10d::ReduceOp::RedOpType>(op);
+    *out = snaphook::keep(snaphook::open_group(group)->reduce_scatter(outputs, all, options));
+  });
+}
+
+int snaphook_c10d_barrier(const GroupHandle* group, WorkHandle** out) noexcept {
+  return snaphook::guarded([&] {
+    c10d::BarrierOptions options;
+    options.device = c10::Device(c10::DeviceType::CPU);
+    *out = snaphook::keep(snaphook::open_group(group)->barrier(options));
+  });
+}
+
+int snaphook_c10d_work_wait(const WorkHandle* work, int64_t timeout_ms) noexcept {
+  return snaphook::guarded([&] {
+    TORCH_CHECK(
+        (*work)->wait(std::chrono::milliseconds(timeout_ms)), "Timed out after ", timeout_ms, " ms");
+  });
+}
+
+bool snaphook_c10d_work_is_completed(const WorkHandle* work) noexcept {
+  bool is_completed = true;
+  snaphook::guarded([&] { is_completed = (*work)->isCompleted(); });
+  return is_completed;
+}
+
+void snaphook_c10d_work_free(WorkHandle* work) noexcept {
+  snaphook::guarded([&] { delete work; });
+}
+
+} // extern "C"

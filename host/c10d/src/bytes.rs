@@ -1,0 +1,65 @@
+//! Collectives on bytes, of another length on each rank. Knows nothing of what they mean.
+
+use tch::{Kind, Tensor};
+
+use crate::error::Error;
+use crate::group::Group;
+
+impl Group {
+    /// The bytes of all ranks, by rank.
+    ///
+    /// Errors: as [`Group::all_reduce`].
+    pub fn all_gather_bytes(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+        let lengths = self.lengths(bytes)?;
+        let parts = self.all_gather(&padded(bytes, &lengths))?;
+        Ok(parts.iter().zip(lengths).map(|(part, length)| read(part, length)).collect())
+    }
+
+    /// The bytes of all ranks by rank, on `root` alone.
+    ///
+    /// Errors: as [`Group::all_reduce`].
+    pub fn gather_bytes(&self, bytes: &[u8], root: usize) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        let lengths = self.lengths(bytes)?;
+        let parts = self.gather(&padded(bytes, &lengths), root)?;
+        let read = |parts: Vec<Tensor>| {
+            parts.iter().zip(&lengths).map(|(part, length)| read(part, *length)).collect()
+        };
+        Ok(parts.map(read))
+    }
+
+    /// The bytes of `root`; what other ranks hand over does not count.
+    ///
+    /// Errors: as [`Group::all_reduce`].
+    pub fn broadcast_bytes(&self, bytes: &[u8], root: usize) -> Result<Vec<u8>, Error> {
+        let mut length = Tensor::from_slice(&[bytes.len() as i64]);
+        self.broadcast(&mut length, root)?;
+        let length = length.int64_value(&[0]) as usize;
+        let mut tensor = match self.rank() == root {
+            true => Tensor::from_slice(bytes),
+            false => Tensor::zeros([length as i64], (Kind::Uint8, tch::Device::Cpu)),
+        };
+        if length > 0 {
+            self.broadcast(&mut tensor, root)?;
+        }
+        Ok(read(&tensor, length))
+    }
+
+    fn lengths(&self, bytes: &[u8]) -> Result<Vec<usize>, Error> {
+        let lengths = self.all_gather(&Tensor::from_slice(&[bytes.len() as i64]))?;
+        Ok(lengths.iter().map(|length| length.int64_value(&[0]) as usize).collect())
+    }
+}
+
+/// As long as the longest, and never empty.
+fn padded(bytes: &[u8], lengths: &[usize]) -> Tensor {
+    let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
+    let mut padded = bytes.to_vec();
+    padded.resize(longest, 0);
+    Tensor::from_slice(&padded)
+}
+
+fn read(tensor: &Tensor, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    tensor.narrow(0, 0, length as i64).copy_data(&mut bytes, length);
+    bytes
+}

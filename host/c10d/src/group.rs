@@ -1,0 +1,410 @@
+//! Process groups: collectives on tensors. Knows nothing of gradients.
+
+use std::cell::{Cell, RefCell};
+use std::os::raw::c_int;
+use std::ptr::null_mut;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tch::{Kind, Tensor, no_grad};
+
+use crate::error::{Error, Failure, check};
+use crate::ffi::{self, TensorPointer};
+use crate::store::{Store, milliseconds, text};
+use crate::work::Work;
+
+/// How values of several ranks become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReduceOp {
+    /// Their sum.
+    Sum,
+    /// Their sum over the number of ranks; for floating point.
+    Mean,
+    /// Their product.
+    Product,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+}
+
+impl ReduceOp {
+    /// libtorch's number. Gloo has no mean, so that is a sum which is divided at the end.
+    fn code(self) -> u8 {
+        match self {
+            ReduceOp::Sum | ReduceOp::Mean => 0,
+            ReduceOp::Product => 2,
+            ReduceOp::Min => 3,
+            ReduceOp::Max => 4,
+        }
+    }
+}
+
+/// How a group talks.
+#[derive(Clone, Debug)]
+pub struct GroupOptions {
+    /// How long a collective waits for other ranks.
+    pub timeout: Duration,
+    /// The host name or address that this rank listens at; the machine's own name where there is neither.
+    pub address: Option<String>,
+    /// The network card that this rank listens at, as PyTorch's `GLOO_SOCKET_IFNAME`.
+    pub interface: Option<String>,
+}
+
+impl Default for GroupOptions {
+    /// Half an hour, as in PyTorch.
+    fn default() -> GroupOptions {
+        GroupOptions { timeout: Duration::from_secs(30 * 60), address: None, interface: None }
+    }
+}
+
+impl GroupOptions {
+    /// All ranks are on this machine.
+    pub fn loopback() -> GroupOptions {
+        GroupOptions { address: Some("127.0.0.1".to_owned()), ..GroupOptions::default() }
+    }
+}
+
+/// The processes of a job, as one of them sees it: its rank, how many there are, and collectives.
+///
+/// A clone is the same group. After an error of a collective the group is of no use, since ranks are at different places.
+#[derive(Clone, Debug)]
+pub struct Group {
+    inner: Rc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    handle: *mut ffi::GroupHandle,
+    rank: usize,
+    size: usize,
+    store: Store,
+    is_broken: Cell<bool>,
+    is_closed: Cell<bool>,
+    failure: RefCell<Option<Error>>,
+    synchronizes_norms: Cell<bool>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Taking down a group waits for what is still queued, and after a failure nobody answers: the end of the process
+        // closes the connections then, or `close` has.
+        if !self.is_broken.get() {
+            // SAFETY: the handle came from the shim and is given back once.
+            unsafe { ffi::snaphook_c10d_group_free(self.handle) }
+        }
+    }
+}
+
+pub(crate) fn pointers(tensors: &[Tensor]) -> Vec<TensorPointer> {
+    tensors.iter().map(|tensor| tensor.as_ptr().cast_mut()).collect()
+}
+
+impl Group {
+    /// Joins the ranks that meet at `store`, over TCP with Gloo; returns when all `size` have come.
+    ///
+    /// Errors: one of them does not come within the timeout, or cannot be reached.
+    pub fn gloo(
+        store: &Store,
+        rank: usize,
+        size: usize,
+        options: &GroupOptions,
+    ) -> Result<Group, Error> {
+        let operation = "joining the group";
+        if rank >= size {
+            let message =
+                format!("expected a rank below {size}, the size of the group, found {rank}");
+            return Err(Error::new(operation, Failure::Other, &message));
+        }
+        let address = text(options.address.as_deref().unwrap_or(""), operation)?;
+        let interface = text(options.interface.as_deref().unwrap_or(""), operation)?;
+        let mut handle = null_mut();
+        // SAFETY: all arguments live during the call, `handle` is written before success is returned.
+        let code = unsafe {
+            ffi::snaphook_c10d_group_gloo(
+                store.handle(),
+                rank as c_int,
+                size as c_int,
+                address.as_ptr(),
+                interface.as_ptr(),
+                milliseconds(options.timeout),
+                &mut handle,
+            )
+        };
+        check(code, operation).map_err(|error| error.at(rank, size))?;
+        Ok(Group {
+            inner: Rc::new(Inner {
+                handle,
+                rank,
+                size,
+                store: store.clone(),
+                is_broken: Cell::new(false),
+                is_closed: Cell::new(false),
+                failure: RefCell::new(None),
+                synchronizes_norms: Cell::new(false),
+            }),
+        })
+    }
+
+    /// This process' number, from 0.
+    pub fn rank(&self) -> usize {
+        self.inner.rank
+    }
+
+    /// How many processes there are.
+    pub fn size(&self) -> usize {
+        self.inner.size
+    }
+
+    /// The store that the ranks met at.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Whether a collective has failed.
+    pub fn is_broken(&self) -> bool {
+        self.inner.is_broken.get()
+    }
+
+    /// Gives the group up: nothing waits for what is still queued when it is dropped. For a process that ends because
+    /// something failed.
+    pub fn give_up(&self) {
+        self.inner.is_broken.set(true);
+    }
+
+    /// The first failure that nobody could be given at once, such as one in the forward pass of a layer.
+    pub fn failure(&self) -> Option<Error> {
+        self.inner.failure.borrow().clone()
+    }
+
+    pub(crate) fn remember(&self, error: Error) {
+        self.inner.failure.borrow_mut().get_or_insert(error);
+    }
+
+    /// From now on all batch norms of models that train in this group have the statistics of all ranks, whatever they
+    /// are called; what MMEngine's `sync_bn='torch'` does.
+    pub fn synchronize_norms(&self) {
+        self.inner.synchronizes_norms.set(true);
+    }
+
+    /// Whether they have.
+    pub fn synchronizes_norms(&self) -> bool {
+        self.inner.synchronizes_norms.get()
+    }
+
+    /// Closes the connections now, so that ranks that wait for this one hear of it; every later collective of this rank
+    /// is an error. For a rank that has failed by itself, or lost another one.
+    pub fn close(&self) {
+        self.give_up();
+        if !self.inner.is_closed.replace(true) {
+            // SAFETY: the handle stays, and is empty from now on: the shim refuses it.
+            unsafe { ffi::snaphook_c10d_group_close(self.inner.handle) }
+        }
+    }
+
+    pub(crate) fn handle(&self) -> *const ffi::GroupHandle {
+        self.inner.handle
+    }
+
+    pub(crate) fn checked<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|error| {
+            if error.failure() != Failure::Other {
+                self.give_up();
+            }
+            error.at(self.rank(), self.size())
+        })
+    }
+
+    /// Sets how long collectives from now on wait for other ranks.
+    pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
+        // SAFETY: the group lives.
+        let code =
+            unsafe { ffi::snaphook_c10d_group_set_timeout(self.handle(), milliseconds(timeout)) };
+        self.checked(check(code, "setting the timeout"))
+    }
+
+    /// Gloo takes as many elements from the first one on as the tensor has, whatever its strides say.
+    fn check_contiguous(&self, tensor: &Tensor, operation: &'static str) -> Result<(), Error> {
+        if tensor.is_contiguous() {
+            return Ok(());
+        }
+        let (size, strides) = (tensor.size(), tensor.stride());
+        let message =
+            format!("expected a contiguous tensor, found {size:?} with strides {strides:?}");
+        self.checked(Err(Error::new(operation, Failure::Other, &message)))
+    }
+
+    fn start(
+        &self,
+        operation: &'static str,
+        begin: impl FnOnce(*const ffi::GroupHandle, *mut *mut ffi::WorkHandle) -> c_int,
+    ) -> Result<Work, Error> {
+        let mut work = null_mut();
+        let code = begin(self.handle(), &mut work);
+        self.checked(check(code, operation))?;
+        Ok(Work::new(work, self, operation))
+    }
+
+    /// Makes the tensor of each rank the sum, mean, … of all.
+    ///
+    /// Shapes: the same on all ranks, contiguous.
+    ///
+    /// Errors: a rank that does not come in time or is gone; a tensor that is not contiguous, or of a kind that the backend
+    /// does not know.
+    pub fn all_reduce(&self, tensor: &mut Tensor, op: ReduceOp) -> Result<(), Error> {
+        self.start_all_reduce(tensor, op)?.wait()
+    }
+
+    /// As [`Group::all_reduce`], in the background.
+    ///
+    /// Errors: as there.
+    pub fn start_all_reduce(&self, tensor: &Tensor, op: ReduceOp) -> Result<Work, Error> {
+        self.check_contiguous(tensor, "all-reduce")?;
+        let pointer = tensor.as_ptr().cast_mut();
+        let work = self.start("all-reduce", |group, out| {
+            // SAFETY: group and tensor live during the call; what goes on after it holds the tensor by itself.
+            unsafe { ffi::snaphook_c10d_all_reduce(group, pointer, op.code(), out) }
+        })?;
+        Ok(match op {
+            ReduceOp::Mean => work.divided(tensor.shallow_clone()),
+            _ => work,
+        })
+    }
+
+    /// Gives every rank the values of `root`'s tensor.
+    ///
+    /// Shapes: the same on all ranks, contiguous. Errors: as [`Group::all_reduce`].
+    pub fn broadcast(&self, tensor: &mut Tensor, root: usize) -> Result<(), Error> {
+        self.start_broadcast(tensor, root)?.wait()
+    }
+
+    /// As [`Group::broadcast`], in the background.
+    ///
+    /// Errors: as there.
+    pub fn start_broadcast(&self, tensor: &Tensor, root: usize) -> Result<Work, Error> {
+        self.check_contiguous(tensor, "broadcast")?;
+        let pointer = tensor.as_ptr().cast_mut();
+        self.start("broadcast", |group, out| {
+            // SAFETY: as for all-reduce.
+            unsafe { ffi::snaphook_c10d_broadcast(group, pointer, root as c_int, out) }
+        })
+    }
+
+    /// Gives every rank the values of many tensors of `root`, packed into large messages.
+    ///
+    /// Shapes and kinds: the same on all ranks. Errors: as [`Group::all_reduce`].
+    pub fn broadcast_all(&self, tensors: &[Tensor], root: usize) -> Result<(), Error> {
+        const BUFFER_BYTES: usize = 250 << 20;
+        if tensors.is_empty() {
+            return Ok(());
+        }
+        let pointers = pointers(tensors);
+        // SAFETY: group and tensors live during the call, which waits for the end.
+        let code = unsafe {
+            ffi::snaphook_c10d_broadcast_coalesced(
+                self.handle(),
+                pointers.as_ptr(),
+                pointers.len(),
+                BUFFER_BYTES,
+                root as c_int,
+            )
+        };
+        self.checked(check(code, "broadcast"))
+    }
+
+    /// The tensors of all ranks, by rank.
+    ///
+    /// Shapes: the same on all ranks, contiguous. Errors: as [`Group::all_reduce`].
+    pub fn all_gather(&self, tensor: &Tensor) -> Result<Vec<Tensor>, Error> {
+        let (outputs, work) = self.start_all_gather(tensor)?;
+        work.wait().map(|()| outputs)
+    }
+
+    /// As [`Group::all_gather`], in the background: the tensors have their values after the wait.
+    ///
+    /// Errors: as there.
+    pub fn start_all_gather(&self, tensor: &Tensor) -> Result<(Vec<Tensor>, Work), Error> {
+        self.check_contiguous(tensor, "all-gather")?;
+        let outputs = self.places_for(tensor);
+        let (pointers, input) = (pointers(&outputs), tensor.as_ptr().cast_mut());
+        let work = self.start("all-gather", |group, out| {
+            // SAFETY: as for all-reduce.
+            unsafe {
+                ffi::snaphook_c10d_all_gather(group, pointers.as_ptr(), pointers.len(), input, out)
+            }
+        })?;
+        Ok((outputs, work))
+    }
+
+    /// The tensors of all ranks by rank, on `root` alone.
+    ///
+    /// Shapes: the same on all ranks, contiguous. Errors: as [`Group::all_reduce`].
+    pub fn gather(&self, tensor: &Tensor, root: usize) -> Result<Option<Vec<Tensor>>, Error> {
+        self.check_contiguous(tensor, "gather")?;
+        let is_root = self.rank() == root;
+        let outputs = if is_root { self.places_for(tensor) } else { Vec::new() };
+        let (pointers, input) = (pointers(&outputs), tensor.as_ptr().cast_mut());
+        let work = self.start("gather", |group, out| {
+            let (places, count) = (pointers.as_ptr(), pointers.len());
+            // SAFETY: as for all-reduce.
+            unsafe { ffi::snaphook_c10d_gather(group, places, count, input, root as c_int, out) }
+        })?;
+        work.wait()?;
+        Ok(is_root.then_some(outputs))
+    }
+
+    fn places_for(&self, tensor: &Tensor) -> Vec<Tensor> {
+        (0..self.size()).map(|_| no_grad(|| tensor.empty_like())).collect()
+    }
+
+    /// Reduces the parts of all ranks: rank r gets the sum, mean, … of everybody's `parts[r]`.
+    ///
+    /// Shapes: the same for all parts on all ranks; as many parts as ranks. Errors: as [`Group::all_reduce`].
+    pub fn reduce_scatter(&self, parts: &[Tensor], op: ReduceOp) -> Result<Tensor, Error> {
+        if parts.len() != self.size() {
+            let message =
+                format!("expected {} parts, one for each rank, found {}", self.size(), parts.len());
+            let error = Error::new("reduce-scatter", Failure::Other, &message);
+            return self.checked(Err(error));
+        }
+        parts.iter().try_for_each(|part| self.check_contiguous(part, "reduce-scatter"))?;
+        let output = no_grad(|| parts[0].empty_like());
+        let (pointers, place) = (pointers(parts), output.as_ptr().cast_mut());
+        let work = self.start("reduce-scatter", |group, out| {
+            let (inputs, count) = (pointers.as_ptr(), pointers.len());
+            // SAFETY: as for all-reduce.
+            unsafe {
+                ffi::snaphook_c10d_reduce_scatter(group, place, inputs, count, op.code(), out)
+            }
+        })?;
+        let work = match op {
+            ReduceOp::Mean => work.divided(output.shallow_clone()),
+            _ => work,
+        };
+        work.wait().map(|()| output)
+    }
+
+    /// Waits until every rank is here.
+    ///
+    /// Errors: a rank that does not come in time or is gone.
+    pub fn barrier(&self) -> Result<(), Error> {
+        let work = self.start("barrier", |group, out| {
+            // SAFETY: the group lives during the call.
+            unsafe { ffi::snaphook_c10d_barrier(group, out) }
+        })?;
+        work.wait()
+    }
+
+    /// The element-wise sum, mean, … of numbers.
+    ///
+    /// Errors: as [`Group::all_reduce`].
+    pub fn all_reduce_numbers(&self, values: &[f64], op: ReduceOp) -> Result<Vec<f64>, Error> {
+        let mut tensor = Tensor::from_slice(values);
+        if !values.is_empty() {
+            self.all_reduce(&mut tensor, op)?;
+        }
+        let mut reduced = vec![0.0; values.len()];
+        tensor.to_kind(Kind::Double).copy_data(&mut reduced, values.len());
+        Ok(reduced)
+    }
+}

@@ -1,0 +1,104 @@
+//! Each collective, with the answer beside it.
+
+use snaphook_c10d::ReduceOp;
+use tch::{Kind, Tensor};
+
+use crate::on_ranks;
+
+fn values(tensor: &Tensor) -> Vec<f64> {
+    Vec::try_from(tensor.to_kind(Kind::Double)).unwrap()
+}
+
+#[test]
+fn every_operation_of_an_all_reduce_gives_its_answer_on_every_rank() {
+    let answers = on_ranks(3, |group| {
+        let rank = group.rank() as f64;
+        let ops = [ReduceOp::Sum, ReduceOp::Mean, ReduceOp::Product, ReduceOp::Min, ReduceOp::Max];
+        ops.map(|op| {
+            let mut tensor = Tensor::from_slice(&[rank + 1.0, -rank]);
+            group.all_reduce(&mut tensor, op).unwrap();
+            values(&tensor)
+        })
+    });
+    for answer in answers {
+        assert_eq!(
+            answer.map(|values| (values[0], values[1])),
+            [(6.0, -3.0), (2.0, -1.0), (6.0, 0.0), (1.0, -2.0), (3.0, 0.0)]
+        );
+    }
+}
+
+#[test]
+fn what_ranks_have_goes_to_one_or_to_all() {
+    on_ranks(3, |group| {
+        let rank = group.rank() as i64;
+        let own = Tensor::from_slice(&[rank, 10 * rank]);
+        let all = group.all_gather(&own).unwrap();
+        assert_eq!(
+            all.iter().map(values).collect::<Vec<_>>(),
+            [[0.0, 0.0], [1.0, 10.0], [2.0, 20.0]]
+        );
+        let gathered = group.gather(&own, 1).unwrap();
+        assert_eq!(gathered.map(|all| all.len()), (rank == 1).then_some(3));
+        let mut last = own.copy();
+        group.broadcast(&mut last, 2).unwrap();
+        assert_eq!(values(&last), [2.0, 20.0]);
+        let many = [own.to_kind(Kind::Float), own.to_kind(Kind::Double), Tensor::from(rank)];
+        group.broadcast_all(&many, 1).unwrap();
+        assert_eq!(many.map(|tensor| values(&tensor.view([-1]))[0]), [1.0, 1.0, 1.0]);
+        let parts = [0, 1, 2].map(|part| Tensor::from_slice(&[(rank + 1) as f32 * part as f32]));
+        let reduced = group.reduce_scatter(&parts, ReduceOp::Sum).unwrap();
+        assert_eq!(values(&reduced), [6.0 * rank as f64]);
+        let mean = group.reduce_scatter(&parts, ReduceOp::Mean).unwrap();
+        assert_eq!(values(&mean), [2.0 * rank as f64]);
+        group.barrier().unwrap();
+    });
+}
+
+#[test]
+fn several_can_go_on_at_once() {
+    on_ranks(2, |group| {
+        let tensors: Vec<_> = (0..20).map(|at| Tensor::from(f64::from(at))).collect();
+        let works: Vec<_> = tensors
+            .iter()
+            .map(|tensor| group.start_all_reduce(tensor, ReduceOp::Sum).unwrap())
+            .collect();
+        for (at, (work, tensor)) in works.into_iter().zip(&tensors).enumerate() {
+            work.wait().unwrap();
+            assert_eq!(tensor.double_value(&[]), 2.0 * at as f64);
+        }
+    });
+}
+
+#[test]
+fn bytes_of_another_length_on_each_rank_arrive_whole() {
+    on_ranks(3, |group| {
+        let own = "x".repeat(group.rank() * 1000);
+        let all = group.all_gather_bytes(own.as_bytes()).unwrap();
+        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [0, 1000, 2000]);
+        assert_eq!(all[group.rank()], own.as_bytes());
+        let at_root = group.gather_bytes(own.as_bytes(), 0).unwrap();
+        assert_eq!(at_root, (group.rank() == 0).then_some(all));
+        assert_eq!(group.broadcast_bytes(own.as_bytes(), 2).unwrap().len(), 2000);
+        assert_eq!(group.broadcast_bytes(b"", 0).unwrap(), b"");
+    });
+}
+
+#[test]
+fn numbers_can_be_reduced_without_tensors() {
+    on_ranks(2, |group| {
+        let own = [group.rank() as f64, 4.0];
+        assert_eq!(group.all_reduce_numbers(&own, ReduceOp::Mean).unwrap(), [0.5, 4.0]);
+        assert!(group.all_reduce_numbers(&[], ReduceOp::Sum).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_group_of_one_needs_nobody() {
+    on_ranks(1, |group| {
+        let mut tensor = Tensor::from(3.0);
+        group.all_reduce(&mut tensor, ReduceOp::Mean).unwrap();
+        assert_eq!(tensor.double_value(&[]), 3.0);
+        assert_eq!(group.all_gather_bytes(b"x").unwrap(), [b"x"]);
+    });
+}

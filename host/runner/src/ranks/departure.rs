@@ -1,0 +1,118 @@
+//! The end of a rank that the others do not expect: it leaves word in the store, and those who find a connection closed
+//! look there, or tell by a roll call who does not answer.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use snaphook_c10d::{Error, Failure, Group, Store};
+
+use super::Ranks;
+use super::agreement::chain;
+use crate::RunError;
+
+/// How long ranks wait for each other's words at the end.
+const GRACE: Duration = Duration::from_secs(4);
+const PAUSE: Duration = Duration::from_millis(50);
+const REASON: &str = "snaphook/failure/reason";
+const READ: &str = "snaphook/failure/read";
+
+impl Ranks {
+    /// Tells the others why this rank leaves, or finds out why they have left; returns the error that people should see.
+    /// `place` is where this rank stood.
+    pub(crate) fn depart(&mut self, error: RunError, place: &str) -> RunError {
+        let Some(group) = self.group.clone().filter(|_| !self.is_agreed) else { return error };
+        match lost_company(&error, &group) {
+            Some(lost) => self.ask_why(&group, lost, place),
+            None => {
+                let words = format!("{} ({place})", chain(&error));
+                let _ = group.store().set(REASON, format!("{}\n{words}", group.rank()).as_bytes());
+                self.reducer = None;
+                group.close();
+                error
+            }
+        }
+    }
+
+    /// The last thing that a rank does: rank 0 keeps the store until the others have read what is in it.
+    pub(crate) fn linger(&mut self) {
+        let Some(group) = self.group.take() else { return };
+        if self.is_agreed || !group.is_broken() || group.rank() != 0 {
+            return;
+        }
+        let (store, others) = (group.store().clone(), group.size() as i64 - 1);
+        within(GRACE, move || {
+            while store.add(READ, 0).is_ok_and(|read| read < others) {
+                thread::sleep(PAUSE);
+            }
+        });
+    }
+
+    fn ask_why(&mut self, group: &Group, lost: String, place: &str) -> RunError {
+        // Whoever waits for this rank hears of it.
+        group.close();
+        let (store, rank, size) = (group.store().clone(), group.rank(), group.size());
+        let words = format!("{lost} ({place})");
+        let told = words.clone();
+        match within(GRACE + PAUSE, move || roll_call(&store, rank, size, &told)) {
+            Some(Ok(RollCall::Reason(words))) => {
+                let (rank, message) = words.split_once('\n').unwrap_or(("0", &words));
+                let rank = rank.parse().unwrap_or(0);
+                RunError::OtherRank { rank, message: message.to_owned() }
+            }
+            Some(Ok(RollCall::Missing(ranks))) => RunError::LostRanks { ranks, message: words },
+            // Nobody else keeps the store.
+            Some(Err(_)) | None => RunError::LostRanks { ranks: vec![0], message: words },
+        }
+    }
+}
+
+enum RollCall {
+    /// A rank has left word.
+    Reason(String),
+    /// These have not, and do not answer.
+    Missing(Vec<usize>),
+}
+
+fn roll_call(store: &Store, rank: usize, size: usize, words: &str) -> Result<RollCall, Error> {
+    let key = |rank: usize| format!("snaphook/failure/lost/{rank}");
+    store.set(&key(rank), words.as_bytes())?;
+    let end = Instant::now() + GRACE;
+    let found = loop {
+        if store.has(REASON)? {
+            let reason = store.get(REASON)?;
+            break RollCall::Reason(String::from_utf8_lossy(&reason).into_owned());
+        }
+        let mut missing = Vec::new();
+        for other in 0..size {
+            if !store.has(&key(other))? {
+                missing.push(other);
+            }
+        }
+        if missing.is_empty() || Instant::now() > end {
+            break RollCall::Missing(missing);
+        }
+        thread::sleep(PAUSE);
+    };
+    store.add(READ, 1)?;
+    Ok(found)
+}
+
+/// Whether an error says that a collective failed, which other ranks know of.
+fn lost_company(error: &RunError, group: &Group) -> Option<String> {
+    match error {
+        RunError::Ranks(lost) if lost.failure() != Failure::Other => Some(chain(error)),
+        // A hook's collective failed, and the hook says so in its own words.
+        _ => group.is_broken().then(|| chain(error)),
+    }
+}
+
+/// Runs something that may hang, such as a question to a store whose process stands still; `None` when it did.
+fn within<T: Send + 'static>(
+    time: Duration,
+    act: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(act()));
+    receiver.recv_timeout(time + PAUSE).ok()
+}

@@ -1,0 +1,205 @@
+//! Several processes on this machine: they train as one, measure as one, go on as one, and end together.
+
+use std::path::Path;
+use std::process::Command;
+
+use snaphook_tests::{Outcome, Running, Workspace, checkpoints, fixture, scalars, weights};
+
+/// No random pipeline, small steps, and norms with the statistics of all ranks: what remains are roundings.
+const CALM: &str = "\
+sync_bn = 'torch'
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.0005, momentum=0.9, weight_decay=5e-4))
+";
+
+/// The numbers of the weights of a checkpoint: all tensors here but the counters are f32.
+fn numbers(checkpoint: &Path) -> Vec<f32> {
+    let bytes = weights(checkpoint);
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: serde_json::Value = serde_json::from_slice(header).unwrap();
+    let tensors = header.as_object().unwrap().values().filter(|tensor| tensor["dtype"] == "F32");
+    let range = |tensor: &serde_json::Value| {
+        let at = |end: usize| tensor["data_offsets"][end].as_u64().unwrap() as usize;
+        data[at(0)..at(1)].to_vec()
+    };
+    let bytes: Vec<u8> = tensors.flat_map(range).collect();
+    bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+}
+
+#[track_caller]
+fn assert_near(one: &Path, other: &Path, tolerance: f32) {
+    let (one, other) = (numbers(one), numbers(other));
+    assert_eq!(one.len(), other.len());
+    let furthest = one
+        .iter()
+        .zip(&other)
+        .map(|(one, other)| (one - other).abs() / (1.0 + one.abs()))
+        .fold(0.0, f32::max);
+    assert!(furthest < tolerance, "they differ by {furthest}");
+}
+
+#[track_caller]
+fn expect_codes(outcomes: &[Outcome], code: i32) {
+    outcomes.iter().for_each(|outcome| {
+        outcome.expect_code(code);
+    });
+}
+
+#[test]
+fn two_ranks_train_as_one_process_with_a_batch_of_twice_the_size() {
+    let one = Workspace::with(CALM);
+    one.train(&["train_dataloader.batch_size=4"]).expect_code(0);
+    let two = Workspace::with(CALM);
+    let outcomes = two.train_ranks(2, &["default_hooks.logger.mean_over_ranks=True"]);
+    expect_codes(&outcomes, 0);
+    // From the second step on, a rounding can change which priors a box is given to.
+    for (epoch, tolerance) in [("work/epoch_1", 1e-4), ("work/epoch_3", 1e-2)] {
+        assert_near(&one.file(epoch), &two.file(epoch), tolerance);
+    }
+    let loss = |workspace: &Workspace| scalars(&workspace.work())[0]["loss"].as_f64().unwrap();
+    assert!((loss(&one) - loss(&two)).abs() < 1e-4, "{} and {}", loss(&one), loss(&two));
+    // Rank 0 alone writes lines and scalars; the other one has a log of its own.
+    assert!(outcomes[0].stdout.contains("Epoch(train) [3]"));
+    assert_eq!(outcomes[1].stdout, "");
+    assert_eq!(scalars(&one.work()).len(), scalars(&two.work()).len());
+}
+
+#[test]
+fn metrics_and_predictions_are_the_same_for_every_number_of_ranks() {
+    let workspace =
+        Workspace::with("test_dataloader['batch_size'] = 1\nmodel['test_cfg']['score_thr'] = 0.0");
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    // Four pictures: with three ranks, one has two of them.
+    let found: Vec<String> = (1..=3)
+        .map(|world| {
+            let out = format!("found{world}.json");
+            let running = workspace.start_ranks(world, |_| {
+                let fixed = ["test", "tiny.py", "work/epoch_1", "--work-dir", "tested", "--out"];
+                fixed.iter().map(|text| (*text).to_owned()).chain([out.clone()]).collect()
+            });
+            let outcomes: Vec<_> = running.into_iter().map(Running::wait).collect();
+            expect_codes(&outcomes, 0);
+            let stdout = &outcomes[0].stdout;
+            let line = stdout.lines().find(|line| line.contains("coco/bbox_mAP:")).unwrap();
+            let metrics = line.split("coco/").skip(1).map(|part| part.split("data_time").next());
+            let metrics: Vec<_> = metrics.flatten().map(str::trim).collect();
+            format!("{}\n{}", metrics.join(" "), workspace.read(&out))
+        })
+        .collect();
+    assert!(found[0].len() > 200, "{}", found[0]);
+    assert!(found[1] == found[0] && found[2] == found[0], "metrics or predictions differ");
+}
+
+#[test]
+fn a_resume_is_exact_with_as_many_ranks_and_says_what_it_does_with_others() {
+    let whole = Workspace::new();
+    expect_codes(&whole.train_ranks(2, &["train_cfg.max_epochs=3"]), 0);
+    let halves = Workspace::new();
+    expect_codes(&halves.train_ranks(2, &["train_cfg.max_epochs=2"]), 0);
+    expect_codes(&halves.train_ranks(2, &["--resume"]), 0);
+    assert!(weights(&whole.file("work/epoch_3")) == weights(&halves.file("work/epoch_3")));
+
+    let alone = halves.train(&["--resume", "work/epoch_2"]);
+    alone.expect_code(0).expect_text(&[
+        "saved by 2 ranks with 4 samples a step, this run has 1 with 2: iteration 2 is now 4",
+    ]);
+    let same = halves.train(&[
+        "--resume",
+        "work/epoch_2",
+        "--cfg-options",
+        "train_dataloader.batch_size=4",
+    ]);
+    same.expect_code(0).expect_text(&["every step sees the same samples as before"]);
+}
+
+#[test]
+fn another_config_on_one_rank_is_refused_with_files_and_keys() {
+    let workspace = Workspace::new();
+    workspace.write("other.py", "_base_ = 'tiny.py'\ntrain_cfg = dict(max_epochs=7)\n");
+    let running = workspace.start_ranks(2, |rank| {
+        let config = if rank == 1 { "other.py" } else { "tiny.py" };
+        ["train", config, "--work-dir", "work"].map(str::to_owned).to_vec()
+    });
+    for outcome in running.into_iter().map(Running::wait) {
+        outcome.expect_code(1).expect_error(&[
+            "expected the same config on every rank",
+            "rank 0: tiny.py",
+            "rank 1: other.py: train_cfg.max_epochs is 7, on rank 0 it is 3",
+        ]);
+    }
+    assert!(!workspace.work().exists(), "nothing is written");
+}
+
+fn meeting(does: &str) -> Workspace {
+    let workspace =
+        Workspace::with(&format!("custom_hooks = [dict(type='MeetHook', does='{does}')]"));
+    workspace.add_plugin(&fixture("meet"));
+    workspace
+}
+
+#[test]
+fn plugins_meet_on_every_rank() {
+    let workspace = meeting("nothing");
+    let outcomes = workspace.train_ranks(2, &["train_cfg.max_epochs=1"]);
+    expect_codes(&outcomes, 0);
+    let said = |rank: &str| {
+        let run = std::fs::read_dir(workspace.work()).unwrap().map(|entry| entry.unwrap().path());
+        let run = run.into_iter().find(|path| path.join("vis_data").is_dir()).unwrap();
+        let name = format!("{}{rank}.log", run.file_name().unwrap().to_str().unwrap());
+        std::fs::read_to_string(run.join(name)).unwrap()
+    };
+    assert!(said("").contains("met: 0 of 2, [0.5, 4.0], {\"rank\":0}, [0,10]"), "{}", said(""));
+    assert!(said("_rank1").contains("met: 1 of 2, [0.5, 4.0], {\"rank\":0}, [0,10]"));
+}
+
+#[test]
+fn a_hook_that_fails_on_one_rank_ends_all_with_its_reason() {
+    for (does, saved) in [("after", true), ("before", false)] {
+        let workspace = meeting(does);
+        let outcomes = workspace.train_ranks(2, &[]);
+        expect_codes(&outcomes, 3);
+        let words = format!("misbehaves {does} the iteration");
+        outcomes[1].expect_error(&[&words]);
+        outcomes[0].expect_error(&["rank 1 failed, and the run ends on every rank: ", &words]);
+        let emergency = workspace.work().join("emergency_iter_2");
+        // Between two iterations the state of all ranks is one moment's.
+        assert_eq!(emergency.is_dir(), saved, "{does}");
+    }
+}
+
+#[test]
+fn a_rank_that_is_gone_is_named() {
+    let workspace = meeting("abort");
+    let outcomes = workspace.train_ranks(3, &["env_cfg.dist_cfg.timeout=30"]);
+    for rank in [0, 2] {
+        outcomes[rank].expect_code(3).expect_error(&["rank 1 is gone or does not answer: "]);
+    }
+}
+
+#[test]
+fn a_stop_on_one_rank_stops_all_in_good_order() {
+    let workspace = meeting("stop");
+    let outcomes = workspace.train_ranks(2, &[]);
+    expect_codes(&outcomes, 0);
+    outcomes[0].expect_text(&["Training stops: rank has seen enough (rank 1)"]);
+}
+
+#[test]
+fn a_signal_to_one_rank_saves_one_checkpoint_for_all() {
+    let workspace = Workspace::new();
+    let mut running = workspace.start_ranks(2, |_| {
+        let arguments = ["train", "tiny.py", "--work-dir", "work", "train_cfg.max_epochs=500"];
+        arguments.map(str::to_owned).to_vec()
+    });
+    assert!(running[0].wait_until(|| !checkpoints(&workspace.work()).is_empty()));
+    let status =
+        Command::new("kill").args(["-TERM", &running[1].id().to_string()]).status().unwrap();
+    assert!(status.success());
+    let outcomes: Vec<_> = running.into_iter().map(Running::wait).collect();
+    expect_codes(&outcomes, 75);
+    outcomes[0].expect_text(&["Interrupted by SIGTERM, saved to"]);
+    expect_codes(
+        &workspace.train_ranks(2, &["--resume", "--cfg-options", "train_cfg.max_epochs=1"]),
+        0,
+    );
+}
