@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn octaves_and_ratios_give_all_pairs() {
-        let config = json!({"strides": [8, [16, 32]], "ratios": [0.25, 4.0],
+        let config = json!({"strides": [[8, 8], [16, 32]], "ratios": [0.25, 4.0],
             "octave_base_scale": 4, "scales_per_octave": 2});
         let mut generator = generator(config);
         assert_eq!((generator.levels(), generator.per_place()), (2, 4));

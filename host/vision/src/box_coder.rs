@@ -91,8 +91,7 @@ mod tests {
     #[test]
     fn decoding_gives_the_boxes_of_mmdetections_example() {
         let boxes = rows(&[0., 0., 1., 1., 0., 0., 1., 1., 0., 0., 1., 1., 5., 5., 5., 5.]);
-        let deltas =
-            rows(&[0., 0., 0., 0., 1., 1., 1., 1., 0., 0., 2., -1., 0.7, -1.9, -0.5, 0.3]);
+        let deltas = rows(&[0., 0., 0., 0., 1., 1., 1., 1., 0., 0., 2., -1., 0.7, -1.9, -0.5, 0.3]);
         let found = DeltaCoder::with_stds([1.0; 4]).decode(&boxes, &deltas, Some([32, 32]));
         let expected = rows(&[
             0.0, 0.0, 1.0, 1.0, 0.1409, 0.1409, 2.8591, 2.8591, 0.0, 0.3161, 4.1945, 0.6839, 5.0,

@@ -46,12 +46,15 @@ impl Starts {
             Some(OneOrMany::One(entry)) => (vec![entry], false),
             Some(OneOrMany::Many(entries)) => (entries.iter().collect(), true),
         };
-        let is_given = |entry: &&Json| entry["type"].as_str().is_some_and(|name| !name.ends_with("Pretrained"));
+        let is_given = |entry: &&Json| {
+            entry["type"].as_str().is_some_and(|name| !name.ends_with("Pretrained"))
+        };
         if !entries.iter().any(is_given) {
             self.values.rules.extend(defaults);
         }
         for (i, entry) in entries.into_iter().enumerate() {
-            let below = if is_list { format!("{path}.init_cfg.{i}") } else { format!("{path}.init_cfg") };
+            let below =
+                if is_list { format!("{path}.init_cfg.{i}") } else { format!("{path}.init_cfg") };
             self.read_one(entry, &below, part)?;
         }
         Ok(())
@@ -120,7 +123,8 @@ impl Pretrained {
         let checkpoint = snaphook_runner::checkpoint::load(&file)?;
         let named = self.own_names(checkpoint.model, &file)?;
         let inner = if self.part.is_empty() { String::new() } else { format!("{}.", self.part) };
-        let saved = |name: &str| named.iter().find(|(own, _)| own == name).map(|(_, tensor)| tensor);
+        let saved =
+            |name: &str| named.iter().find(|(own, _)| own == name).map(|(_, tensor)| tensor);
         let (mut fitting, mut missing) = (0, Vec::new());
         for entry in state.entries() {
             let Some(own) = entry.name.strip_prefix(&inner) else { continue };
@@ -136,7 +140,8 @@ impl Pretrained {
         if fitting == 0 {
             return Err(format!("{}: no tensor in it fits", file.display()).into());
         }
-        let (name, file) = (if self.part.is_empty() { "model" } else { &self.part }, file.display());
+        let (name, file) =
+            (if self.part.is_empty() { "model" } else { &self.part }, file.display());
         tracing::info!("{name}: {fitting} tensors from {file}");
         if !missing.is_empty() {
             let shown = missing.iter().take(8).cloned().collect::<Vec<_>>().join(", ");

@@ -142,7 +142,8 @@ mod tests {
         let targets = [[0.0, 0.0, 10.0, 10.0]];
         let found = assigner(json!({})).assign(&PRIORS, |_| true, &targets);
         assert_eq!(found, [Target(0), Target(0), Nothing, Background, Background]);
-        let found = assigner(json!({"neg_iou_thr": [0.1, 0.5]})).assign(&PRIORS, |_| true, &targets);
+        let found =
+            assigner(json!({"neg_iou_thr": [0.1, 0.5]})).assign(&PRIORS, |_| true, &targets);
         assert_eq!(found, [Target(0), Target(0), Background, Nothing, Nothing]);
     }
 

@@ -175,9 +175,7 @@ impl Columns {
     }
 
     fn swap(&mut self, a: usize, b: usize) {
-        for column in
-            [&mut self.x1, &mut self.y1, &mut self.x2, &mut self.y2, &mut self.area]
-        {
+        for column in [&mut self.x1, &mut self.y1, &mut self.x2, &mut self.y2, &mut self.area] {
             column.swap(a, b);
         }
     }
@@ -220,7 +218,8 @@ fn soft(boxes: &[Corners], scores: &[f32], rows: &[usize], method: Soft) -> Vec<
     let mut count = rows.len();
     let mut place = 0;
     while place < count {
-        let better = |best: usize, other: usize| if scores[best] < scores[other] { other } else { best };
+        let better =
+            |best: usize, other: usize| if scores[best] < scores[other] { other } else { best };
         let best = (place..count).fold(place, better);
         columns.swap(place, best);
         scores.swap(place, best);

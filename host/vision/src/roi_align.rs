@@ -264,7 +264,8 @@ mod tests {
             let found = align_levels(&layer(3, 0, true), maps, &[8, 16], &regions, |i| i % 2);
             (found * &weights).sum(Kind::Double)
         };
-        let leaves: Vec<Tensor> = maps.iter().map(|map| map.copy().set_requires_grad(true)).collect();
+        let leaves: Vec<Tensor> =
+            maps.iter().map(|map| map.copy().set_requires_grad(true)).collect();
         value(&leaves).backward();
         for (level, map) in maps.iter().enumerate() {
             let gradient = values(&leaves[level].grad());

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use crate::WeightsError;
 use crate::checksum::check;
 use crate::download::download;
-use crate::WeightsError;
 
 /// A folder of files by their own names.
 #[derive(Clone, Debug)]
@@ -23,7 +23,8 @@ impl Cache {
     ///
     /// Errors: none of these is set.
     pub fn of_this_user() -> Result<Cache, WeightsError> {
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let set =
+            |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let torch = set("TORCH_HOME")
             .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("torch")))
             .or_else(|| set("HOME").map(|folder| folder.join(".cache/torch")))
@@ -93,8 +94,11 @@ mod tests {
                 let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
                 let first = lines.next().unwrap().unwrap();
                 while !lines.next().unwrap().unwrap().is_empty() {}
-                let (status, body) =
-                    if first.contains("/a/") { ("200 OK", "weights") } else { ("404 Not Found", "") };
+                let (status, body) = if first.contains("/a/") {
+                    ("200 OK", "weights")
+                } else {
+                    ("404 Not Found", "")
+                };
                 let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
                 write!(stream, "{head}Connection: close\r\n\r\n{body}").unwrap();
             }
@@ -146,7 +150,8 @@ mod tests {
 
     #[test]
     fn addresses_without_a_file_are_refused() {
-        for url in ["https://example.org", "https://example.org/", "https://example.org/a/?b=c.pth"] {
+        for url in ["https://example.org", "https://example.org/", "https://example.org/a/?b=c.pth"]
+        {
             assert!(matches!(Cache::at("x").file(url), Err(WeightsError::NoFileName(_))), "{url}");
         }
     }

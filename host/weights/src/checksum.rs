@@ -24,7 +24,8 @@ pub(crate) fn promised(name: &str) -> Option<&str> {
 /// Errors: another file; one that cannot be read.
 pub(crate) fn check(path: &Path, name: &str) -> Result<(), WeightsError> {
     let Some(expected) = promised(name) else { return Ok(()) };
-    let found = sha256(path).map_err(|source| WeightsError::Io { path: path.to_owned(), source })?;
+    let found =
+        sha256(path).map_err(|source| WeightsError::Io { path: path.to_owned(), source })?;
     if found.starts_with(expected) {
         return Ok(());
     }

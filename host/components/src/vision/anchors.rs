@@ -98,7 +98,8 @@ impl Component for DeltaXywhBboxCoder {
     const NAMES: &'static [&'static str] = &["DeltaXYWHBBoxCoder"];
 
     fn check(&self) -> Result<(), Wrong> {
-        for (key, list) in [("target_means", &self.target_means), ("target_stds", &self.target_stds)]
+        for (key, list) in
+            [("target_means", &self.target_means), ("target_stds", &self.target_stds)]
         {
             Wrong::unless(list.len() == 4, key, || {
                 format!("expected four numbers, found {}", list.len())

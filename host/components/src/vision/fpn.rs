@@ -87,7 +87,11 @@ impl Component for Fpn {
     fn check(&self) -> Result<(), Wrong> {
         let (inputs, end) = (self.in_channels.len(), self.end());
         Wrong::unless(end <= inputs && self.start_level < end, "end_level", || {
-            format!("expected levels {} to {}, in rising order", self.start_level, inputs.max(1) - 1)
+            format!(
+                "expected levels {} to {}, in rising order",
+                self.start_level,
+                inputs.max(1) - 1
+            )
         })?;
         let used = end - self.start_level;
         let fits = if end == inputs { self.num_outs >= used } else { self.num_outs == used };

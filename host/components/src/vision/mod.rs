@@ -11,6 +11,7 @@ mod preprocessing;
 mod resnet;
 mod retina;
 mod roi_heads;
+mod script;
 mod two_stage;
 mod yolox;
 
@@ -31,6 +32,7 @@ pub use roi_heads::{
     BoxHead, BoxHeadLayers, ConvFcBoxHead, Linear, RoiAlign, Shared2FcBoxHead,
     Shared4Conv1FcBoxHead, SingleRoiExtractor, StandardRoiHead,
 };
+pub use script::ScriptModel;
 pub use two_stage::{
     AnchorTrainCfg, FasterRcnn, FasterRcnnTestCfg, FasterRcnnTrainCfg, RcnnTestCfg, RcnnTrainCfg,
     RpnHead, RpnTestCfg,
@@ -47,6 +49,7 @@ pub(crate) fn declared() -> Vec<Declared> {
         yolox::declared(),
         two_stage::declared(),
         retina::declared(),
+        script::declared(),
         resnet::declared(),
         fpn::declared(),
         roi_heads::declared(),

@@ -107,9 +107,5 @@ impl Component for RetinaHead {
 }
 
 pub(super) fn declared() -> Vec<Declared> {
-    vec![
-        Declared::of::<RetinaNet>(),
-        Declared::of::<DenseTestCfg>(),
-        Declared::of::<RetinaHead>(),
-    ]
+    vec![Declared::of::<RetinaNet>(), Declared::of::<DenseTestCfg>(), Declared::of::<RetinaHead>()]
 }

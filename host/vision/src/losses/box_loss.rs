@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 use snaphook_components::{Catalog, ComponentError, Role, read, type_name, vision};
 use tch::{Kind, Tensor};
 
-use super::iou::IouLoss;
 use super::Reduced;
+use super::iou::IouLoss;
 
 /// A loss of boxes that is divided by a count of the head's.
 #[derive(Clone, Copy, Debug)]
@@ -173,7 +173,10 @@ mod tests {
 
     fn loss(config: Json, predicted: &Tensor) -> f64 {
         let target = boxes(&[0.0, 0.0, 4.0, 4.0]);
-        BoxLoss::read(&config, "loss_bbox").unwrap().forward(predicted, &target, 1.0).double_value(&[])
+        BoxLoss::read(&config, "loss_bbox")
+            .unwrap()
+            .forward(predicted, &target, 1.0)
+            .double_value(&[])
     }
 
     fn is_near(found: f64, expected: f64) {

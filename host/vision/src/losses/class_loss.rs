@@ -134,7 +134,10 @@ impl ClassLoss {
             }
             ClassKind::Softmax(class_weight) => {
                 let logits = logits.index_select(0, &indices(&rows.rows, device));
-                self.reduced.over(&(self.softmax_losses(&logits, &rows.labels, class_weight) * weights), count)
+                self.reduced.over(
+                    &(self.softmax_losses(&logits, &rows.labels, class_weight) * weights),
+                    count,
+                )
             }
             ClassKind::Focal { gamma, alpha } => {
                 self.reduced.over(&focal(logits, rows, *gamma, *alpha), count)
@@ -278,7 +281,10 @@ mod tests {
     #[test]
     fn sums_and_wrong_numbers_of_weights_are_refused() {
         let error = |config: Json| ClassLoss::read(&config, "loss_cls", 2).unwrap_err().to_string();
-        assert!(error(json!({"type": "FocalLoss", "reduction": "sum"})).starts_with("loss_cls.reduction: expected 'mean'"));
+        assert!(
+            error(json!({"type": "FocalLoss", "reduction": "sum"}))
+                .starts_with("loss_cls.reduction: expected 'mean'")
+        );
         let config = json!({"type": "CrossEntropyLoss", "class_weight": [1.0, 1.0]});
         assert_eq!(error(config), "loss_cls.class_weight: expected 3 weights, found 2");
     }

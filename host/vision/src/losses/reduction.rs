@@ -36,7 +36,8 @@ impl Reduced {
         path: &str,
     ) -> Result<Reduced, ComponentError> {
         if reduction == Reduction::Sum {
-            let message = "expected 'mean', found 'sum' (this head divides its losses by a count of its own)";
+            let message =
+                "expected 'mean', found 'sum' (this head divides its losses by a count of its own)";
             let path = format!("{path}.reduction");
             return Err(Problem::new(path, ProblemKind::Value, message).into());
         }

@@ -9,6 +9,7 @@ mod fpn;
 mod resnet;
 mod retina_net;
 mod roi_head;
+mod script_model;
 mod yolox;
 mod yolox_head;
 mod yolox_pafpn;

@@ -31,9 +31,7 @@ pub(crate) fn build_retina_net(
         let head = RetinaHead::build(&declared, path, &scope.child("bbox_head"), starts)?;
         match head.levels() == levels {
             true => Ok(head),
-            false => {
-                Err(strides_problem(format!("{path}.bbox_head"), levels, head.levels()))
-            }
+            false => Err(strides_problem(format!("{path}.bbox_head"), levels, head.levels())),
         }
     })
 }

@@ -86,7 +86,11 @@ impl Conv2d {
 ///
 /// Shapes: `x` [N, C, H, W]; the result [N, C, H / stride, W / stride], rounded up.
 fn every(x: &Tensor, stride: i64) -> Tensor {
-    if stride == 1 { x.shallow_clone() } else { x.slice(2, 0, None, stride).slice(3, 0, None, stride) }
+    if stride == 1 {
+        x.shallow_clone()
+    } else {
+        x.slice(2, 0, None, stride).slice(3, 0, None, stride)
+    }
 }
 
 /// A convolution of 1 x 1 as a product of matrices: with channels last in memory, both are views. oneDNN's own way

@@ -85,7 +85,8 @@ impl Rule {
             Layer::Other => &["Linear"],
         };
         self.part.as_ref().is_none_or(has_part)
-            && (self.layers.is_empty() || self.layers.iter().any(|kind| kinds.contains(&kind.as_str())))
+            && (self.layers.is_empty()
+                || self.layers.iter().any(|kind| kinds.contains(&kind.as_str())))
     }
 }
 
@@ -103,7 +104,8 @@ fn fill(entry: &Entry, rule: Option<&Rule>, random: &mut Random) {
     let mut tensor = entry.tensor.shallow_clone();
     let own_name = entry.name.rsplit('.').next().unwrap_or_default();
     match (entry.role, own_name, rule) {
-        (Role::Buffer(Layer::Norm), "running_var", _) | (Role::Parameter(Layer::Norm), "weight", None) => {
+        (Role::Buffer(Layer::Norm), "running_var", _)
+        | (Role::Parameter(Layer::Norm), "weight", None) => {
             let _ = tensor.fill_(1.0);
         }
         (Role::Parameter(_), "weight", Some(rule)) => weights(&tensor, rule.fill, random),

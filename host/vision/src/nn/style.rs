@@ -40,7 +40,8 @@ impl Style {
         act_cfg: Option<&Json>,
         path: &str,
     ) -> Result<Style, ComponentError> {
-        let norm = norm_cfg.map(|value| BatchNormSettings::read(value, &format!("{path}.norm_cfg")));
+        let norm =
+            norm_cfg.map(|value| BatchNormSettings::read(value, &format!("{path}.norm_cfg")));
         let activation = act_cfg.map(|value| Activation::read(value, &format!("{path}.act_cfg")));
         Ok(Style { norm: norm.transpose()?, activation: activation.transpose()?, depthwise: false })
     }

@@ -53,8 +53,7 @@ impl BatchAugment {
                 }
             }
             BatchAugment::FixedSizePad { size: (least_height, least_width), value } => {
-                let (right, below) =
-                    ((least_width - width).max(0), (least_height - height).max(0));
+                let (right, below) = ((least_width - width).max(0), (least_height - height).max(0));
                 if right + below > 0 {
                     let sides = [0, right, 0, below];
                     prepared.images = prepared.images.pad(sides, "constant", *value);
@@ -70,8 +69,7 @@ fn scale(prepared: &mut Prepared, targets: &mut [Targets], (new_height, new_widt
     let (height, width) = (prepared.images.size()[2], prepared.images.size()[3]);
     prepared.images =
         prepared.images.upsample_bilinear2d([new_height, new_width], false, None, None);
-    let (exact_x, exact_y) =
-        (new_width as f64 / width as f64, new_height as f64 / height as f64);
+    let (exact_x, exact_y) = (new_width as f64 / width as f64, new_height as f64 / height as f64);
     let (x, y) = (exact_x as f32, exact_y as f32);
     for [x1, y1, x2, y2] in targets.iter_mut().flat_map(|target| &mut target.boxes) {
         (*x1, *y1, *x2, *y2) = (*x1 * x, *y1 * y, *x2 * x, *y2 * y);

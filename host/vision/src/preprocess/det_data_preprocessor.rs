@@ -240,7 +240,10 @@ mod tests {
             .prepare_training(&[picture], &[[1.0, 1.0]], &mut [], &StepContext::default())
             .unwrap();
         assert_eq!(prepared.images.size(), [1, 3, 4, 6]);
-        assert_eq!(prepared.shapes[0], PictureShape { size: [2, 3], padded: [4, 6], scale: [1.0; 2] });
+        assert_eq!(
+            prepared.shapes[0],
+            PictureShape { size: [2, 3], padded: [4, 6], scale: [1.0; 2] }
+        );
         let rows = prepared.images.select(1, 0).select(0, 0);
         assert_eq!(values(&rows.select(0, 1)), [5.0, 5.0, 5.0, 3.0, 3.0, 3.0]);
         assert_eq!(values(&rows.select(0, 2)), [3.0; 6]);

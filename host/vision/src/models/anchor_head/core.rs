@@ -70,8 +70,7 @@ impl AnchorCore {
         let default_train = json!({"assigner": {"type": "MaxIoUAssigner", "pos_iou_thr": 0.5,
             "neg_iou_thr": 0.4, "min_pos_iou": 0.0}});
         let (train_cfg, train_path) = train_cfg.unwrap_or((&default_train, ""));
-        let generator =
-            AnchorGenerator::read(generator, &below("anchor_generator"), device)?;
+        let generator = AnchorGenerator::read(generator, &below("anchor_generator"), device)?;
         Ok(AnchorCore {
             generator,
             coder: coder.transpose()?.unwrap_or(DeltaCoder::with_stds([1.0; 4])),

@@ -106,7 +106,8 @@ impl RetinaHead {
         let input = |i: usize| if i == 0 { declared.in_channels } else { channels };
         let tower = |name: &str| -> Vec<ConvModule> {
             let scope = scope.child(name);
-            let one = |i| ConvModule::new(&scope.child(i), ConvShape::new(input(i), channels, 3), &style);
+            let one =
+                |i| ConvModule::new(&scope.child(i), ConvShape::new(input(i), channels, 3), &style);
             (0..declared.stacked_convs).map(one).collect()
         };
         let (cls_convs, reg_convs) = (tower("cls_convs"), tower("reg_convs"));

@@ -4,8 +4,8 @@ use snaphook_runner::StepContext;
 
 use super::core::{AnchorCore, TrainSettings};
 use crate::anchors::Anchors;
-use crate::boxes::Corners;
 use crate::box_sampler::{BoxSampler, Chosen};
+use crate::boxes::Corners;
 use crate::losses::LabelledRows;
 use crate::max_iou::Assigned;
 use crate::preprocess::PictureShape;

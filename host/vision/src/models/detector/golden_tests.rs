@@ -4,8 +4,7 @@ use serde_json::Value as Json;
 use snaphook_runner::{Model, StepContext};
 use tch::{Device, Kind, Tensor};
 
-use super::model::{Detector, pictures_of, pixels, scales};
-use super::{DetectionHead, HeadInput};
+use super::{DetectionHead, Detector, HeadInput, pictures_of, pixels, scales, targets_of};
 use crate::golden::{Case, is_told};
 use crate::models::faster_rcnn::build_faster_rcnn;
 use crate::models::retina_net::build_retina_net;
@@ -65,7 +64,8 @@ impl<H: DetectionHead> Tested<H> {
         }
         let predictions = model.predict(&batch).unwrap();
         let Predictions(pictures) = *predictions.downcast::<Predictions>().unwrap();
-        for (picture, told) in pictures.iter().zip(self.case.expected["boxes"].as_array().unwrap()) {
+        for (picture, told) in pictures.iter().zip(self.case.expected["boxes"].as_array().unwrap())
+        {
             let labels: Vec<i64> = picture.detections.iter().map(|found| found.label).collect();
             assert_eq!(Json::from(labels), told["labels"]);
             for (i, found) in picture.detections.iter().enumerate() {
@@ -74,7 +74,10 @@ impl<H: DetectionHead> Tested<H> {
                 for (side, number) in found.bbox.iter().enumerate() {
                     let expected = told["boxes"][i][side].as_f64().unwrap();
                     // A hundredth of a pixel: the files have three digits behind the point.
-                    assert!((f64::from(*number) - expected).abs() < 1e-2, "{i}: {found:?} {expected}");
+                    assert!(
+                        (f64::from(*number) - expected).abs() < 1e-2,
+                        "{i}: {found:?} {expected}"
+                    );
                 }
             }
         }
@@ -87,14 +90,19 @@ impl<H: DetectionHead> Tested<H> {
         let names: Vec<&str> = losses.0.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, told.keys().collect::<Vec<_>>());
         for (name, loss) in &losses.0 {
-            let (found, expected) = (loss.sum(Kind::Double).double_value(&[]), told[name].as_f64().unwrap());
-            assert!((found - expected).abs() <= OUTPUTS * expected.abs(), "{name}: {expected}, {found}");
+            let (found, expected) =
+                (loss.sum(Kind::Double).double_value(&[]), told[name].as_f64().unwrap());
+            assert!(
+                (found - expected).abs() <= OUTPUTS * expected.abs(),
+                "{name}: {expected}, {found}"
+            );
         }
         total(&losses.0).backward();
         let gradients = self.case.expected["gradients"].as_object().unwrap();
         for (name, told) in gradients {
             let gradient = model.state.get(name).unwrap().grad();
-            is_told(&gradient, told, GRADIENTS).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+            is_told(&gradient, told, GRADIENTS)
+                .unwrap_or_else(|problem| panic!("{name}: {problem}"));
         }
     }
 
@@ -102,7 +110,7 @@ impl<H: DetectionHead> Tested<H> {
         let mut model = self.model();
         let batch = self.case.batch(0);
         let own = pictures_of(&batch).unwrap();
-        let mut targets = model.targets(own).unwrap();
+        let mut targets = targets_of(own, model.head.num_classes()).unwrap();
         let context = StepContext::default();
         let prepared = model
             .preprocessor
@@ -127,7 +135,10 @@ impl<H: DetectionHead> Tested<H> {
             let losses = model.loss(&self.case.batch(step), &StepContext::default()).unwrap();
             let loss = total(&losses.0);
             let (found, expected) = (loss.double_value(&[]), told.as_f64().unwrap());
-            assert!((found - expected).abs() <= CURVE * expected, "step {step}: {expected}, {found}");
+            assert!(
+                (found - expected).abs() <= CURVE * expected,
+                "step {step}: {expected}, {found}"
+            );
             loss.backward();
             let trained = model.state.parameters().filter(|entry| entry.tensor.requires_grad());
             tch::no_grad(|| {

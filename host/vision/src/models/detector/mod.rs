@@ -7,7 +7,9 @@ mod model;
 mod parts;
 
 pub(crate) use head::{DetectionHead, HeadInput};
-pub(crate) use model::{Detector, Parts};
+pub(crate) use model::{
+    Detector, Parts, pictures_of, pixels, scales, targets_of, validation_targets_of,
+};
 
 #[cfg(test)]
 mod golden_tests;

@@ -95,7 +95,10 @@ impl<H: DetectionHead> Detector<H> {
     /// Shapes: `images` [N, 3, H, W]; the maps that the head takes, [N, C, H, W] each.
     pub(super) fn features(&self, images: &Tensor, mode: Mode) -> Vec<Tensor> {
         let maps = self.backbone.forward(images, mode);
-        self.neck.as_ref().map_or_else(|| maps.iter().map(Tensor::shallow_clone).collect(), |neck| neck.forward(&maps, mode))
+        self.neck.as_ref().map_or_else(
+            || maps.iter().map(Tensor::shallow_clone).collect(),
+            |neck| neck.forward(&maps, mode),
+        )
     }
 
     /// The losses of pictures that were prepared.
@@ -109,27 +112,6 @@ impl<H: DetectionHead> Detector<H> {
         let features = self.features(&prepared.images, mode);
         let shapes = &prepared.shapes;
         self.head.loss(&HeadInput { features: &features, targets, shapes, mode }, context)
-    }
-
-    pub(super) fn targets(&self, batch: &Batch) -> Result<Vec<Targets>, ModelError> {
-        let classes = self.head.num_classes();
-        let of_sample = |sample: &Sample| {
-            let mut targets = Targets::default();
-            let boxes = sample.boxes.iter().zip(&sample.labels).zip(&sample.ignore);
-            for ((bbox, label), _) in boxes.filter(|(_, ignore)| !**ignore) {
-                if !(0..classes).contains(label) {
-                    return Err(ModelError::LabelRange {
-                        picture: sample.meta.img_path.clone(),
-                        label: *label,
-                        classes,
-                    });
-                }
-                targets.boxes.push(*bbox);
-                targets.labels.push(*label);
-            }
-            Ok(targets)
-        };
-        batch.samples.iter().map(of_sample).collect()
     }
 }
 
@@ -148,7 +130,7 @@ impl<H: DetectionHead> Model for Detector<H> {
 
     fn loss(&mut self, batch: &AnyBatch, context: &StepContext) -> Result<Losses, BoxError> {
         let batch = pictures_of(batch)?;
-        let mut targets = self.targets(batch)?;
+        let mut targets = targets_of(batch, self.head.num_classes())?;
         let (pixels, scales) = (pixels(batch), scales(batch));
         let prepared =
             self.preprocessor.prepare_training(&pixels, &scales, &mut targets, context)?;
@@ -161,13 +143,7 @@ impl<H: DetectionHead> Model for Detector<H> {
         if batch.samples.is_empty() {
             return Ok(Losses::default());
         }
-        let mut targets = self.targets(batch)?;
-        for (sample, targets) in batch.samples.iter().zip(&mut targets) {
-            let [x, y] = sample.meta.boxes_lack_scale;
-            targets.boxes.iter_mut().for_each(|[x1, y1, x2, y2]| {
-                (*x1, *y1, *x2, *y2) = (*x1 * x, *y1 * y, *x2 * x, *y2 * y);
-            });
-        }
+        let targets = validation_targets_of(batch, self.head.num_classes())?;
         let prepared = self.preprocessor.prepare(&pixels(batch), &scales(batch))?;
         let context = StepContext::default();
         Ok(tch::no_grad(|| self.loss_of(&prepared, &targets, &context, Mode::Frozen)))
@@ -199,16 +175,19 @@ impl<H: DetectionHead> Model for Detector<H> {
             type_name: type_name.into(),
             attributes,
         };
-        let mut modules =
-            vec![module("", self.types.model, json!({"training": self.is_training}))];
+        let mut modules = vec![module("", self.types.model, json!({"training": self.is_training}))];
         modules.extend(self.types.parts.iter().map(|(name, kind)| module(name, kind, json!({}))));
         modules.extend(self.head.modules());
         modules
     }
 
     fn set_attribute(&mut self, module: &str, name: &str, value: &Json) -> Result<(), BoxError> {
-        let names: Vec<String> =
-            self.modules().into_iter().map(|module| module.name).filter(|n| !n.is_empty()).collect();
+        let names: Vec<String> = self
+            .modules()
+            .into_iter()
+            .map(|module| module.name)
+            .filter(|n| !n.is_empty())
+            .collect();
         if !names.iter().any(|known| known == module) {
             let alike = |name: &String| (strsim::jaro_winkler(module, name) * 1e6) as u64;
             let nearest = names.into_iter().max_by_key(alike).unwrap_or_default();
@@ -238,19 +217,57 @@ impl Types {
     }
 }
 
-pub(super) fn pictures_of(batch: &AnyBatch) -> Result<&Batch, ModelError> {
+pub(crate) fn pictures_of(batch: &AnyBatch) -> Result<&Batch, ModelError> {
     batch.downcast_ref().ok_or(ModelError::ForeignBatch)
 }
 
-pub(super) fn pixels(batch: &Batch) -> Vec<Pixels<'_>> {
+pub(crate) fn pixels(batch: &Batch) -> Vec<Pixels<'_>> {
     let images = batch.samples.iter().map(|sample| &sample.image);
     images
         .map(|image| Pixels { bytes: image.data(), height: image.height(), width: image.width() })
         .collect()
 }
 
-pub(super) fn scales(batch: &Batch) -> Vec<[f32; 2]> {
+pub(crate) fn scales(batch: &Batch) -> Vec<[f32; 2]> {
     batch.samples.iter().map(|sample| sample.meta.scale_factor).collect()
+}
+
+/// The boxes to be found in each picture; crowds are none.
+///
+/// Errors: a label that the model has no class for.
+pub(crate) fn targets_of(batch: &Batch, classes: i64) -> Result<Vec<Targets>, ModelError> {
+    let of_sample = |sample: &Sample| {
+        let mut targets = Targets::default();
+        let boxes = sample.boxes.iter().zip(&sample.labels).zip(&sample.ignore);
+        for ((bbox, label), _) in boxes.filter(|(_, ignore)| !**ignore) {
+            if !(0..classes).contains(label) {
+                return Err(ModelError::LabelRange {
+                    picture: sample.meta.img_path.clone(),
+                    label: *label,
+                    classes,
+                });
+            }
+            targets.boxes.push(*bbox);
+            targets.labels.push(*label);
+        }
+        Ok(targets)
+    };
+    batch.samples.iter().map(of_sample).collect()
+}
+
+/// The same for validation, where boxes may have been loaded after pictures were resized.
+pub(crate) fn validation_targets_of(
+    batch: &Batch,
+    classes: i64,
+) -> Result<Vec<Targets>, ModelError> {
+    let mut targets = targets_of(batch, classes)?;
+    for (sample, targets) in batch.samples.iter().zip(&mut targets) {
+        let [x, y] = sample.meta.boxes_lack_scale;
+        targets.boxes.iter_mut().for_each(|[x1, y1, x2, y2]| {
+            (*x1, *y1, *x2, *y2) = (*x1 * x, *y1 * y, *x2 * x, *y2 * y);
+        });
+    }
+    Ok(targets)
 }
 
 fn freeze(state: &ModelState, prefixes: &[String]) {

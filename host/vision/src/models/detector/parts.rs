@@ -26,12 +26,8 @@ impl Backbone {
         starts: &mut Starts,
     ) -> Result<Backbone, ComponentError> {
         match type_name(Role::Backbone, value, path)? {
-            "CSPDarknet" => {
-                CspDarknet::build(value, path, scope, starts).map(Backbone::CspDarknet)
-            }
-            "ResNet" | "ResNeXt" => {
-                ResNet::build(value, path, scope, starts).map(Backbone::ResNet)
-            }
+            "CSPDarknet" => CspDarknet::build(value, path, scope, starts).map(Backbone::CspDarknet),
+            "ResNet" | "ResNeXt" => ResNet::build(value, path, scope, starts).map(Backbone::ResNet),
             _ => Err(Catalog::built_in().unknown(Role::Backbone, value, path).into()),
         }
     }

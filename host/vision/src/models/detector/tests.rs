@@ -8,7 +8,7 @@ use snaphook_data::{Batch, Image, ImageId, ImageRecord, Sample};
 use snaphook_runner::{AnyBatch, Entry, Losses, Model, StepContext};
 use tch::{Device, Kind, Tensor};
 
-use super::model::{pictures_of, pixels};
+use super::{pictures_of, pixels};
 use crate::boxes::iou;
 use crate::models::yolox::{Yolox, build_yolox};
 use crate::nn::Mode;
@@ -226,9 +226,8 @@ fn there_is_a_row_for_each_place_of_each_map() {
     let mut yolox = build_yolox(&config, "model", Device::Cpu).unwrap();
     yolox.init_weights(5).unwrap();
     let images = Tensor::rand([2, 3, 64, 64], (Kind::Float, Device::Cpu)) * 255.0;
-    let outputs = tch::no_grad(|| {
-        yolox.head.forward(&yolox.features(&images, Mode::Predict), Mode::Predict)
-    });
+    let outputs =
+        tch::no_grad(|| yolox.head.forward(&yolox.features(&images, Mode::Predict), Mode::Predict));
     assert_eq!(outputs.classes.size(), [2, 64 + 16 + 4, 2]);
     assert_eq!(outputs.map_sizes, [(8, 8), (4, 4), (2, 2)]);
 }

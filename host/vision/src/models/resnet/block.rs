@@ -88,9 +88,8 @@ impl Block {
             )
         };
         let layers = style.convolutions(&shape).iter().enumerate().map(layer).collect();
-        let downsample = shape
-            .downsamples
-            .then(|| Downsample::new(&scope.child("downsample"), shape, style));
+        let downsample =
+            shape.downsamples.then(|| Downsample::new(&scope.child("downsample"), shape, style));
         Block { layers, downsample }
     }
 

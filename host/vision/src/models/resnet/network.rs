@@ -9,9 +9,7 @@ use tch::Tensor;
 use super::block::BlockStyle;
 use super::stage::{Stage, StageShape, architecture};
 use crate::init_cfg::Starts;
-use crate::nn::{
-    BatchNorm, BatchNormSettings, Conv2d, ConvShape, Fill, Mode, Rule, Style,
-};
+use crate::nn::{BatchNorm, BatchNormSettings, Conv2d, ConvShape, Fill, Mode, Rule, Style};
 
 /// Stem and up to four stages.
 #[derive(Debug)]

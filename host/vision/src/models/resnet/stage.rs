@@ -48,8 +48,7 @@ impl Stage {
                 planes: shape.planes,
                 stride: if is_first { shape.stride } else { 1 },
                 dilation: shape.dilation,
-                downsamples: is_first
-                    && (shape.stride != 1 || shape.in_channels != out_channels),
+                downsamples: is_first && (shape.stride != 1 || shape.in_channels != out_channels),
             };
             Block::new(&scope.child(i), block, style)
         };

@@ -103,12 +103,19 @@ impl BoxHead {
             norm_cfg: norm.as_ref(),
         };
         let classes = common.num_classes;
-        let class_loss =
-            common.loss_cls.as_ref().map(|value| ClassLoss::read(value, &below("loss_cls"), classes));
+        let class_loss = common
+            .loss_cls
+            .as_ref()
+            .map(|value| ClassLoss::read(value, &below("loss_cls"), classes));
         let class_loss = class_loss.transpose()?.unwrap_or_else(ClassLoss::softmax);
         let box_loss = common.loss_bbox.as_ref().map(|v| BoxLoss::read(v, &below("loss_bbox")));
         let coder = common.bbox_coder.as_ref().map(|v| DeltaCoder::read(v, &below("bbox_coder")));
-        starts.read(common.init_cfg.as_ref(), path, scope.prefix(), default_starts(scope.prefix()))?;
+        starts.read(
+            common.init_cfg.as_ref(),
+            path,
+            scope.prefix(),
+            default_starts(scope.prefix()),
+        )?;
         // MMDetection makes the predictions first, so that they come first in its state dicts.
         let numbers = if common.reg_class_agnostic { 4 } else { 4 * classes };
         let widths = Layers::build(&parts, path, &Scope::root(scope.device()))?;
@@ -132,7 +139,10 @@ impl BoxHead {
     pub(super) fn forward(&self, features: &Tensor, mode: Mode) -> BoxOutputs {
         let (cls, reg) = self.layers.forward(features, mode);
         let single = |x: Tensor| if x.kind() == Kind::Float { x } else { x.to_kind(Kind::Float) };
-        BoxOutputs { classes: single(self.cls.forward(&cls)), deltas: single(self.reg.forward(&reg)) }
+        BoxOutputs {
+            classes: single(self.cls.forward(&cls)),
+            deltas: single(self.reg.forward(&reg)),
+        }
     }
 
     /// The loss of classes of each region.
@@ -196,15 +206,15 @@ impl BoxHead {
     ) -> Vec<Detection> {
         let scores = to_host(&self.class_scores(&outputs.classes));
         let classes = self.num_classes as usize;
-        let above: Vec<usize> = (0..scores.len())
-            .filter(|place| scores[*place] > settings.score_threshold)
-            .collect();
+        let above: Vec<usize> =
+            (0..scores.len()).filter(|place| scores[*place] > settings.score_threshold).collect();
         let device = outputs.deltas.device();
         let row = |place: &usize| if self.class_agnostic { place / classes } else { *place };
         let rows: Vec<i64> = above.iter().map(|place| row(place) as i64).collect();
         let deltas = outputs.deltas.reshape([-1, 4]);
         let deltas = deltas.index_select(0, &Tensor::from_slice(&rows).to_device(device));
-        let own: Vec<Corners> = above.iter().map(|place| regions[place / classes].corners).collect();
+        let own: Vec<Corners> =
+            above.iter().map(|place| regions[place / classes].corners).collect();
         let boxes = self.coder.decode(&from_corners(&own, device), &deltas, Some(shape.size));
         let [x, y] = shape.scale.map(|factor| (1.0 / f64::from(factor)) as f32);
         let found = corners_of(&boxes).into_iter().zip(above).map(|(corners, place)| {

@@ -59,6 +59,9 @@ mod tests {
             "featmap_strides": [4, 8, 16, 32], "roi_layer": {"type": "RoIAlign", "output_size": 7}});
         let extractor = RoiExtractor::read(&config, "").unwrap();
         let level = |side: f32| extractor.level(&[0.0, 0.0, side, side], 4);
-        assert_eq!([0.0, 111.0, 112.0, 223.0, 224.0, 448.0, 9000.0].map(level), [0, 0, 1, 1, 2, 3, 3]);
+        assert_eq!(
+            [0.0, 111.0, 112.0, 223.0, 224.0, 448.0, 9000.0].map(level),
+            [0, 0, 1, 1, 2, 3, 3]
+        );
     }
 }

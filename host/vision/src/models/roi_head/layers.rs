@@ -1,8 +1,8 @@
 //! The layers of a box head: convolutions, then layers of weights, shared and for each prediction.
 
 use serde_json::Value as Json;
-use snaphook_components::vision::BoxHeadLayers;
 use snaphook_components::ComponentError;
+use snaphook_components::vision::BoxHeadLayers;
 use snaphook_runner::Scope;
 use tch::{Kind, Tensor};
 
@@ -49,7 +49,13 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// `inputs` are channels of a map, or numbers where the region has no places any more.
-    fn branch(&self, name: &str, (convs, fcs): (usize, usize), inputs: i64, has_places: bool) -> (Branch, i64) {
+    fn branch(
+        &self,
+        name: &str,
+        (convs, fcs): (usize, usize),
+        inputs: i64,
+        has_places: bool,
+    ) -> (Branch, i64) {
         let mut inputs = inputs;
         let scope = self.scope.child(format!("{name}_convs"));
         let mut branch = Branch { convs: Vec::new(), fcs: Vec::new() };
@@ -71,7 +77,11 @@ impl Builder<'_> {
 }
 
 impl Layers {
-    pub(super) fn build(parts: &LayerParts<'_>, path: &str, scope: &Scope) -> Result<Layers, ComponentError> {
+    pub(super) fn build(
+        parts: &LayerParts<'_>,
+        path: &str,
+        scope: &Scope,
+    ) -> Result<Layers, ComponentError> {
         let numbers = &parts.numbers;
         let relu = serde_json::json!({"type": "ReLU"});
         let builder = Builder {

@@ -36,13 +36,16 @@ struct TrainSettings {
     positive_weight: f32,
 }
 
+/// A dict with its key path.
+type Section<'a> = Option<(&'a Json, &'a str)>;
+
 impl StandardRoiHead {
     /// `train_cfg` and `test_cfg` come with their own paths.
     pub(crate) fn build(
         value: &Json,
         path: &str,
         scope: &Scope,
-        (train_cfg, test_cfg): (Option<(&Json, &str)>, Option<(&Json, &str)>),
+        (train_cfg, test_cfg): (Section<'_>, Section<'_>),
         starts: &mut Starts,
     ) -> Result<StandardRoiHead, ComponentError> {
         let declared: declared::StandardRoiHead = read(value, path)?;
@@ -53,8 +56,12 @@ impl StandardRoiHead {
             ResLayer::build(value, &below("shared_head"), &scope.child("shared_head"), starts)
         });
         let shared = shared.transpose()?;
-        let head =
-            BoxHead::build(&declared.bbox_head, &below("bbox_head"), &scope.child("bbox_head"), starts)?;
+        let head = BoxHead::build(
+            &declared.bbox_head,
+            &below("bbox_head"),
+            &scope.child("bbox_head"),
+            starts,
+        )?;
         Ok(StandardRoiHead {
             extractor,
             shared,
@@ -233,4 +240,3 @@ fn test_settings(value: &Json, path: &str) -> Result<BoxSettings, ComponentError
         most: usize::try_from(declared.max_per_img).ok().filter(|most| *most > 0),
     })
 }
-
