@@ -76,6 +76,7 @@ impl ScriptModel {
     }
 
     fn losses(&self, prepared: &Prepared, targets: &[Targets]) -> Result<Losses, BoxError> {
+        run_as_written();
         let boxes = targets.iter().map(|targets| from_corners(&targets.boxes, self.device));
         let labels = targets
             .iter()
@@ -98,6 +99,7 @@ impl ScriptModel {
     }
 
     fn boxes(&self, prepared: &Prepared) -> Result<Vec<Vec<Detection>>, BoxError> {
+        run_as_written();
         let input = IValue::Tensor(prepared.images.shallow_clone());
         let outputs = self.module.method_is("predict", &[input]);
         let outputs = outputs.map_err(|error| self.failed("predict", &error))?;
@@ -255,6 +257,12 @@ fn layer(
         (_, Some(1)) => Layer::Norm,
         _ => Layer::Other,
     }
+}
+
+/// TorchScript would rewrite a module after its first runs, and round in another way from then on: a resumed run would not
+/// be the one that was not interrupted. The switch is the thread's own.
+fn run_as_written() {
+    tch::jit::set_graph_executor_optimize(false);
 }
 
 fn first_line(text: &str) -> &str {
