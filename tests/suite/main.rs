@@ -3,6 +3,7 @@
 //! | file | what must hold |
 //! |---|---|
 //! | `outside_plugin` | a plugin of another workspace takes part in a run; the trainer is not rebuilt |
+//! | `detectors` | two stages, one stage with anchors, a model of one's own; trained weights |
 //! | `hook_points` | every hook point comes in MMEngine's order with MMEngine's counters |
 //! | `wrong_hooks` | wrong kwargs, unknown and doubled types, hooks that fail and panic |
 //! | `validation` | several validation sets, losses on validation data |
@@ -34,6 +35,7 @@ mod bad_data;
 mod bad_files;
 mod built_in_hooks;
 mod cli;
+mod detectors;
 mod emergency;
 mod full_disk;
 mod hook_points;

@@ -81,8 +81,8 @@ fn types_and_arguments_of_every_component_are_checked() {
         "error unknown-type model.type \"YOLOY\" is no model (did you mean `YOLOX`?)",
     );
     one(
-        "model['neck']['type'] = 'FPN'",
-        "error not-yet model.neck.type FPN is a neck of MMDetection",
+        "model['neck']['type'] = 'PAFPN'",
+        "error not-yet model.neck.type PAFPN is a neck of MMDetection",
     );
     one(
         "model['backbone']['deepen'] = 1",

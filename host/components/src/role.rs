@@ -24,6 +24,12 @@ pub enum Role {
     BoxHead,
     /// Features of regions: `bbox_roi_extractor`.
     RoiExtractor,
+    /// How a region's features are sampled: `roi_layer`.
+    RoiLayer,
+    /// What regions pass before their box head: `roi_head.shared_head`.
+    SharedHead,
+    /// The last layer of a box head: `cls_predictor_cfg`, `reg_predictor_cfg`.
+    Predictor,
     /// Places of anchors: `anchor_generator`, `prior_generator`.
     AnchorGenerator,
     /// Boxes to numbers and back: `bbox_coder`.
@@ -83,7 +89,7 @@ pub enum Role {
 }
 
 /// Each role with its name in schemas and in words.
-const NAMES: [(Role, &str, &str); 37] = [
+const NAMES: [(Role, &str, &str); 40] = [
     (Role::Model, "model", "model"),
     (Role::DataPreprocessor, "data_preprocessor", "data preprocessor"),
     (Role::BatchAugment, "batch_augment", "batch augmentation"),
@@ -93,6 +99,9 @@ const NAMES: [(Role, &str, &str); 37] = [
     (Role::RoiHead, "roi_head", "RoI head"),
     (Role::BoxHead, "box_head", "box head"),
     (Role::RoiExtractor, "roi_extractor", "RoI extractor"),
+    (Role::RoiLayer, "roi_layer", "RoI layer"),
+    (Role::SharedHead, "shared_head", "shared head"),
+    (Role::Predictor, "predictor", "predictor"),
     (Role::AnchorGenerator, "anchor_generator", "anchor generator"),
     (Role::BoxCoder, "box_coder", "box coder"),
     (Role::Loss, "loss", "loss"),

@@ -8,6 +8,7 @@ use snaphook_optimizers::AutoScale;
 use snaphook_plugin_api::HookPoint;
 use snaphook_report::Kind;
 
+use crate::checkpoint;
 use crate::clock::Phase;
 use crate::log::{VisBackends, VisSettings};
 use crate::loops::{self, EvalStage};
@@ -76,7 +77,9 @@ impl Run {
         }
         self.open_files(Kind::Train)?;
         self.call(HookPoint::BeforeRun)?;
-        self.init_weights()?;
+        if self.needs_start_values(start)? {
+            self.init_weights()?;
+        }
         saving::start(self, start)?;
         let machine = &mut self.machine;
         machine.ranks.start_training(machine.task.model.state())?;
@@ -102,7 +105,10 @@ impl Run {
         self.machine.messages.keep_at_least(self.machine.history_window());
         self.open_files(Kind::Test)?;
         self.call(HookPoint::BeforeRun)?;
-        self.init_weights()?;
+        // A test takes all weights from its checkpoint; files of trained weights need not be there.
+        if *start == Start::Fresh {
+            self.init_weights()?;
+        }
         saving::start(self, start)?;
         let evaluation = loops::evaluate(self, EvalStage::Test)?;
         self.call(HookPoint::AfterRun)?;
@@ -241,6 +247,15 @@ impl Run {
         }
         self.machine.log.info(hook_table(|point| self.dispatcher.rows(point)));
         Ok(())
+    }
+
+    /// A resumed run takes all weights from its checkpoint; files of trained weights need not be there any more.
+    fn needs_start_values(&self, start: &Start) -> Result<bool, RunError> {
+        Ok(match start {
+            Start::Resume(_) => false,
+            Start::ResumeLast => checkpoint::find_last(&self.machine.info.work_dir)?.is_none(),
+            Start::Fresh | Start::Weights(_) => true,
+        })
     }
 
     pub(crate) fn init_weights(&mut self) -> Result<(), RunError> {

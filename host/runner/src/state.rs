@@ -127,6 +127,11 @@ impl Scope {
         tensor
     }
 
+    /// Registers a tensor that was made elsewhere; both share its storage.
+    pub fn adopt(&self, name: &str, tensor: &Tensor, role: Role) {
+        self.register(name, tensor, role);
+    }
+
     /// Everything registered so far, from this scope's whole model; later registrations start anew.
     pub fn finish(&self) -> ModelState {
         std::mem::take(&mut *self.state.borrow_mut())

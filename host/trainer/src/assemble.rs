@@ -62,6 +62,17 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// Fetches the checkpoint that an address or a name means: `load_from='https://…'`.
+    fn locate_start(&mut self) -> Result<(), TrainerError> {
+        if let Start::Weights(path) | Start::Resume(path) = &mut self.start {
+            let source = path.to_string_lossy().into_owned();
+            if snaphook_weights::is_remote(&source) {
+                *path = snaphook_weights::locate(&source)?;
+            }
+        }
+        Ok(())
+    }
+
     fn set_work_dir(&mut self, flag: Option<&PathBuf>) {
         let in_config = self.value["work_dir"].as_str().map(PathBuf::from);
         self.work_dir = flag.cloned().or(in_config);
@@ -120,6 +131,7 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
         Some(Resume::From(path)) => request.start = Start::Resume(path),
         None => {}
     }
+    request.locate_start()?;
     flags::apply(arguments, &mut request.value).map_err(|error| request.run_error(error))?;
     let interrupt = signals::catch();
     let company = Company::join(&request.value)?;
@@ -140,6 +152,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     let mut request = Request::new(&arguments.config, &arguments.load, &arguments.plugins)?;
     request.set_work_dir(arguments.work_dir.as_ref());
     request.start = Start::Weights(arguments.checkpoint.clone());
+    request.locate_start()?;
     request.log_format = arguments.log.log_format;
     if let Some(folder) = &arguments.show_dir {
         let hook = &mut request.value["default_hooks"]["visualization"];

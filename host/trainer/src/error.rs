@@ -7,6 +7,7 @@ use snaphook_config::ConfigError;
 use snaphook_data::DataError;
 use snaphook_runner::RunError;
 use snaphook_vision::BuildError;
+use snaphook_weights::WeightsError;
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,8 @@ pub(crate) enum TrainerError {
     Hook { place: String, message: String },
     #[error(transparent)]
     Data(#[from] DataError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     #[error("work folder {}: expected a folder that can be written to, found otherwise: {source} (choose one with --work-dir)", path.display())]
     WorkFolder { path: PathBuf, source: std::io::Error },
     #[error("{name}: {message}")]

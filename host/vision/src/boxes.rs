@@ -1,4 +1,6 @@
-//! Boxes as four corners, on the CPU.
+//! Boxes as four corners, on the CPU, and on their way there and back.
+
+use tch::{Device, Tensor};
 
 /// x1, y1, x2, y2 in pixels.
 pub(crate) type Corners = [f32; 4];
@@ -20,6 +22,24 @@ pub(crate) fn iou(a: &Corners, b: &Corners) -> f32 {
 
 fn area(corners: &Corners) -> f32 {
     (corners[2] - corners[0]) * (corners[3] - corners[1])
+}
+
+/// The numbers of a tensor of f32, in order.
+pub(crate) fn to_host(tensor: &Tensor) -> Vec<f32> {
+    let tensor = tensor.to_device(Device::Cpu).contiguous();
+    let mut numbers = vec![0.0; tensor.numel()];
+    tensor.copy_data(&mut numbers, tensor.numel());
+    numbers
+}
+
+/// Shapes: `boxes` [N, 4] f32.
+pub(crate) fn corners_of(boxes: &Tensor) -> Vec<Corners> {
+    to_host(boxes).as_chunks().0.to_vec()
+}
+
+/// Shapes: the result [N, 4] f32.
+pub(crate) fn from_corners(corners: &[Corners], device: Device) -> Tensor {
+    Tensor::from_slice(corners.as_flattened()).view([-1, 4]).to_device(device)
 }
 
 #[cfg(test)]

@@ -101,6 +101,15 @@ pub enum ModelError {
         /// `num_classes` of the head.
         classes: i64,
     },
+    /// Trained weights that could not be had.
+    #[error("{path}: trained weights cannot be loaded")]
+    Pretrained {
+        /// Key path of the `init_cfg`.
+        path: String,
+        /// The cause.
+        #[source]
+        source: BoxError,
+    },
     /// A picture that could not be read again or written.
     #[error("picture {}: cannot be drawn", path.display())]
     Picture {
@@ -110,4 +119,12 @@ pub enum ModelError {
         #[source]
         source: BoxError,
     },
+}
+
+impl ModelError {
+    /// Nothing of this name can be set.
+    pub(crate) fn no_attribute(module: &str, name: &str, settable: &str) -> ModelError {
+        let (module, found) = (module.to_owned(), name.to_owned());
+        ModelError::NoSuchAttribute { module, found, settable: settable.to_owned() }
+    }
 }

@@ -24,15 +24,23 @@
 //! # }
 //! ```
 
+mod anchors;
+mod box_coder;
+mod box_sampler;
 mod boxes;
 mod detection;
 mod error;
+#[cfg(test)]
+mod golden;
+mod init_cfg;
 mod losses;
+mod max_iou;
 mod models;
 mod nms;
 mod nn;
 mod preprocess;
 mod random;
+mod roi_align;
 mod sim_ota;
 mod task;
 

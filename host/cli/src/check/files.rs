@@ -25,7 +25,10 @@ pub(crate) fn check_files(config: &Config) -> Vec<Finding> {
         findings.extend(missing_of_metrics(config, section));
     }
     for key in ["load_from", "resume"] {
-        if let Some(path) = config.get(key).and_then(Json::as_str) {
+        // An address or a name is fetched when the run starts.
+        if let Some(path) = config.get(key).and_then(Json::as_str)
+            && !snaphook_weights::is_remote(path)
+        {
             findings.extend(missing(key, Path::new(path), Kind::Either));
         }
     }

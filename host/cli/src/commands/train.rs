@@ -85,7 +85,8 @@ fn work_dir(config: &Config, flag: Option<&Path>) -> PathBuf {
 }
 
 fn expect_checkpoint(path: &Path, way_out: &str) -> Result<(), CliError> {
-    if path.exists() {
+    // An address or a name is fetched by the program that trains.
+    if snaphook_weights::is_remote(&path.to_string_lossy()) || path.exists() {
         return Ok(());
     }
     Err(CliError::Checkpoint { path: path.to_path_buf(), way_out: way_out.to_owned() })

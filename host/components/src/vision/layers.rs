@@ -2,7 +2,7 @@
 
 use snaphook_plugin_api::Kwargs;
 
-use crate::{Component, Declared, Role, Wrong};
+use crate::{Component, Declared, Role};
 
 /// Batch normalisation; `SyncBN` takes the statistics of all processes, and is the same in a single one.
 #[derive(Kwargs)]
@@ -74,36 +74,6 @@ impl Component for Conv2d {
     const NAMES: &'static [&'static str] = &["Conv2d", "Conv"];
 }
 
-/// Start values of convolutions: uniform, by the number of inputs, as PyTorch's own.
-#[derive(Kwargs)]
-pub struct Kaiming {
-    /// Has no effect: the only start values there are are those of convolutions.
-    #[kwarg(default = None)]
-    pub layer: Option<snaphook_plugin_api::Json>,
-    /// Slope of the activation that is assumed: the square root of 5.
-    #[kwarg(default = 2.23606797749979)]
-    pub a: f64,
-    /// Distribution of the values.
-    #[kwarg(default = "uniform", only("uniform"))]
-    pub distribution: String,
-    /// What the values are scaled by.
-    #[kwarg(default = "fan_in", only("fan_in"))]
-    pub mode: String,
-    /// Activation that is assumed.
-    #[kwarg(default = "leaky_relu", choices("leaky_relu"))]
-    pub nonlinearity: String,
-}
-
-impl Component for Kaiming {
-    const ROLE: Role = Role::Initialisation;
-    const NAMES: &'static [&'static str] = &["Kaiming"];
-
-    fn check(&self) -> Result<(), Wrong> {
-        let is_known = self.a == 5.0_f64.sqrt();
-        Wrong::unless(is_known, "a", || format!("expected math.sqrt(5), found {}", self.a))
-    }
-}
-
 /// How maps of features become twice as large.
 #[derive(Kwargs)]
 pub struct UpsampleCfg {
@@ -132,14 +102,42 @@ pub struct Nms {
     /// Most boxes to keep; -1 for all.
     #[kwarg(default = -1)]
     pub max_num: i64,
-    /// Has no effect: the same boxes are kept whatever it is.
-    #[kwarg(default = 10000)]
-    pub split_thr: i64,
+    /// From so many boxes on, classes are looked at one after another.
+    #[kwarg(default = 10000, min = 0)]
+    pub split_thr: usize,
 }
 
 impl Component for Nms {
     const ROLE: Role = Role::Suppression;
     const NAMES: &'static [&'static str] = &["nms"];
+}
+
+/// Suppression that lowers scores instead of leaving boxes out (arXiv 1704.04503).
+#[derive(Kwargs)]
+pub struct SoftNms {
+    /// Boxes with more overlap than this with a better one lose score (`'linear'`), or are left out (`'naive'`).
+    #[kwarg(default = 0.3, min = 0.0, max = 1.0)]
+    pub iou_threshold: f32,
+    /// Spread of the factor with `'gaussian'`.
+    #[kwarg(default = 0.5, min = 1e-9)]
+    pub sigma: f32,
+    /// Boxes below this score are left out.
+    #[kwarg(default = 1e-3, min = 0.0)]
+    pub min_score: f32,
+    /// How scores fall with the overlap.
+    #[kwarg(default = "linear", choices("naive", "linear", "gaussian"))]
+    pub method: String,
+    /// Whether boxes of other classes count.
+    #[kwarg(default = false)]
+    pub class_agnostic: bool,
+    /// From so many boxes on, classes are looked at one after another.
+    #[kwarg(default = 10000, min = 0)]
+    pub split_thr: usize,
+}
+
+impl Component for SoftNms {
+    const ROLE: Role = Role::Suppression;
+    const NAMES: &'static [&'static str] = &["soft_nms"];
 }
 
 pub(super) fn declared() -> Vec<Declared> {
@@ -149,8 +147,8 @@ pub(super) fn declared() -> Vec<Declared> {
         Declared::of::<Relu>(),
         Declared::of::<LeakyRelu>(),
         Declared::of::<Conv2d>(),
-        Declared::of::<Kaiming>(),
         Declared::of::<UpsampleCfg>(),
         Declared::of::<Nms>(),
+        Declared::of::<SoftNms>(),
     ]
 }

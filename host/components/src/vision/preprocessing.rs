@@ -101,6 +101,38 @@ impl Component for BatchSyncRandomResize {
     }
 }
 
+/// Margins at the right and the bottom, up to a size that is the same for all batches.
+#[derive(Kwargs)]
+pub struct BatchFixedSizePad {
+    /// Height and width, in pixels.
+    #[kwarg(min = 1)]
+    pub size: (usize, usize),
+    /// Value of the margins, after normalisation.
+    #[kwarg(default = 0.0)]
+    pub img_pad_value: f64,
+    /// Has no effect: masks do not exist here.
+    #[kwarg(default = false)]
+    pub pad_mask: bool,
+    /// Has no effect: masks do not exist here.
+    #[kwarg(default = 0)]
+    pub mask_pad_value: i64,
+    /// Has no effect: segmentations do not exist here.
+    #[kwarg(default = false)]
+    pub pad_seg: bool,
+    /// Has no effect: segmentations do not exist here.
+    #[kwarg(default = 255)]
+    pub seg_pad_value: i64,
+}
+
+impl Component for BatchFixedSizePad {
+    const ROLE: Role = Role::BatchAugment;
+    const NAMES: &'static [&'static str] = &["BatchFixedSizePad"];
+}
+
 pub(super) fn declared() -> Vec<Declared> {
-    vec![Declared::of::<DetDataPreprocessor>(), Declared::of::<BatchSyncRandomResize>()]
+    vec![
+        Declared::of::<DetDataPreprocessor>(),
+        Declared::of::<BatchSyncRandomResize>(),
+        Declared::of::<BatchFixedSizePad>(),
+    ]
 }

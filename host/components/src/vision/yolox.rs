@@ -2,7 +2,7 @@
 
 use snaphook_plugin_api::{Json, Kwargs};
 
-use crate::{Auto, Component, Declared, Role, Wrong};
+use crate::{Auto, Component, Declared, OneOrMany, Role, Wrong};
 
 /// The detector YOLOX.
 #[derive(Kwargs)]
@@ -25,9 +25,9 @@ pub struct Yolox {
     /// Which boxes are kept in validation and test.
     #[kwarg(settings = "YoloxTestCfg")]
     pub test_cfg: Option<Json>,
-    /// Start values of a whole model are not known yet.
-    #[kwarg(default = None, only(None))]
-    pub init_cfg: Json,
+    /// Start values of a whole model: `Pretrained` alone.
+    #[kwarg(default = None, any_of(Json, Vec<Json>), component = "initialisation")]
+    pub init_cfg: Option<OneOrMany<Json>>,
 }
 
 impl Component for Yolox {
@@ -75,8 +75,6 @@ pub struct ConvStyle<'a> {
     pub act_cfg: Option<&'a Json>,
     /// Kind of convolution.
     pub conv_cfg: Option<&'a Json>,
-    /// Start values.
-    pub init_cfg: Option<&'a Json>,
     /// Whether convolutions of 3 x 3 are split into a depth-wise and a point-wise one.
     pub use_depthwise: bool,
 }
@@ -98,8 +96,8 @@ macro_rules! part {
             #[kwarg(component = "convolution")]
             pub conv_cfg: Option<Json>,
             /// Start values; those of PyTorch without it.
-            #[kwarg(component = "initialisation")]
-            pub init_cfg: Option<Json>,
+            #[kwarg(default = None, any_of(Json, Vec<Json>), component = "initialisation")]
+            pub init_cfg: Option<OneOrMany<Json>>,
             /// Whether convolutions of 3 x 3 are split into a depth-wise and a point-wise one.
             #[kwarg(default = false)]
             pub use_depthwise: bool,
@@ -112,7 +110,6 @@ macro_rules! part {
                     norm_cfg: self.norm_cfg.as_ref(),
                     act_cfg: self.act_cfg.as_ref(),
                     conv_cfg: self.conv_cfg.as_ref(),
-                    init_cfg: self.init_cfg.as_ref(),
                     use_depthwise: self.use_depthwise,
                 }
             }

@@ -4,7 +4,7 @@
 
 use serde_json::Value as Json;
 use snaphook_components::vision::CrossEntropyLoss;
-use snaphook_components::{ComponentError, read};
+use snaphook_components::{ComponentError, Problem, ProblemKind, read};
 use tch::{Reduction, Tensor};
 
 use super::Reduced;
@@ -22,7 +22,15 @@ impl BinaryCrossEntropy {
     }
 
     pub(crate) fn read(value: &Json, path: &str) -> Result<BinaryCrossEntropy, ComponentError> {
-        let CrossEntropyLoss { reduction, loss_weight, .. } = read(value, path)?;
+        let CrossEntropyLoss { use_sigmoid, reduction, loss_weight, class_weight, .. } =
+            read(value, path)?;
+        if !use_sigmoid || class_weight.is_some() {
+            let (key, message) = match use_sigmoid {
+                true => ("class_weight", "expected none, this head has no weights of classes"),
+                false => ("use_sigmoid", "expected true, this head asks for each class by itself"),
+            };
+            return Err(Problem::new(format!("{path}.{key}"), ProblemKind::Value, message).into());
+        }
         Ok(BinaryCrossEntropy { reduced: Reduced::new(reduction, loss_weight) })
     }
 

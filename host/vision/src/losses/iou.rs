@@ -34,13 +34,19 @@ impl IouLoss {
 
     /// Shapes: both [N, 4], corners x1, y1, x2, y2.
     pub(crate) fn forward(self, predicted: &Tensor, target: &Tensor) -> Tensor {
+        self.reduced.apply(&self.elements(predicted, target))
+    }
+
+    /// The loss of each box.
+    ///
+    /// Shapes: both [N, 4]; the result [N].
+    pub(super) fn elements(self, predicted: &Tensor, target: &Tensor) -> Tensor {
         let iou = aligned_iou(predicted, target).clamp_min(self.eps);
-        let loss: Tensor = match self.mode {
+        match self.mode {
             IouMode::Linear => 1.0 - iou,
             IouMode::Square => 1.0 - iou.square(),
             IouMode::Log => -iou.log(),
-        };
-        self.reduced.apply(&loss)
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use snaphook_components::{Catalog, ComponentError, Role, type_name};
 use snaphook_runner::Model;
 use tch::Device;
 
-use super::Yolox;
+use super::faster_rcnn::build_faster_rcnn;
+use super::retina_net::build_retina_net;
+use super::script_model::ScriptModel;
+use super::yolox::build_yolox;
 use crate::BuildError;
 
 /// Builds the model that `config` (the `model` dict, with its bases resolved) describes, with weights of zero:
@@ -14,7 +17,10 @@ use crate::BuildError;
 /// Errors: an unknown type or keyword, with its key path and the nearest known name; a value that does not fit.
 pub fn build_model(config: &Json, device: Device) -> Result<Box<dyn Model>, BuildError> {
     match type_name(Role::Model, config, "model")? {
-        "YOLOX" => Ok(Box::new(Yolox::build(config, "model", device)?)),
+        "YOLOX" => Ok(Box::new(build_yolox(config, "model", device)?)),
+        "FasterRCNN" => Ok(Box::new(build_faster_rcnn(config, "model", device)?)),
+        "RetinaNet" => Ok(Box::new(build_retina_net(config, "model", device)?)),
+        "ScriptModel" => Ok(Box::new(ScriptModel::build(config, "model", device)?)),
         _ => {
             Err(ComponentError::from(Catalog::built_in().unknown(Role::Model, config, "model"))
                 .into())

@@ -8,6 +8,7 @@ use snaphook_components::{ComponentError, read};
 use snaphook_runner::Scope;
 use tch::Tensor;
 
+use crate::init_cfg::Starts;
 use crate::nn::{ConvBlock, ConvModule, ConvShape, CspLayer, CspShape, Mode, Style};
 
 /// CSP-Darknet: a stem and four or five stages, each halving height and width.
@@ -25,8 +26,10 @@ impl CspDarknet {
         value: &Json,
         path: &str,
         scope: &Scope,
+        starts: &mut Starts,
     ) -> Result<CspDarknet, ComponentError> {
         let declared: declared::CspDarknet = read(value, path)?;
+        starts.read(declared.init_cfg.as_ref(), path, scope.prefix(), Vec::new())?;
         let style = Style::read(&declared.style(), path)?;
         let numbers = declared.stages();
         let declared::CspDarknet { widen_factor: widen, deepen_factor: deepen, .. } = declared;
@@ -65,6 +68,11 @@ impl CspDarknet {
             }
         }
         outputs
+    }
+
+    /// Maps that go out.
+    pub(crate) fn levels(&self) -> usize {
+        self.out_indices.len()
     }
 
     /// Prefixes of the layers whose parameters are not trained.

@@ -8,6 +8,7 @@ use snaphook_components::{ComponentError, read};
 use snaphook_runner::Scope;
 use tch::Tensor;
 
+use crate::init_cfg::Starts;
 use crate::nn::{ConvBlock, ConvModule, ConvShape, CspLayer, CspShape, Mode, Style};
 
 /// Path aggregation network.
@@ -25,8 +26,10 @@ impl YoloxPafpn {
         value: &Json,
         path: &str,
         scope: &Scope,
+        starts: &mut Starts,
     ) -> Result<YoloxPafpn, ComponentError> {
         let declared: declared::YoloxPafpn = read(value, path)?;
+        starts.read(declared.init_cfg.as_ref(), path, scope.prefix(), Vec::new())?;
         let style = Style::read(&declared.style(), path)?;
         if let Some(value) = &declared.upsample_cfg {
             // Twice as large by the nearest pixel is the only way there is yet: nothing depends on it.

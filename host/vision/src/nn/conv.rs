@@ -3,7 +3,7 @@
 use snaphook_runner::{Layer, Scope};
 use tch::{Device, Tensor};
 
-/// The numbers of a convolution with a square kernel that keeps the size, stride aside.
+/// The numbers of a convolution with a square kernel that keeps the size, stride aside, where nothing else is said.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConvShape {
     /// Channels that come in.
@@ -16,12 +16,14 @@ pub(crate) struct ConvShape {
     pub(crate) stride: i64,
     /// Groups of channels.
     pub(crate) groups: i64,
+    /// Distance of the kernel's taps.
+    pub(crate) dilation: i64,
 }
 
 impl ConvShape {
-    /// One group and stride 1.
+    /// One group, stride 1 and taps side by side.
     pub(crate) fn new(in_channels: i64, out_channels: i64, kernel: i64) -> ConvShape {
-        ConvShape { in_channels, out_channels, kernel, stride: 1, groups: 1 }
+        ConvShape { in_channels, out_channels, kernel, stride: 1, groups: 1, dilation: 1 }
     }
 
     /// The same with another stride.
@@ -30,7 +32,7 @@ impl ConvShape {
     }
 }
 
-/// A convolution with zero padding of half the kernel.
+/// A convolution with zero padding of half the kernel's reach.
 #[derive(Debug)]
 pub(crate) struct Conv2d {
     shape: ConvShape,
@@ -70,12 +72,24 @@ impl Conv2d {
     }
 
     fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let ConvShape { stride, groups, kernel, .. } = self.shape;
-        if kernel == 1 && stride == 1 && groups == 1 && x.device() == Device::Cpu {
-            return point_wise(x, weight, bias);
+        let ConvShape { stride, groups, kernel, dilation, .. } = self.shape;
+        if kernel == 1 && groups == 1 && x.device() == Device::Cpu {
+            return point_wise(&every(x, stride), weight, bias);
         }
-        let padding = kernel / 2;
-        x.conv2d(weight, bias, [stride, stride], [padding, padding], [1, 1], groups)
+        let padding = kernel / 2 * dilation;
+        let both = |value| [value, value];
+        x.conv2d(weight, bias, both(stride), both(padding), both(dilation), groups)
+    }
+}
+
+/// Every so many rows and columns of a map.
+///
+/// Shapes: `x` [N, C, H, W]; the result [N, C, H / stride, W / stride], rounded up.
+fn every(x: &Tensor, stride: i64) -> Tensor {
+    if stride == 1 {
+        x.shallow_clone()
+    } else {
+        x.slice(2, 0, None, stride).slice(3, 0, None, stride)
     }
 }
 
@@ -100,5 +114,8 @@ mod tests {
         let expected = x.conv2d(&weight, Some(&bias), [1, 1], [0, 0], [1, 1], 1);
         // Sums of three products, added in another order.
         assert!(point_wise(&x, &weight, Some(&bias)).allclose(&expected, 1e-5, 1e-5, false));
+        let expected = x.conv2d(&weight, Some(&bias), [2, 2], [0, 0], [1, 1], 1);
+        let found = point_wise(&every(&x, 2), &weight, Some(&bias));
+        assert!(found.allclose(&expected, 1e-5, 1e-5, false));
     }
 }

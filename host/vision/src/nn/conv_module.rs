@@ -44,12 +44,10 @@ impl ConvModule {
     }
 
     fn convolve_and_normalise(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let Some(norm) = &self.norm else { return self.conv.forward(x) };
-        if mode == Mode::Predict {
-            let (scale, shift) = norm.as_affine();
-            return self.conv.forward_affine(x, &scale, &shift);
+        match &self.norm {
+            Some(norm) => norm.after(&self.conv, x, mode),
+            None => self.conv.forward(x),
         }
-        norm.forward(&self.conv.forward(x), mode == Mode::Train)
     }
 }
 

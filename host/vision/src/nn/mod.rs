@@ -6,6 +6,7 @@ mod conv;
 mod conv_module;
 mod csp;
 mod init;
+mod linear;
 mod mode;
 mod style;
 
@@ -14,6 +15,7 @@ pub(crate) use batch_norm::{BatchNorm, BatchNormSettings};
 pub(crate) use conv::{Conv2d, ConvShape};
 pub(crate) use conv_module::{ConvBlock, ConvModule};
 pub(crate) use csp::{CspLayer, CspShape};
-pub(crate) use init::initialise;
+pub(crate) use init::{Fill, Rule, StartValues, initialise};
+pub(crate) use linear::Linear;
 pub(crate) use mode::Mode;
 pub(crate) use style::Style;

@@ -7,7 +7,7 @@ pub(crate) enum Mode {
     Train,
     /// Running statistics, with gradients: frozen layers of a model in training.
     Frozen,
-    /// Running statistics, without gradients: batch norm becomes a part of the weights.
+    /// Running statistics, without gradients.
     Predict,
 }
 

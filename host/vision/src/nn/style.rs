@@ -1,6 +1,7 @@
 //! What all layers of a part have in common: normalisation, activation, depth-wise or not.
 
-use snaphook_components::vision::{self, ConvStyle, Kaiming};
+use serde_json::Value as Json;
+use snaphook_components::vision::{self, ConvStyle};
 use snaphook_components::{ComponentError, read};
 
 use crate::nn::{Activation, BatchNormSettings};
@@ -23,10 +24,6 @@ impl Style {
         if let Some(value) = style.conv_cfg {
             read::<vision::Conv2d>(value, &below("conv_cfg"))?;
         }
-        if let Some(value) = style.init_cfg {
-            // MMDetection's default is the only one there is yet: nothing depends on it.
-            read::<Kaiming>(value, &below("init_cfg"))?;
-        }
         let norm = style.norm_cfg.map(|value| BatchNormSettings::read(value, &below("norm_cfg")));
         let activation = style.act_cfg.map(|value| Activation::read(value, &below("act_cfg")));
         let yolox = BatchNormSettings {
@@ -40,5 +37,17 @@ impl Style {
             activation: Some(activation.transpose()?.unwrap_or(Activation::Swish)),
             depthwise: style.use_depthwise,
         })
+    }
+
+    /// Normalisation and activation as they are written; none where nothing is.
+    pub(crate) fn of(
+        norm_cfg: Option<&Json>,
+        act_cfg: Option<&Json>,
+        path: &str,
+    ) -> Result<Style, ComponentError> {
+        let norm =
+            norm_cfg.map(|value| BatchNormSettings::read(value, &format!("{path}.norm_cfg")));
+        let activation = act_cfg.map(|value| Activation::read(value, &format!("{path}.act_cfg")));
+        Ok(Style { norm: norm.transpose()?, activation: activation.transpose()?, depthwise: false })
     }
 }

@@ -8,7 +8,7 @@ use snaphook_components::{ComponentError, read};
 use snaphook_runner::StepContext;
 use tch::{Device, Kind, Tensor};
 
-use super::BatchSyncRandomResize;
+use super::BatchAugment;
 use crate::ModelError;
 use crate::sim_ota::Targets;
 
@@ -20,6 +20,26 @@ pub(crate) struct Pixels<'a> {
     pub(crate) width: usize,
 }
 
+/// What a model must know of a picture besides its pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PictureShape {
+    /// Height and width in the batch, without margins.
+    pub(crate) size: [usize; 2],
+    /// The same with the margins that the picture has of its own: those of the batch may be larger.
+    pub(crate) padded: [usize; 2],
+    /// Factors in x and y from the original picture to this one.
+    pub(crate) scale: [f32; 2],
+}
+
+/// A batch as the backbone takes it.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Shapes: [N, 3, H, W] f32.
+    pub(crate) images: Tensor,
+    /// One for each picture.
+    pub(crate) shapes: Vec<PictureShape>,
+}
+
 /// What `data_preprocessor` of a model says.
 #[derive(Debug)]
 pub(crate) struct DetDataPreprocessor {
@@ -28,7 +48,7 @@ pub(crate) struct DetDataPreprocessor {
     swaps_channels: bool,
     pad_size_divisor: usize,
     pad_value: f64,
-    augments: Vec<BatchSyncRandomResize>,
+    augments: Vec<BatchAugment>,
     device: Device,
 }
 
@@ -52,7 +72,7 @@ impl DetDataPreprocessor {
     ) -> Result<DetDataPreprocessor, ComponentError> {
         let declared: declared::DetDataPreprocessor = read(value, path)?;
         let augment = |(i, value): (usize, &Json)| {
-            BatchSyncRandomResize::read(value, &format!("{path}.batch_augments.{i}"))
+            BatchAugment::read(value, &format!("{path}.batch_augments.{i}"))
         };
         let tensor =
             |numbers: &Vec<f64>| Tensor::from_slice(numbers).to_kind(Kind::Float).to_device(device);
@@ -98,26 +118,39 @@ impl DetDataPreprocessor {
         Ok(images.permute([0, 3, 1, 2]))
     }
 
-    /// The same for training: random sizes, with the boxes scaled along.
-    pub(crate) fn training_images(
+    /// Sizes of the pictures of a batch; `scales` are those of their meta data.
+    pub(crate) fn shapes(&self, pictures: &[Pixels<'_>], scales: &[[f32; 2]]) -> Vec<PictureShape> {
+        let divisor = self.pad_size_divisor;
+        let shape = |(picture, scale): (&Pixels<'_>, &[f32; 2])| PictureShape {
+            size: [picture.height, picture.width],
+            padded: [picture.height, picture.width].map(|side| side.next_multiple_of(divisor)),
+            scale: *scale,
+        };
+        pictures.iter().zip(scales).map(shape).collect()
+    }
+
+    /// The pictures of a batch with their sizes.
+    pub(crate) fn prepare(
         &self,
         pictures: &[Pixels<'_>],
+        scales: &[[f32; 2]],
+    ) -> Result<Prepared, ModelError> {
+        Ok(Prepared { images: self.images(pictures)?, shapes: self.shapes(pictures, scales) })
+    }
+
+    /// The same for training: random sizes, with the boxes scaled along.
+    pub(crate) fn prepare_training(
+        &self,
+        pictures: &[Pixels<'_>],
+        scales: &[[f32; 2]],
         targets: &mut [Targets],
         context: &StepContext,
-    ) -> Result<Tensor, ModelError> {
-        let mut images = self.images(pictures)?;
+    ) -> Result<Prepared, ModelError> {
+        let mut prepared = self.prepare(pictures, scales)?;
         for augment in &self.augments {
-            let (height, width) = (images.size()[2], images.size()[3]);
-            let Some((new_height, new_width)) = augment.size(context, height, width) else {
-                continue;
-            };
-            images = images.upsample_bilinear2d([new_height, new_width], false, None, None);
-            let x = (new_width as f64 / width as f64) as f32;
-            let y = (new_height as f64 / height as f64) as f32;
-            let boxes = targets.iter_mut().flat_map(|target| &mut target.boxes);
-            boxes.for_each(|corners| *corners = times(corners, x, y));
+            augment.apply(&mut prepared, targets, context);
         }
-        Ok(images)
+        Ok(prepared)
     }
 
     /// Shapes: `images` [N, H, W, 3].
@@ -130,10 +163,6 @@ impl DetDataPreprocessor {
             let _ = image.narrow(1, own_width, width - own_width).fill_(self.pad_value);
         }
     }
-}
-
-fn times(corners: &[f32; 4], x: f32, y: f32) -> [f32; 4] {
-    [corners[0] * x, corners[1] * y, corners[2] * x, corners[3] * y]
 }
 
 /// Appends a picture with margins at the right and the bottom.
@@ -193,9 +222,30 @@ mod tests {
         let picture = Pixels { bytes: &bytes, height: 32, width: 32 };
         let mut targets = [Targets { boxes: vec![[1.0, 2.0, 3.0, 4.0]], labels: vec![0] }];
         let context = StepContext { iter: 1, epoch: 0, seed: 0 };
-        let images =
-            preprocessor(config).training_images(&[picture], &mut targets, &context).unwrap();
-        assert_eq!(images.size(), [1, 3, 64, 64]);
+        let preprocessor = preprocessor(config);
+        let prepared = preprocessor
+            .prepare_training(&[picture], &[[1.0, 1.0]], &mut targets, &context)
+            .unwrap();
+        assert_eq!(prepared.images.size(), [1, 3, 64, 64]);
+        assert_eq!(prepared.shapes[0].size, [64, 64]);
         assert_eq!(targets[0].boxes, [[2.0, 4.0, 6.0, 8.0]]);
+    }
+
+    #[test]
+    fn batches_of_a_fixed_size_have_margins_up_to_it() {
+        let config = json!({"type": "DetDataPreprocessor", "batch_augments": [
+            {"type": "BatchFixedSizePad", "size": [4, 6], "img_pad_value": 3}]});
+        let picture = Pixels { bytes: &[5; 2 * 3 * 3], height: 2, width: 3 };
+        let prepared = preprocessor(config)
+            .prepare_training(&[picture], &[[1.0, 1.0]], &mut [], &StepContext::default())
+            .unwrap();
+        assert_eq!(prepared.images.size(), [1, 3, 4, 6]);
+        assert_eq!(
+            prepared.shapes[0],
+            PictureShape { size: [2, 3], padded: [4, 6], scale: [1.0; 2] }
+        );
+        let rows = prepared.images.select(1, 0).select(0, 0);
+        assert_eq!(values(&rows.select(0, 1)), [5.0, 5.0, 5.0, 3.0, 3.0, 3.0]);
+        assert_eq!(values(&rows.select(0, 2)), [3.0; 6]);
     }
 }

@@ -60,15 +60,15 @@ pub fn build_task(config: &Json, options: &TaskOptions) -> Result<Task, BuildErr
     let model = build_model(model, options.device)?;
     let most = head_classes(model.as_ref());
     let train = match options.with_train {
-        true => Some(loader(config, "train_dataloader", options, most)?),
+        true => Some(loader(config, "train_dataloader", options, &most)?),
         false => None,
     };
     let validation = match options.with_val {
-        true => sets(config, ["val_dataloader", "val_evaluator"], options, most)?,
+        true => sets(config, ["val_dataloader", "val_evaluator"], options, &most)?,
         false => Vec::new(),
     };
     let mut test = match options.with_test {
-        true => sets(config, ["test_dataloader", "test_evaluator"], options, most)?,
+        true => sets(config, ["test_dataloader", "test_evaluator"], options, &most)?,
         false => Vec::new(),
     };
     if let Some(out) = &options.predictions_out {
@@ -108,16 +108,20 @@ fn painter(loader: &Loader) -> Box<dyn Painter> {
     Box::new(DetectionPainter::new(loader.dataset().meta().clone()))
 }
 
-/// How many classes the model tells apart; `None` for one without such a head.
-fn head_classes(model: &dyn Model) -> Option<u64> {
+/// The head's name and its classes.
+type MostClasses = Option<(String, u64)>;
+
+/// How many classes the model tells apart, and the part that does; `None` for one without such a head.
+fn head_classes(model: &dyn Model) -> Option<(String, u64)> {
     let modules = model.modules();
-    let head = modules.iter().find(|module| module.name == "bbox_head")?;
-    head.attributes["num_classes"].as_u64()
+    let head = modules.iter().find(|module| module.name.ends_with("bbox_head"))?;
+    Some((head.name.clone(), head.attributes["num_classes"].as_u64()?))
 }
 
 /// A label beyond the head's classes is found here, and not in the middle of an epoch.
-fn check_classes(key: &str, classes: &[String], most: Option<u64>) -> Result<(), BuildError> {
-    let Some(found) = most.filter(|most| *most < classes.len() as u64) else { return Ok(()) };
+fn check_classes(key: &str, classes: &[String], most: &MostClasses) -> Result<(), BuildError> {
+    let too_few = most.as_ref().filter(|(_, most)| *most < classes.len() as u64);
+    let Some((head, found)) = too_few else { return Ok(()) };
     let shown = classes.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
     let rest = if classes.len() > 10 { ", ..." } else { "" };
     let message = format!(
@@ -125,14 +129,14 @@ fn check_classes(key: &str, classes: &[String], most: Option<u64>) -> Result<(),
          num_classes, or metainfo.classes of {key}.dataset)",
         classes.len()
     );
-    Err(BuildError::Value { path: "model.bbox_head.num_classes".into(), message })
+    Err(BuildError::Value { path: format!("model.{head}.num_classes"), message })
 }
 
 fn loader(
     config: &Json,
     key: &'static str,
     options: &TaskOptions,
-    most_classes: Option<u64>,
+    most_classes: &MostClasses,
 ) -> Result<Loader, BuildError> {
     let entry = present(config, key).ok_or_else(|| missing(key))?;
     loader_of(entry, key, options, most_classes)
@@ -142,7 +146,7 @@ fn loader_of(
     entry: &Json,
     key: &str,
     options: &TaskOptions,
-    most_classes: Option<u64>,
+    most_classes: &MostClasses,
 ) -> Result<Loader, BuildError> {
     let defaults = LoaderConfig {
         seed: options.seed,
@@ -171,7 +175,7 @@ fn sets(
     config: &Json,
     [data_key, metric_key]: [&'static str; 2],
     options: &TaskOptions,
-    most_classes: Option<u64>,
+    most_classes: &MostClasses,
 ) -> Result<Vec<Evaluated>, BuildError> {
     let (data, metric) = match (present(config, data_key), present(config, metric_key)) {
         (None, None) => return Ok(Vec::new()),
@@ -237,7 +241,7 @@ fn evaluated(
     (data, data_path): (&Json, &str),
     (metric, metric_path): (&Json, &str),
     options: &TaskOptions,
-    most_classes: Option<u64>,
+    most_classes: &MostClasses,
 ) -> Result<Evaluated, BuildError> {
     // Samples that two ranks score would count twice.
     let loader = loader_of(data, data_path, options, most_classes)?.without_repeats();

@@ -8,6 +8,7 @@ use tch::Tensor;
 
 use super::predict::TestSettings;
 use super::priors::PriorCache;
+use crate::init_cfg::Starts;
 use crate::losses::{BinaryCrossEntropy, IouLoss, L1Loss};
 use crate::nn::{Conv2d, ConvBlock, ConvShape, Style};
 use crate::sim_ota::SimOta;
@@ -65,9 +66,11 @@ impl YoloxHead {
         model: &declared::Yolox,
         path: &str,
         scope: &Scope,
+        starts: &mut Starts,
     ) -> Result<YoloxHead, ComponentError> {
         let below = |key: &str| format!("{path}.{key}");
         let head: declared::YoloxHead = read(&model.bbox_head, &below("bbox_head"))?;
+        starts.read(head.init_cfg.as_ref(), &below("bbox_head"), scope.prefix(), Vec::new())?;
         let style = Style::read(&head.style(), &below("bbox_head"))?;
         let numbers = Numbers::new(&head, &style);
         let test = model.test_cfg.as_ref();

@@ -19,7 +19,7 @@ impl YoloxHead {
     ///
     /// Differs from MMDetection in one point: where nothing is matched, the zero that keeps all parameters in
     /// the graph comes from the predictions before their exponential, which cannot be infinite times zero.
-    pub(crate) fn loss(&mut self, outputs: &HeadOutputs, targets: &[Targets]) -> Losses {
+    pub(crate) fn losses(&mut self, outputs: &HeadOutputs, targets: &[Targets]) -> Losses {
         let priors = self.priors.get(&outputs.map_sizes);
         let matched = self.match_batch(outputs, &priors, targets);
         // As in MMDetection, where several processes train: the mean over them.
@@ -50,6 +50,23 @@ impl YoloxHead {
             push("loss_l1", self.losses.l1.forward(&boxes, &target) / samples);
         }
         losses
+    }
+
+    #[cfg(test)]
+    pub(crate) fn found_targets(
+        &mut self,
+        outputs: &HeadOutputs,
+        targets: &[Targets],
+    ) -> crate::golden::FoundTargets {
+        let priors = self.priors.get(&outputs.map_sizes);
+        let matched = self.match_batch(outputs, &priors, targets);
+        crate::golden::FoundTargets {
+            stage: "yolox",
+            count: matched.positives as f64,
+            positive: matched.positives,
+            labelled: outputs.objectness.numel(),
+            boxes: matched.boxes,
+        }
     }
 
     /// Every prior of every picture takes part.

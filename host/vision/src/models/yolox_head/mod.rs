@@ -10,4 +10,3 @@ mod priors;
 mod targets;
 
 pub(crate) use build::YoloxHead;
-pub(crate) use forward::HeadOutputs;

@@ -9,7 +9,7 @@ use tch::Kind;
 use super::YoloxHead;
 use super::forward::HeadOutputs;
 use super::priors::Priors;
-use super::targets::to_host;
+use crate::boxes::to_host;
 use crate::nms::Suppression;
 
 /// What `test_cfg` says.
@@ -36,14 +36,14 @@ impl TestSettings {
 /// Those of YOLOX's validation.
 impl Default for TestSettings {
     fn default() -> TestSettings {
-        let suppression = Suppression { iou_threshold: 0.65, class_agnostic: false, most: None };
-        TestSettings { score_threshold: 0.01, suppression: Some(suppression), most: None }
+        let suppression = Some(Suppression::hard(0.65));
+        TestSettings { score_threshold: 0.01, suppression, most: None }
     }
 }
 
 impl YoloxHead {
     /// The boxes of each picture; `scales` are width and height of the resized picture over the original's.
-    pub(crate) fn predict(
+    pub(crate) fn boxes(
         &mut self,
         outputs: &HeadOutputs,
         scales: &[(f32, f32)],

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::YoloxHead;
 use super::forward::HeadOutputs;
 use super::priors::Priors;
-use crate::boxes::Corners;
+use crate::boxes::{Corners, to_host};
 use crate::sim_ota::{Match, Predicted, Targets};
 
 /// The logarithm of a probability is not taken to be below this.
@@ -135,12 +135,4 @@ impl HostPredictions {
 
 fn part(numbers: &[f32], index: usize, length: usize) -> &[f32] {
     &numbers[index * length..(index + 1) * length]
-}
-
-/// The numbers of a tensor of f32, in order.
-pub(super) fn to_host(tensor: &Tensor) -> Vec<f32> {
-    let tensor = tensor.to_device(Device::Cpu).contiguous();
-    let mut numbers = vec![0.0; tensor.numel()];
-    tensor.copy_data(&mut numbers, tensor.numel());
-    numbers
 }

@@ -1,16 +1,18 @@
-//! The whole detector on drawn pictures.
+//! YOLOX as a whole on drawn pictures.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::json;
-use snaphook_data::{Image, ImageId, ImageRecord};
-use snaphook_runner::Entry;
-use tch::Kind;
+use serde_json::{Value as Json, json};
+use snaphook_data::{Batch, Image, ImageId, ImageRecord, Sample};
+use snaphook_runner::{AnyBatch, Entry, Losses, Model, StepContext};
+use tch::{Device, Kind, Tensor};
 
-use super::*;
+use super::{pictures_of, pixels};
 use crate::boxes::iou;
-use crate::build_model;
+use crate::models::yolox::{Yolox, build_yolox};
+use crate::nn::Mode;
+use crate::{Predictions, build_model};
 
 /// The model of `yolox_nano_8xb8-300e_coco.py` and its like: factors, channels of the neck's levels.
 fn config(deepen: f64, widen: f64, channels: [i64; 3], depthwise: bool, classes: i64) -> Json {
@@ -44,7 +46,7 @@ fn narrow_yolox() -> Yolox {
     tch::set_num_threads(1);
     let mut config = config(0.33, 0.125, [32, 64, 128], false, 2);
     config["test_cfg"]["score_thr"] = json!(0.0);
-    let mut model = Yolox::build(&config, "model", Device::Cpu).unwrap();
+    let mut model = build_yolox(&config, "model", Device::Cpu).unwrap();
     model.init_weights(0).unwrap();
     model
 }
@@ -207,8 +209,11 @@ fn the_loss_of_a_drawn_picture_falls_and_its_boxes_are_found() {
     assert_eq!(tracked.int64_value(&[]), 120);
     // With the batch's own statistics: the running ones follow slowly, and a flat picture is all mean and no spread.
     let images = model.preprocessor.images(&pixels(pictures_of(&batch).unwrap())).unwrap();
-    let outputs = tch::no_grad(|| model.forward(&images, Mode::Train));
-    let found = tch::no_grad(|| model.head.predict(&outputs, &[(1.0, 1.0); 2]));
+    let found = tch::no_grad(|| {
+        let features = model.features(&images, Mode::Train);
+        let outputs = model.head.forward(&features, Mode::Train);
+        model.head.boxes(&outputs, &[(1.0, 1.0); 2])
+    });
     for (label, bbox) in (0..).zip(BOXES) {
         let best = found[0].iter().find(|found| found.label == label).unwrap();
         assert!(iou(&best.bbox, &bbox) > 0.6, "{best:?}");
@@ -216,21 +221,15 @@ fn the_loss_of_a_drawn_picture_falls_and_its_boxes_are_found() {
 }
 
 #[test]
-fn prediction_with_batch_norm_in_the_weights_equals_batch_norm() {
+fn there_is_a_row_for_each_place_of_each_map() {
     let config = config(0.33, 0.125, [32, 64, 128], true, 2);
-    let mut yolox = Yolox::build(&config, "model", Device::Cpu).unwrap();
+    let mut yolox = build_yolox(&config, "model", Device::Cpu).unwrap();
     yolox.init_weights(5).unwrap();
     let images = Tensor::rand([2, 3, 64, 64], (Kind::Float, Device::Cpu)) * 255.0;
-    tch::no_grad(|| {
-        yolox.forward(&images, Mode::Train); // moves the running statistics
-        let (folded, plain) =
-            (yolox.forward(&images, Mode::Predict), yolox.forward(&images, Mode::Frozen));
-        assert_eq!(plain.classes.size(), [2, 64 + 16 + 4, 2]);
-        assert_eq!(plain.map_sizes, [(8, 8), (4, 4), (2, 2)]);
-        // Both ways round differently in each of some sixty layers.
-        assert!(folded.boxes.allclose(&plain.boxes, 1e-3, 1e-3, false));
-        assert!(folded.classes.allclose(&plain.classes, 1e-3, 1e-3, false));
-    });
+    let outputs =
+        tch::no_grad(|| yolox.head.forward(&yolox.features(&images, Mode::Predict), Mode::Predict));
+    assert_eq!(outputs.classes.size(), [2, 64 + 16 + 4, 2]);
+    assert_eq!(outputs.map_sizes, [(8, 8), (4, 4), (2, 2)]);
 }
 
 #[test]
@@ -287,8 +286,8 @@ fn wrong_keys_of_a_model_are_named_with_their_path() {
         build_model(&config, Device::Cpu).err().unwrap().to_string()
     };
     assert_eq!(
-        error(|config| config["neck"]["type"] = json!("mmdet.FPN")),
-        "model.neck.type: FPN is a neck of MMDetection that this version does not have yet (it has YOLOXPAFPN)"
+        error(|config| config["neck"]["type"] = json!("mmdet.PAFPN")),
+        "model.neck.type: PAFPN is a neck of MMDetection that this version does not have yet (it has YOLOXPAFPN, FPN)"
     );
     assert_eq!(
         error(|config| config["test_cfg"]["nms"]["iou_thr"] = json!(0.5)),

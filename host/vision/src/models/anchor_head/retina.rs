@@ -1,0 +1,227 @@
+//! The head of RetinaNet: classes and boxes of each anchor, by a tower of convolutions each.
+
+use serde_json::{Value as Json, json};
+use snaphook_components::{ComponentError, read, vision as declared};
+use snaphook_data::Detection;
+use snaphook_runner::{BoxError, Losses, ModuleInfo, Scope, StepContext};
+use tch::{Kind, Tensor};
+
+use super::core::{AnchorCore, CoreParts, to_original};
+use super::maps::AnchorMaps;
+use crate::ModelError;
+use crate::boxes::{Corners, corners_of, to_host};
+use crate::init_cfg::Starts;
+use crate::losses::ClassLoss;
+use crate::models::detector::{DetectionHead, HeadInput};
+use crate::nms::Suppression;
+use crate::nn::{Conv2d, ConvModule, ConvShape, Fill, Mode, Rule, Style};
+
+/// A class is taken to be there with this probability at first.
+const PRIOR_PROBABILITY: f64 = 0.01;
+
+/// Towers for all maps, and what is made of their predictions.
+#[derive(Debug)]
+pub(crate) struct RetinaHead {
+    cls_convs: Vec<ConvModule>,
+    reg_convs: Vec<ConvModule>,
+    cls: Conv2d,
+    reg: Conv2d,
+    core: AnchorCore,
+    test: TestSettings,
+}
+
+/// What `test_cfg` says.
+#[derive(Clone, Copy, Debug)]
+struct TestSettings {
+    best_of_map: Option<i64>,
+    score_threshold: f64,
+    suppression: Suppression,
+    smallest_side: f32,
+    most: Option<usize>,
+}
+
+impl TestSettings {
+    fn read(value: &Json, path: &str) -> Result<TestSettings, ComponentError> {
+        let declared: declared::DenseTestCfg = read(value, path)?;
+        Ok(TestSettings {
+            best_of_map: Some(declared.nms_pre).filter(|most| *most > 0),
+            score_threshold: f64::from(declared.score_thr),
+            suppression: Suppression::read(&declared.nms, &format!("{path}.nms"))?,
+            smallest_side: declared.min_bbox_size,
+            most: usize::try_from(declared.max_per_img).ok(),
+        })
+    }
+}
+
+/// Those of RetinaNet's validation.
+impl Default for TestSettings {
+    fn default() -> TestSettings {
+        TestSettings {
+            best_of_map: Some(1000),
+            score_threshold: 0.05,
+            suppression: Suppression::hard(0.5),
+            smallest_side: 0.0,
+            most: Some(100),
+        }
+    }
+}
+
+impl RetinaHead {
+    /// `path` is that of the model; `train_cfg` and `test_cfg` are the model's, too.
+    pub(crate) fn build(
+        model: &declared::RetinaNet,
+        path: &str,
+        scope: &Scope,
+        starts: &mut Starts,
+    ) -> Result<RetinaHead, ComponentError> {
+        let below = |key: &str| format!("{path}.{key}");
+        let path = below("bbox_head");
+        let declared: declared::RetinaHead = read(&model.bbox_head, &path)?;
+        let train_path = below("train_cfg");
+        let test = model.test_cfg.as_ref();
+        let test = test.map(|value| TestSettings::read(value, &below("test_cfg"))).transpose()?;
+        let core = CoreParts {
+            generator: declared.anchor_generator.as_ref(),
+            default_generator: json!({"type": "AnchorGenerator", "octave_base_scale": 4,
+                "scales_per_octave": 3, "ratios": [0.5, 1.0, 2.0], "strides": [8, 16, 32, 64, 128]}),
+            coder: declared.bbox_coder.as_ref(),
+            class_loss: declared.loss_cls.as_ref(),
+            default_class_loss: ClassLoss::binary(),
+            box_loss: declared.loss_bbox.as_ref(),
+            reg_decoded: declared.reg_decoded_bbox,
+            num_classes: declared.num_classes,
+        };
+        let train_cfg = model.train_cfg.as_ref().map(|value| (value, train_path.as_str()));
+        let core = AnchorCore::build(core, &path, train_cfg, scope.device())?;
+        let normal = Fill::Normal { mean: 0.0, std: 0.01 };
+        let bias = -((1.0 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY).ln();
+        let defaults = vec![
+            Rule::layers(scope.prefix(), &["Conv2d"], normal),
+            Rule { bias, ..Rule::part(scope.prefix(), "retina_cls", normal) },
+        ];
+        starts.read(declared.init_cfg.as_ref(), &path, scope.prefix(), defaults)?;
+        let relu = json!({"type": "ReLU"});
+        let style = Style::of(declared.norm_cfg.as_ref(), Some(&relu), &path)?;
+        let channels = declared.feat_channels;
+        let input = |i: usize| if i == 0 { declared.in_channels } else { channels };
+        let tower = |name: &str| -> Vec<ConvModule> {
+            let scope = scope.child(name);
+            let one =
+                |i| ConvModule::new(&scope.child(i), ConvShape::new(input(i), channels, 3), &style);
+            (0..declared.stacked_convs).map(one).collect()
+        };
+        let (cls_convs, reg_convs) = (tower("cls_convs"), tower("reg_convs"));
+        let anchors = core.generator.per_place();
+        let last = |name: &str, numbers: i64| {
+            let shape = ConvShape::new(input(declared.stacked_convs), anchors * numbers, 3);
+            Conv2d::new(&scope.child(name), shape, true)
+        };
+        let cls = last("retina_cls", core.class_loss.outputs(declared.num_classes));
+        let reg = last("retina_reg", 4);
+        Ok(RetinaHead { cls_convs, reg_convs, cls, reg, core, test: test.unwrap_or_default() })
+    }
+
+    /// Maps that it has anchors for.
+    pub(crate) fn levels(&self) -> usize {
+        self.core.generator.levels()
+    }
+
+    /// Shapes: each of `features` [N, C, H, W].
+    fn forward(&self, features: &[Tensor], mode: Mode) -> AnchorMaps {
+        let tower = |x: &Tensor, convs: &[ConvModule]| {
+            convs.iter().fold(x.shallow_clone(), |x, conv| conv.forward(&x, mode))
+        };
+        let one = |x: &Tensor| {
+            let classes = self.cls.forward(&tower(x, &self.cls_convs));
+            (classes, self.reg.forward(&tower(x, &self.reg_convs)))
+        };
+        let outputs = self.core.class_loss.outputs(self.core.num_classes);
+        AnchorMaps::new(features.iter().map(one).collect(), outputs)
+    }
+
+    /// The boxes of a picture, in its original's pixels.
+    fn boxes_of(
+        &self,
+        maps: &AnchorMaps,
+        anchors: &Tensor,
+        picture: i64,
+        input: &HeadInput<'_>,
+    ) -> Vec<Detection> {
+        let shape = input.shapes[picture as usize];
+        let mut found = Vec::new();
+        let mut first = 0;
+        for (classes, deltas) in maps.classes.iter().zip(&maps.deltas) {
+            let scores = self.core.class_loss.scores(&classes.select(0, picture));
+            let (count, columns) = scores.size2().expect("a row per anchor");
+            let own = anchors.narrow(0, first, count);
+            first += count;
+            let flat = scores.reshape([-1]);
+            let above = flat.gt(self.test.score_threshold).nonzero().squeeze_dim(1);
+            let scores = flat.index_select(0, &above);
+            let (scores, order) = scores.sort_stable(true, 0, true);
+            let most = self.test.best_of_map.map_or(scores.size()[0], |m| m.min(scores.size()[0]));
+            let places = above.index_select(0, &order.narrow(0, 0, most));
+            let rows = places.divide_scalar_mode(columns, "floor");
+            let deltas = deltas.select(0, picture).index_select(0, &rows);
+            let boxes =
+                self.core.coder.decode(&own.index_select(0, &rows), &deltas, Some(shape.size));
+            let labels = to_host(&(places - rows * columns).to_kind(Kind::Float));
+            let scores = to_host(&scores.narrow(0, 0, most));
+            let rows = corners_of(&boxes).into_iter().zip(scores).zip(labels);
+            found.extend(rows.map(|((corners, score), label)| Detection {
+                bbox: to_original(corners, shape.scale),
+                score,
+                label: label as i64,
+            }));
+        }
+        self.keep(found)
+    }
+
+    fn keep(&self, mut found: Vec<Detection>) -> Vec<Detection> {
+        let smallest = self.test.smallest_side;
+        if smallest >= 0.0 {
+            let is_large = |[x1, y1, x2, y2]: Corners| x2 - x1 > smallest && y2 - y1 > smallest;
+            found.retain(|found| is_large(found.bbox));
+        }
+        let mut kept = self.test.suppression.apply(found);
+        kept.truncate(self.test.most.unwrap_or(usize::MAX));
+        kept
+    }
+}
+
+impl DetectionHead for RetinaHead {
+    fn loss(&mut self, input: &HeadInput<'_>, context: &StepContext) -> Losses {
+        let maps = self.forward(input.features, input.mode);
+        let (classes, boxes) = self.core.losses(&maps, input.targets, input.shapes, context);
+        Losses(vec![("loss_cls".into(), classes), ("loss_bbox".into(), boxes)])
+    }
+
+    fn predict(&mut self, input: &HeadInput<'_>) -> Vec<Vec<Detection>> {
+        let maps = self.forward(input.features, input.mode);
+        let anchors = self.core.anchors(&maps);
+        let pictures = 0..input.shapes.len() as i64;
+        pictures.map(|picture| self.boxes_of(&maps, &anchors.boxes, picture, input)).collect()
+    }
+
+    fn num_classes(&self) -> i64 {
+        self.core.num_classes
+    }
+
+    fn modules(&self) -> Vec<ModuleInfo> {
+        vec![ModuleInfo {
+            name: "bbox_head".into(),
+            type_name: "RetinaHead".into(),
+            attributes: json!({"num_classes": self.core.num_classes}),
+        }]
+    }
+
+    fn set_attribute(&mut self, module: &str, name: &str, _: &Json) -> Result<(), BoxError> {
+        Err(ModelError::no_attribute(module, name, "none").into())
+    }
+
+    #[cfg(test)]
+    fn found_targets(&mut self, input: &HeadInput<'_>) -> Vec<crate::golden::FoundTargets> {
+        let maps = self.forward(input.features, input.mode);
+        vec![self.core.found_targets(&maps, (input.targets, input.shapes), "bbox")]
+    }
+}
