@@ -9,6 +9,7 @@ use snaphook_cli::args::{
     LoadArguments, LogFormat, PluginArguments, Resume, TestArguments, TrainArguments,
     TrialArguments,
 };
+use snaphook_cli::checkpoint_url;
 use snaphook_config::Config;
 use snaphook_data::Rank;
 use snaphook_hooks::Dispatcher;
@@ -24,6 +25,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::company::{Company, Facts};
 use crate::error::TrainerError;
+use crate::fetch::{Arrival, fetch};
 use crate::hooks::{self, Hooks};
 use crate::{cuda, environment, flags, heartbeat, plugin_watch, signals, trial};
 
@@ -66,11 +68,19 @@ impl<'a> Request<'a> {
     fn locate_start(&mut self) -> Result<(), TrainerError> {
         if let Start::Weights(path) | Start::Resume(path) = &mut self.start {
             let source = path.to_string_lossy().into_owned();
-            if snaphook_weights::is_remote(&source) {
+            if snaphook_weights::has_address(&source) {
                 *path = snaphook_weights::locate(&source)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a hook must fetch the checkpoint that the run starts from.
+    fn is_start_remote(&self) -> bool {
+        match &self.start {
+            Start::Resume(path) | Start::Weights(path) => checkpoint_url(path).is_some(),
+            Start::Fresh | Start::ResumeLast => false,
+        }
     }
 
     fn set_work_dir(&mut self, flag: Option<&PathBuf>) {
@@ -81,6 +91,15 @@ impl<'a> Request<'a> {
     /// The folder of checkpoints, as it will be called.
     fn checkpoints(&self) -> PathBuf {
         self.work_dir.clone().unwrap_or_else(|| Path::new("work_dirs").join(self.config.stem()))
+    }
+
+    /// Has a checkpoint fetched that is not on this machine.
+    fn fetch_start(&mut self, hooks: &mut Dispatcher, log: &RunLogger) -> Result<(), TrainerError> {
+        let work_dir = self.checkpoints();
+        let arrival = Arrival { log, config: &self.value, work_dir: &work_dir };
+        let start = fetch(self.start.clone(), hooks, arrival);
+        self.start = start.map_err(|error| self.run_error(error))?;
+        Ok(())
     }
 
     /// `file.py, line 3: `, where a key was written.
@@ -214,7 +233,13 @@ fn build(
             "the CUDA part of libtorch cannot be opened, the run goes on without it: {error}"
         ));
     }
-    let built = build_hooks(request).and_then(|hooks| {
+    let built = build_hooks(request).and_then(|mut hooks| {
+        if company.rank() == 0 {
+            request.fetch_start(&mut hooks.dispatcher, &log)?;
+        } else if request.is_start_remote() {
+            // Rank 0 has it fetched, and tells where it is.
+            request.start = Start::Fresh;
+        }
         let seed = choose_seed(request, &log)?;
         Ok((hooks, seed, concrete_start(request)?))
     });

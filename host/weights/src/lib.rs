@@ -40,6 +40,16 @@ pub fn locate(source: &str) -> Result<PathBuf, WeightsError> {
     Cache::of_this_user()?.file(&address(source)?)
 }
 
+/// Whether [`locate`] knows what to do with `source`, which is an address or a name: of other schemes somebody else may know.
+pub fn has_address(source: &str) -> bool {
+    source.starts_with("file://") || address(source).is_ok() || is_misspelt(source)
+}
+
+/// A name that is not known, of a scheme that is.
+fn is_misspelt(source: &str) -> bool {
+    matches!(address(source), Err(WeightsError::Name { .. }))
+}
+
 /// Whether `source` is an address or a name, and no path.
 pub fn is_remote(source: &str) -> bool {
     source.contains("://") && !source.starts_with("file://")

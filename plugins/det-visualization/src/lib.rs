@@ -21,6 +21,18 @@ pub struct DetVisualizationHook {
     /// The folder for pictures of a test, inside the run's folder.
     #[kwarg]
     test_out_dir: Option<String>,
+    /// Taken for MMDetection's configs: no window is opened, so that it must be false.
+    #[kwarg(default = false, only(false))]
+    #[expect(dead_code, reason = "only taken")]
+    show: bool,
+    /// Taken for MMDetection's configs: how long a window would stay open, in seconds.
+    #[kwarg(default = 0.0, min = 0.0)]
+    #[expect(dead_code, reason = "only taken")]
+    wait_time: f64,
+    /// Taken for MMDetection's configs: pictures are read from files, so that it must be None.
+    #[kwarg(only(None))]
+    #[expect(dead_code, reason = "only taken")]
+    backend_args: Option<Json>,
 }
 
 #[hook]
@@ -57,6 +69,24 @@ export_plugin!(DetVisualizationHook);
 mod tests {
     use super::*;
     use snaphook_plugin_api::testing::FakeRunner;
+
+    #[test]
+    fn a_test_draws_every_picture_into_its_folder() {
+        let kwargs = json!({ "draw": true, "test_out_dir": "shown", "score_thr": 0.5 });
+        let mut hook = DetVisualizationHook::from_kwargs("DetVisualizationHook", &kwargs).unwrap();
+        let mut fake = FakeRunner::new();
+        fake.run_point(&mut hook, HookPoint::AfterTestIter, Some(0)).unwrap();
+        let drawn = &fake.calls()[0].arguments;
+        assert_eq!((&drawn["folder"], &drawn["score_thr"]), (&json!("shown"), &json!(0.5)));
+        assert_eq!(drawn["most"], u32::MAX);
+    }
+
+    #[test]
+    fn a_window_is_refused_before_the_run() {
+        let error =
+            DetVisualizationHook::from_kwargs("DetVisualizationHook", &json!({ "show": true }));
+        assert!(error.err().unwrap().message.contains("show"));
+    }
 
     #[test]
     fn nothing_is_drawn_unless_asked_for() {
