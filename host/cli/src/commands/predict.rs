@@ -1,0 +1,15 @@
+//! `snaphook predict`: look at everything that can be wrong, then go on as the program that has the models.
+//! Knows nothing of models.
+
+use snaphook_data::find_images;
+
+use super::train::{check, expect_checkpoint};
+use crate::args::{PluginArguments, PredictArguments};
+use crate::{CliError, Exit, trainer};
+
+pub(super) fn predict(arguments: &PredictArguments) -> Result<Exit, CliError> {
+    expect_checkpoint(&arguments.checkpoint, "")?;
+    find_images(&arguments.images)?;
+    check(&arguments.config, &arguments.load(), &PluginArguments::default())?;
+    Err(trainer::become_it(std::env::args_os().skip(1)))
+}
