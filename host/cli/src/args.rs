@@ -3,6 +3,7 @@
 mod checkpoint;
 mod config;
 mod log;
+mod looking;
 mod plugins;
 mod ranks;
 mod refused;
@@ -20,6 +21,7 @@ pub use checkpoint::{
     CheckpointShowArguments,
 };
 pub use log::{LogArguments, LogFormat};
+pub use looking::{BrowseArguments, DataSection, PredictArguments};
 pub use runs::{ReportArguments, RunsCommand, RunsDiffArguments, RunsListArguments};
 pub use schedule::{ConfigScheduleArguments, ScheduleFormat};
 pub use trial::{Amount, TrialArguments};
@@ -42,6 +44,8 @@ Examples:
   snaphook train configs/yolox_nano.py --work-dir runs/a --resume
   snaphook train configs/yolox_nano.py train_cfg.max_epochs=5 --plugins my-hooks/target/release
   snaphook test configs/yolox_nano.py runs/a/epoch_30
+  snaphook predict configs/yolox_nano.py runs/a/epoch_30 photos/
+  snaphook browse configs/yolox_nano.py
   snaphook config check configs/yolox_nano.py
   snaphook config print configs/yolox_nano.py
   snaphook hooks list configs/yolox_nano.py
@@ -91,6 +95,12 @@ pub enum Command {
     /// Runs train, test or any program as the ranks of a job, on one machine or several, and ends them together.
     #[command(after_long_help = LAUNCH_EXAMPLES)]
     Launch(Box<LaunchArguments>),
+    /// Draws what the pipeline of a config feeds the model, as a page of pictures.
+    #[command(after_long_help = looking::BROWSE_HELP)]
+    Browse(BrowseArguments),
+    /// Finds objects in pictures with a trained model.
+    #[command(after_long_help = looking::PREDICT_HELP)]
+    Predict(PredictArguments),
     /// Shows configurations.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -91,6 +91,17 @@ pub enum CliError {
     /// The ranks of a job cannot be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// Data that cannot be read.
+    #[error(transparent)]
+    Data(#[from] snaphook_data::DataError),
+    /// A section that the config does not have.
+    #[error("{key}: expected a section of the config, found none{way_out}")]
+    Section {
+        /// The key.
+        key: &'static str,
+        /// In brackets; may be empty.
+        way_out: &'static str,
+    },
     /// The output cannot be written.
     #[error("output: cannot be written")]
     Output(#[from] io::Error),

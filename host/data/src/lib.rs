@@ -38,6 +38,7 @@ mod rng;
 mod sample;
 mod sampler;
 pub mod shapes;
+mod stage_time;
 mod storage;
 mod transform;
 
@@ -46,10 +47,13 @@ pub use class_aware::ClassAwareSampler;
 pub use dataset::{
     AnnotatedImages, BadImages, ClassBalancedDataset, ConcatDataset, Dataset, DatasetMeta, Draw,
     MultiImageMixDataset, RepeatDataset, build_dataset, dataset_names, default_classes,
-    draw_usable,
+    draw_usable, find_images, image_files,
 };
 pub use error::DataError;
-pub use eval::{CocoEvaluator, CocoResult, Detection};
+pub use eval::{
+    CocoEvaluator, CocoResult, Detection, Diagnosis, MetricEvaluator, MetricResult, VocEvaluator,
+    VocResult,
+};
 pub use image::Image;
 pub use loader::{Batch, EpochBatches, Loader, LoaderConfig, OnBadImage};
 pub use rng::SampleRng;

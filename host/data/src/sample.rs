@@ -117,6 +117,12 @@ impl Sample {
         Self { image: Image::default(), boxes, labels, ignore, meta, record }
     }
 
+    /// The boxes as they lie on the picture, also where annotations were loaded after it was resized.
+    pub fn boxes_on_image(&self) -> Vec<[f32; 4]> {
+        let [x, y] = self.meta.boxes_lack_scale;
+        self.boxes.iter().map(|b| [b[0] * x, b[1] * y, b[2] * x, b[3] * y]).collect()
+    }
+
     /// Replaces the picture and notes its shape.
     pub fn set_image(&mut self, image: Image) {
         self.meta.img_shape = image.shape();

@@ -270,6 +270,26 @@ fn degenerate_boxes_are_left_out_and_crowds_are_marked() {
 }
 
 #[test]
+fn a_picture_of_another_size_than_its_annotations_say_is_taken_as_it_is() {
+    let folder = drawn();
+    let file = json!({"images": [{"id": 1, "file_name": "00000.jpg", "width": 500, "height": 400}],
+        "categories": [{"id": 1, "name": "circle"}], "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, 90, 10], "area": 900}]});
+    let path = folder.path().join("annotations/train.json");
+    std::fs::write(path, file.to_string()).expect("a written file");
+    let mut pipeline = load();
+    let resize = json!({"type": "Resize", "scale": [24, 24], "keep_ratio": true});
+    pipeline.as_array_mut().expect("a list").push(resize);
+    let mut value = leaf(folder.path(), pipeline);
+    value["metainfo"]["classes"] = json!(["circle"]);
+    let loader = loader(&value, config());
+    let sample = &batches(&loader, 0, 0)[0].samples[0];
+    assert_eq!((sample.meta.ori_shape, sample.meta.img_shape), ([48, 48], [24, 24]));
+    // As with MMDetection, the box is scaled with the picture and cut at its rim.
+    assert_eq!(sample.boxes, [[2.5, 2.5, 24.0, 7.5]]);
+}
+
+#[test]
 fn wrong_configuration_names_the_nearest() {
     let folder = drawn();
     let mut value = leaf(folder.path(), load());

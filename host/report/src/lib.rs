@@ -13,6 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod diagnosed;
 mod error;
 mod folder;
 mod page;
@@ -23,9 +24,10 @@ pub mod tensorboard;
 
 use std::path::PathBuf;
 
+pub use diagnosed::{Diagnosed, EVALUATION_FILE};
 pub use error::ReportError;
 pub use folder::{RunFolder, find_run, find_runs};
-pub use page::{ConfigDifference, comparison_page, run_page};
+pub use page::{ConfigDifference, Figure, Gallery, comparison_page, gallery_page, run_page};
 pub use record::{
     Environment, HookCost, Kind, PhaseTime, Position, RUN_FILE, RunRecord, Status, is_built_in,
 };

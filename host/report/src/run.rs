@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
+use crate::diagnosed::{self, Diagnosed};
 use crate::{Curve, Point, ReportError, RunFolder, RunRecord, Scalars, Status, find_runs};
 
 /// Bytes of all pictures that a report takes in.
@@ -24,6 +25,8 @@ pub struct RunData {
     pub record: Option<RunRecord>,
     /// The curves, with those of the runs that it went on from.
     pub scalars: Scalars,
+    /// What goes wrong where, in the last evaluation.
+    pub diagnoses: Vec<Diagnosed>,
     /// Metrics of a test.
     pub test: Vec<(String, f64)>,
     /// The resolved config.
@@ -51,6 +54,7 @@ impl RunData {
         Ok(RunData {
             record,
             scalars,
+            diagnoses: diagnosed::read(&folder.vis_data()),
             test: test_metrics(folder)?,
             config: text(&folder.vis_data().join("config.py"))?,
             plugins: plugins.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),

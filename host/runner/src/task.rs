@@ -107,6 +107,8 @@ pub struct Evaluation {
     pub metrics: Vec<(String, f64)>,
     /// A table for people, logged as it is.
     pub table: Option<String>,
+    /// What goes wrong where, for the report: a [`snaphook_report::Diagnosed`] for each metric that knows.
+    pub diagnoses: Vec<snaphook_report::Diagnosed>,
 }
 
 /// Collects predictions and turns them into metrics.

@@ -128,7 +128,7 @@ impl<'a> Request<'a> {
 
 /// Takes out `_scope_`, MMEngine's word for the package that a `type` belongs to: here every type has one
 /// place only.
-fn remove_scopes(value: &mut Json) {
+pub(crate) fn remove_scopes(value: &mut Json) {
     match value {
         Json::Object(map) => {
             map.remove("_scope_");

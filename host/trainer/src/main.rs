@@ -11,6 +11,7 @@ mod flags;
 mod heartbeat;
 mod hooks;
 mod plugin_watch;
+mod predict;
 mod signals;
 mod trial;
 
@@ -45,8 +46,9 @@ fn run(cli: &Cli) -> Result<(), TrainerError> {
     match &cli.command {
         Command::Train(arguments) => assemble::train(arguments),
         Command::Test(arguments) => assemble::test(arguments),
+        Command::Predict(arguments) => predict::predict(arguments),
         _ => Err(TrainerError::Usage(
-            "this program only trains and tests (type snaphook instead)".into(),
+            "this program only trains, tests and predicts (type snaphook instead)".into(),
         )),
     }
 }

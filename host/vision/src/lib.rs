@@ -47,4 +47,4 @@ mod task;
 pub use detection::{PicturePredictions, Predictions};
 pub use error::{BuildError, ModelError};
 pub use models::build_model;
-pub use task::{CocoMetric, DetectionData, DetectionPainter, TaskOptions, build_task};
+pub use task::{DetectionData, DetectionMetrics, DetectionPainter, TaskOptions, build_task};

@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
+mod browse;
 mod checkpoint;
 mod config;
 mod doctor;
 mod hooks;
 mod launch;
 mod plugins;
+mod predict;
 mod report;
 mod runs;
 mod train;
@@ -23,6 +25,8 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Train(arguments) => train::train(&arguments),
         Command::Test(arguments) => train::test(&arguments),
         Command::Launch(arguments) => launch::launch(&arguments),
+        Command::Browse(arguments) => browse::browse(&arguments),
+        Command::Predict(arguments) => predict::predict(&arguments),
         Command::Config(ConfigCommand::Print(arguments)) => config::print(&arguments),
         Command::Config(ConfigCommand::Explain(arguments)) => config::explain(&arguments),
         Command::Config(ConfigCommand::Diff(arguments)) => config::diff(&arguments),

@@ -84,7 +84,7 @@ fn work_dir(config: &Config, flag: Option<&Path>) -> PathBuf {
     flag.map(Path::to_path_buf).or_else(named).unwrap_or_else(usual)
 }
 
-fn expect_checkpoint(path: &Path, way_out: &str) -> Result<(), CliError> {
+pub(super) fn expect_checkpoint(path: &Path, way_out: &str) -> Result<(), CliError> {
     // An address or a name is fetched by the program that trains.
     if path.exists() || checkpoint_url(path).is_some() {
         return Ok(());
@@ -93,7 +93,7 @@ fn expect_checkpoint(path: &Path, way_out: &str) -> Result<(), CliError> {
 }
 
 /// Types and arguments of all components are checked here; files and data, when the trainer builds them.
-fn check(
+pub(super) fn check(
     path: &Path,
     arguments: &LoadArguments,
     plugins: &PluginArguments,

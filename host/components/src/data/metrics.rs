@@ -26,9 +26,9 @@ pub struct CocoMetric {
     /// Annotation file; the data set's own annotations without it.
     #[kwarg(default = None)]
     pub ann_file: Option<String>,
-    /// What is scored: boxes.
-    #[kwarg(default = "bbox", only("bbox", ["bbox"]))]
-    pub metric: Json,
+    /// What is scored: `'bbox'`, `'proposal'` or `'proposal_fast'` (boxes whatever their class), or a list of them.
+    #[kwarg(default = "bbox", any_of(String, Vec<String>))]
+    pub metric: OneOrMany<String>,
     /// Whether each class is told as well.
     #[kwarg(default = false)]
     pub classwise: bool,
@@ -38,18 +38,18 @@ pub struct CocoMetric {
     /// Overlaps from which on a box counts as found; 0.5 to 0.95 in steps of 0.05 without it.
     #[kwarg(default = None, any_of(f64, Vec<f64>), min = 0.0, max = 1.0)]
     pub iou_thrs: Option<OneOrMany<f64>>,
-    /// Which numbers are told; the six APs without it.
+    /// Which numbers are told; without it the six APs, or of proposals the six ARs.
     #[kwarg(default = None)]
     pub metric_items: Option<Vec<String>>,
     /// What the names of the numbers begin with.
     #[kwarg(default = "coco")]
     pub prefix: String,
-    /// Scoring is what it is for.
-    #[kwarg(default = false, only(false))]
+    /// Whether predictions are written and not scored.
+    #[kwarg(default = false)]
     pub format_only: bool,
-    /// Predictions are written by `test --out`.
-    #[kwarg(default = None, only(None))]
-    pub outfile_prefix: Json,
+    /// Predictions are written to this and `.bbox.json`, in COCO's results format.
+    #[kwarg(default = None)]
+    pub outfile_prefix: Option<String>,
     /// Where files come from.
     #[kwarg(settings = "FileClient")]
     pub backend_args: Option<Json>,
@@ -75,6 +75,19 @@ impl Component for CocoMetric {
     const NAMES: &'static [&'static str] = &["CocoMetric"];
 
     fn check(&self) -> Result<(), Wrong> {
+        let known = ["bbox", "proposal", "proposal_fast"];
+        let asked = self.metric.clone().into_list();
+        if let Some(other) = asked.iter().find(|name| !known.contains(&name.as_str())) {
+            let message = format!("expected bbox, proposal or proposal_fast, found {other}");
+            return Err(Wrong::new("metric", message));
+        }
+        Wrong::unless(!asked.is_empty(), "metric", || {
+            "expected at least one name, found none".to_owned()
+        })?;
+        let has_place = !self.format_only || self.outfile_prefix.is_some();
+        Wrong::unless(has_place, "outfile_prefix", || {
+            "expected the place of the file that format_only asks for, found none".to_owned()
+        })?;
         let (low, middle, high) = self.proposal_nums;
         Wrong::unless(low <= middle && middle <= high, "proposal_nums", || {
             format!("expected three ascending numbers, found {:?}", self.proposal_nums)
@@ -99,6 +112,42 @@ impl Component for CocoMetric {
     }
 }
 
+/// Mean average precision of boxes, as Pascal VOC's development kit counts it.
+#[derive(Kwargs)]
+pub struct VocMetric {
+    /// Overlaps from which on a box counts as found: a number, or a list.
+    #[kwarg(default = 0.5, any_of(f64, Vec<f64>), min = 0.0, max = 1.0)]
+    pub iou_thrs: OneOrMany<f64>,
+    /// Ranges of sizes are not known.
+    #[kwarg(default = None, only(None))]
+    pub scale_ranges: Json,
+    /// What is scored: boxes.
+    #[kwarg(default = "mAP", only("mAP", ["mAP"]))]
+    pub metric: Json,
+    /// Has no effect: it is about recall.
+    #[kwarg(default = (100, 300, 1000))]
+    pub proposal_nums: (usize, usize, usize),
+    /// The mean over eleven recalls, or the area below the curve.
+    #[kwarg(default = "11points", choices("11points", "area"))]
+    pub eval_mode: String,
+    /// What the names of the numbers begin with.
+    #[kwarg(default = "pascal_voc")]
+    pub prefix: String,
+    /// Has no effect: results are collected in memory.
+    #[kwarg(default = "cpu")]
+    pub collect_device: String,
+}
+
+impl Component for VocMetric {
+    const ROLE: Role = Role::Metric;
+    const NAMES: &'static [&'static str] = &["VOCMetric"];
+
+    fn check(&self) -> Result<(), Wrong> {
+        let is_empty = matches!(&self.iou_thrs, OneOrMany::Many(list) if list.is_empty());
+        Wrong::unless(!is_empty, "iou_thrs", || "expected at least one, found none".to_owned())
+    }
+}
+
 pub(super) fn declared() -> Vec<Declared> {
-    vec![Declared::of::<CocoMetric>()]
+    vec![Declared::of::<CocoMetric>(), Declared::of::<VocMetric>()]
 }

@@ -14,7 +14,7 @@ pub use loaders::{
     AspectRatioBatchSampler, ClassAwareSampler, Dataloader, DefaultSampler, InfiniteSampler,
     PseudoCollate,
 };
-pub use metrics::{COCO_METRIC_ITEMS, CocoMetric};
+pub use metrics::{COCO_METRIC_ITEMS, CocoMetric, VocMetric};
 pub use transforms::{
     CachedMixUp, CachedMosaic, CutOut, Expand, FileClient, FilterAnnotations, FixScaleResize,
     LoadAnnotations, LoadImageFromFile, MinIoURandomCrop, MixUp, Mosaic, PackDetInputs, Pad,

@@ -165,6 +165,23 @@ fn subset(
 }
 
 impl AnnotatedImages {
+    /// Pictures that nothing is known of, for a test.
+    pub(super) fn without_annotations(
+        records: Vec<ImageRecord>,
+        pipeline: &Value,
+        meta: DatasetMeta,
+    ) -> Result<Self, DataError> {
+        let records: Vec<_> = records.into_iter().map(Arc::new).collect();
+        Ok(Self {
+            name: "pictures",
+            records: records.into(),
+            meta: Arc::new(meta),
+            pipeline: Pipeline::without_mixing("pipeline", pipeline)?,
+            images: Arc::new(ImageCache::new(0)),
+            is_test_mode: true,
+        })
+    }
+
     /// The type name, such as `CocoDataset`.
     pub fn name(&self) -> &'static str {
         self.name

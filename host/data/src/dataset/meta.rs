@@ -3,8 +3,10 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use snaphook_components::{OneOrMany, data::Metainfo};
+use snaphook_components::{OneOrMany, data::Metainfo, plain_type, read};
 
+use super::default_classes;
+use crate::DataError;
 use crate::image::class_colours;
 
 /// Classes and colours, by MMDetection's names.
@@ -35,6 +37,19 @@ impl DatasetMeta {
             meta.palette = palette.into_iter().map(<[u8; 3]>::from).collect();
         }
         meta
+    }
+
+    /// What the `metainfo` of a data set's dict says, or its type has of itself; `None` where both say nothing.
+    ///
+    /// Errors: a wrong `metainfo`.
+    pub fn of_dict(dataset: &Value) -> Result<Option<Self>, DataError> {
+        let metainfo = Some(&dataset["metainfo"]).filter(|value| !value.is_null());
+        let metainfo: Option<Metainfo> =
+            metainfo.map(|value| read(value, "metainfo")).transpose()?;
+        let type_name = plain_type(dataset["type"].as_str().unwrap_or_default());
+        let own = default_classes(type_name).unwrap_or_default();
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        Ok(Some(Self::of(metainfo, &own)).filter(|meta| !meta.classes.is_empty()))
     }
 
     /// As MMEngine's `dataset_meta`, to be stored in checkpoints.

@@ -12,6 +12,8 @@ const RECALLS: usize = 101;
 pub(super) struct Scores {
     pub(super) precision: Vec<f64>,
     pub(super) recall: Vec<f64>,
+    /// Precision at each recall, at the first threshold.
+    pub(super) curve: Vec<f64>,
 }
 
 /// Scores of one class, with at most `most` detections of each picture; `None`: nothing is to be found.
@@ -23,13 +25,20 @@ pub(super) fn accumulate(images: &[Matches], thresholds: usize, most: usize) -> 
     let mut outcomes: Vec<Outcome> =
         images.iter().flat_map(|m| &m.outcomes).filter(|o| o.place < most).copied().collect();
     outcomes.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let at = |t: usize| curve(&outcomes, t, wanted);
-    let (precision, recall) = (0..thresholds).map(at).unzip();
-    Some(Scores { precision, recall })
+    let mut scores = Scores { precision: Vec::new(), recall: Vec::new(), curve: Vec::new() };
+    for threshold in 0..thresholds {
+        let (curve, recall) = curve(&outcomes, threshold, wanted);
+        scores.precision.push(curve.iter().sum::<f64>() / RECALLS as f64);
+        scores.recall.push(recall);
+        if threshold == 0 {
+            scores.curve = curve;
+        }
+    }
+    Some(scores)
 }
 
-/// Mean precision and the last recall at one threshold.
-fn curve(outcomes: &[Outcome], threshold: usize, wanted: usize) -> (f64, f64) {
+/// Precision at each recall, and the last recall, at one threshold.
+fn curve(outcomes: &[Outcome], threshold: usize, wanted: usize) -> (Vec<f64>, f64) {
     let bit = 1 << threshold;
     let (mut right, mut wrong) = (0.0, 0.0);
     let mut recalls = Vec::with_capacity(outcomes.len());
@@ -53,8 +62,8 @@ fn curve(outcomes: &[Outcome], threshold: usize, wanted: usize) -> (f64, f64) {
         let place = recalls.partition_point(|r| *r < recall);
         precisions.get(place).copied().unwrap_or(0.0)
     };
-    let mean = (0..RECALLS).map(precision_at).sum::<f64>() / RECALLS as f64;
-    (mean, recalls.last().copied().unwrap_or(0.0))
+    let curve = (0..RECALLS).map(precision_at).collect();
+    (curve, recalls.last().copied().unwrap_or(0.0))
 }
 
 #[cfg(test)]
@@ -70,10 +79,8 @@ mod tests {
         let all = Matches { outcomes: vec![outcome(0.9, 1)], wanted: 1 };
         assert!((accumulate(&[all], 1, 100).unwrap().precision[0] - 1.0).abs() < 1e-9);
         let none = Matches { outcomes: vec![], wanted: 1 };
-        assert_eq!(
-            accumulate(&[none], 1, 100),
-            Some(Scores { precision: vec![0.0], recall: vec![0.0] })
-        );
+        let nothing = Scores { precision: vec![0.0], recall: vec![0.0], curve: vec![0.0; 101] };
+        assert_eq!(accumulate(&[none], 1, 100), Some(nothing));
         assert_eq!(accumulate(&[Matches::default()], 1, 100), None);
     }
 

@@ -1,23 +1,26 @@
-//! The metric `CocoMetric`: its configuration, collecting detections, and its numbers by their names.
+//! The metric `CocoMetric`: collecting detections, and its numbers by their names.
 //! Knows nothing of how detections are matched.
 //!
-//! Source: MMDetection 3.3.0 `evaluation/metrics/coco_metric.py`, pycocotools `COCOeval.summarize`. As
-//! there, the headline AP takes 100 detections of a picture and the others `proposal_nums[2]`, and the
-//! metrics are rounded to three digits; [`CocoResult::stats`] are not. We differ when nothing was
-//! detected: the scores are 0 then, where MMDetection gives none.
+//! Source: MMDetection 3.3.0 `evaluation/metrics/coco_metric.py`, pycocotools `COCOeval`. As there, the headline AP
+//! takes 100 detections of a picture and the others `proposal_nums[2]`, and the metrics are rounded to three digits;
+//! [`CocoResult::stats`] are not. We differ when nothing was detected: the scores are 0 then, where MMDetection gives
+//! none.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-use snaphook_components::{Catalog, OneOrMany, Role, data as declared, read, type_name};
+use serde_json::Value;
+use snaphook_components::{Catalog, Role, type_name};
 
 use super::Detection;
 use super::accumulate::{Scores, accumulate};
+use super::collected::Collected;
+use super::diagnosis::{Confusion, Diagnosis};
 use super::matching::{Contest, FoundBox};
+use super::recall::{Picture, average_recalls};
+use super::settings::{Scored, Settings, settings};
+use super::summary::{ClassScores, Summary};
 use super::table::table;
-use super::truth::Truth;
-use crate::storage::check_storage;
+use super::truth::{Objects, Truth};
 use crate::{DataError, Dataset, DatasetMeta, ImageId};
 
 /// Ranges of areas: all, small, medium, large.
@@ -31,44 +34,24 @@ pub const STAT_NAMES: [&str; 12] = snaphook_components::data::COCO_METRIC_ITEMS;
 pub struct CocoEvaluator {
     truth: Truth,
     settings: Settings,
-    found: BTreeMap<ImageId, Vec<Detection>>,
-}
-
-#[derive(Debug)]
-struct Settings {
-    prefix: String,
-    is_classwise: bool,
-    /// Three limits of detections for each picture and class, ascending.
-    proposal_nums: [usize; 3],
-    thresholds: Vec<f64>,
-    metric_items: Vec<String>,
+    found: Collected,
 }
 
 /// The scores of a whole data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CocoResult {
-    /// Names as MMDetection's, such as `coco/bbox_mAP`, in its order, and the values to three digits.
+    /// Names as MMDetection's, such as `coco/bbox_mAP`, in its order, and the values to three digits; empty with
+    /// `format_only`.
     pub metrics: Vec<(String, f64)>,
-    /// All of [`STAT_NAMES`] with all digits; -1 where there is nothing to be found.
+    /// All of [`STAT_NAMES`] with all digits, of boxes of each class; -1 where there is nothing to be found, or where
+    /// `metric` does not ask for it.
     pub stats: [f64; 12],
-    /// A table for people: one line for each class, and one for all.
+    /// The same of boxes whatever their class (`metric='proposal'`).
+    pub proposal_stats: [f64; 12],
+    /// A table for people: one line for each class, and one for all; empty without `metric='bbox'`.
     pub table: String,
-}
-
-impl Settings {
-    fn new(declared: declared::CocoMetric) -> Result<Self, DataError> {
-        check_storage(declared.backend_args.as_ref(), "CocoMetric")?;
-        let (low, middle, high) = declared.proposal_nums;
-        let from_half = || (0..10).map(|i| 0.5 + f64::from(i) * ((0.95 - 0.5) / 9.0)).collect();
-        let six = || STAT_NAMES[..6].iter().map(|s| (*s).to_owned()).collect();
-        Ok(Self {
-            prefix: declared.prefix,
-            is_classwise: declared.classwise,
-            proposal_nums: [low, middle, high],
-            thresholds: declared.iou_thrs.map_or_else(from_half, OneOrMany::into_list),
-            metric_items: declared.metric_items.unwrap_or_else(six),
-        })
-    }
+    /// What goes wrong where; with `metric='bbox'`.
+    pub diagnosis: Option<Diagnosis>,
 }
 
 impl CocoEvaluator {
@@ -76,13 +59,12 @@ impl CocoEvaluator {
     ///
     /// Errors: an unknown keyword, a wrong value, annotations that are absent or wrong.
     pub fn from_config(value: &Value, meta: &DatasetMeta) -> Result<Self, DataError> {
-        let mut declared = declared(value)?;
-        let Some(ann_file) = declared.ann_file.take() else {
+        let (settings, ann_file) = entry(value)?;
+        let Some(ann_file) = ann_file else {
             let reason = "expected a file, found none (without a data set nothing else is there)";
             return Err(DataError::config("CocoMetric.ann_file", reason));
         };
-        let settings = Settings::new(declared)?;
-        Ok(Self::new(Truth::read(Path::new(&ann_file), &meta.classes)?, settings))
+        Ok(Self::new(Truth::read(&ann_file, &meta.classes)?, settings))
     }
 
     /// Reads a `CocoMetric` entry for a data set; without `ann_file` the data set's own annotations are what
@@ -90,11 +72,9 @@ impl CocoEvaluator {
     ///
     /// Errors: as [`CocoEvaluator::from_config`], and a data set with pictures that are not in `ann_file`.
     pub fn from_dataset(value: &Value, dataset: &dyn Dataset) -> Result<Self, DataError> {
-        let mut declared = declared(value)?;
-        let ann_file = declared.ann_file.take();
-        let settings = Settings::new(declared)?;
+        let (settings, ann_file) = entry(value)?;
         let truth = match ann_file {
-            Some(file) => Truth::read(Path::new(&file), &dataset.meta().classes)?,
+            Some(file) => Truth::read(&file, &dataset.meta().classes)?,
             None => Truth::of_dataset(dataset)?,
         };
         truth.check_images(dataset)?;
@@ -102,39 +82,68 @@ impl CocoEvaluator {
     }
 
     fn new(truth: Truth, settings: Settings) -> Self {
-        Self { truth, settings, found: BTreeMap::new() }
+        Self { truth, settings, found: Collected::default() }
     }
 
     /// Notes what was found in one picture; a second time for the same picture replaces the first.
     pub fn add(&mut self, image_id: &ImageId, detections: Vec<Detection>) {
-        self.found.insert(image_id.clone(), detections);
+        self.found.add(image_id, detections);
     }
 
     /// All that was added, to be sent to another process.
     pub fn collected(&self) -> impl Iterator<Item = (&ImageId, &[Detection])> {
-        self.found.iter().map(|(id, detections)| (id, detections.as_slice()))
+        self.found.iter()
+    }
+
+    /// All that was added as JSON, for [`CocoEvaluator::merge`] in another process.
+    pub fn state(&self) -> Value {
+        self.found.state()
+    }
+
+    /// Adds what another process collected; the order of processes does not matter.
+    ///
+    /// Errors: no [`CocoEvaluator::state`].
+    pub fn merge(&mut self, state: &Value) -> Result<(), DataError> {
+        self.found.merge(state, "CocoMetric")
     }
 
     /// All that was added in COCO's results format, which pycocotools reads: one object for each detection, with
     /// `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`.
     pub fn results(&self) -> Value {
-        let result = |id: &ImageId, detection: &Detection| {
-            let category = self.truth.category_ids.get(usize::try_from(detection.label).ok()?)?;
-            let FoundBox { bbox, score } = found_box(detection);
-            Some(json!({"image_id": id, "category_id": category, "bbox": bbox, "score": score}))
-        };
-        let each = |(id, found): (&ImageId, &[Detection])| {
-            found.iter().filter_map(|detection| result(id, detection)).collect::<Vec<_>>()
-        };
-        self.collected().flat_map(each).collect()
+        self.found.results(&self.truth.category_ids)
     }
 
-    /// Scores all that was added, and forgets it.
+    /// Scores all that was added, and forgets it; writes `<outfile_prefix>.bbox.json` where that is asked for.
     ///
-    /// Errors: detections for a picture that the annotations do not have.
+    /// Errors: detections for a picture that the annotations do not have, a file that cannot be written.
     pub fn finish(&mut self) -> Result<CocoResult, DataError> {
-        let found = std::mem::take(&mut self.found);
-        if let Some(id) = found.keys().find(|id| !self.truth.images.contains_key(id)) {
+        if let Some(prefix) = &self.settings.outfile_prefix {
+            write(Path::new(&format!("{prefix}.bbox.json")), &self.results())?;
+        }
+        let found = self.found.take();
+        let mut result = CocoResult {
+            metrics: Vec::new(),
+            stats: [-1.0; 12],
+            proposal_stats: [-1.0; 12],
+            table: String::new(),
+            diagnosis: None,
+        };
+        if self.settings.format_only {
+            return Ok(result);
+        }
+        self.check(&found)?;
+        for scored in &self.settings.scored {
+            match scored {
+                Scored::Boxes => self.score_boxes(&found, &mut result),
+                Scored::Proposals => self.score_proposals(&found, &mut result),
+                Scored::ProposalsFast => self.count_proposals(&found, &mut result),
+            }
+        }
+        Ok(result)
+    }
+
+    fn check(&self, found: &Collected) -> Result<(), DataError> {
+        if let Some((id, _)) = found.iter().find(|(id, _)| !self.truth.images.contains_key(id)) {
             let reason = |place| {
                 format!("detections were given for image id {id}, which is not in the {place}")
             };
@@ -143,29 +152,88 @@ impl CocoEvaluator {
                 None => DataError::config("CocoMetric", reason("data set")),
             });
         }
-        if found.values().all(Vec::is_empty) {
+        if found.iter().all(|(_, detections)| detections.is_empty()) {
+            let pictures = found.len();
             tracing::warn!(
-                "CocoMetric: nothing was detected in {} pictures, so the scores are 0",
-                found.len()
+                "CocoMetric: nothing was detected in {pictures} pictures, so the scores are 0"
             );
         }
-        let classes: Vec<ClassScores> =
-            (0..self.truth.names.len()).map(|label| self.score_class(label, &found)).collect();
-        Ok(self.result(&classes))
+        Ok(())
     }
 
-    fn score_class(&self, label: usize, found: &BTreeMap<ImageId, Vec<Detection>>) -> ClassScores {
+    fn score_boxes(&self, found: &Collected, result: &mut CocoResult) {
+        let classes: Vec<ClassScores> =
+            (0..self.truth.names.len()).map(|label| self.score(found, &[label])).collect();
+        let summary = Summary { settings: &self.settings, classes: &classes };
+        result.stats = summary.stats();
+        let row = |(class, name): (&ClassScores, &String)| {
+            let own = Summary { classes: std::slice::from_ref(class), ..summary };
+            (name.clone(), own.class_row())
+        };
+        let rows: Vec<(String, [f64; 6])> =
+            classes.iter().zip(&self.truth.names).map(row).collect();
+        if self.settings.is_classwise {
+            for (name, row) in &rows {
+                self.tell(result, format!("{name}_precision"), row[0]);
+            }
+        }
+        for item in self.settings.items(0..6) {
+            self.tell(result, format!("bbox_{}", STAT_NAMES[item]), result.stats[item]);
+        }
+        let overall: [f64; 6] = std::array::from_fn(|i| result.stats[i]);
+        result.table = table(&rows, &overall);
+        result.diagnosis = Some(self.diagnosis(found, &classes));
+    }
+
+    fn score_proposals(&self, found: &Collected, result: &mut CocoResult) {
+        let labels: Vec<usize> = (0..self.truth.names.len()).collect();
+        let all = [self.score(found, &labels)];
+        result.proposal_stats = Summary { settings: &self.settings, classes: &all }.stats();
+        for item in self.settings.items(6..12) {
+            self.tell(result, STAT_NAMES[item].to_owned(), result.proposal_stats[item]);
+        }
+    }
+
+    fn count_proposals(&self, found: &Collected, result: &mut CocoResult) {
+        let Settings { thresholds, proposal_nums, .. } = &self.settings;
+        let picture = |id: &ImageId| Picture {
+            objects: self.truth.anything.get(id).cloned().unwrap_or_default(),
+            found: found.of(id).iter().map(|detection| detection.bbox).collect(),
+        };
+        let pictures: Vec<Picture> = self.truth.images.keys().map(picture).collect();
+        let recalls = average_recalls(&pictures, *proposal_nums, thresholds);
+        for (limit, recall) in proposal_nums.iter().zip(recalls) {
+            let name = self.name(&format!("AR@{limit}"));
+            result.metrics.push((name, recall));
+        }
+    }
+
+    fn name(&self, name: &str) -> String {
+        let prefix = &self.settings.prefix;
+        if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
+    }
+
+    /// Notes a number to three digits.
+    fn tell(&self, result: &mut CocoResult, name: String, value: f64) {
+        result.metrics.push((self.name(&name), (value * 1000.0).round() / 1000.0));
+    }
+
+    /// Scores of detections of some classes taken together, in this order.
+    fn score(&self, found: &Collected, labels: &[usize]) -> ClassScores {
         let Settings { thresholds, proposal_nums, .. } = &self.settings;
         let mut by_area: [Vec<_>; 4] = Default::default();
         for (id, objects) in &self.truth.images {
-            let truths = objects.get(&label).map_or(&[][..], Vec::as_slice);
-            let own = found.get(id).map_or(&[][..], Vec::as_slice);
-            let boxes: Vec<FoundBox> =
-                own.iter().filter(|d| d.label == label as i64).map(found_box).collect();
+            let truths: Vec<_> =
+                labels.iter().filter_map(|label| objects.get(label)).flatten().copied().collect();
+            let of_label = |label: &usize| {
+                let label = *label as i64;
+                found.of(id).iter().filter(move |d| d.label == label).map(found_box)
+            };
+            let boxes: Vec<FoundBox> = labels.iter().flat_map(of_label).collect();
             if truths.is_empty() && boxes.is_empty() {
                 continue;
             }
-            let contest = Contest::new(truths, boxes, proposal_nums[2]);
+            let contest = Contest::new(&truths, boxes, proposal_nums[2]);
             for (matches, area) in by_area.iter_mut().zip(AREAS) {
                 matches.push(contest.matches(thresholds, area));
             }
@@ -176,50 +244,51 @@ impl CocoEvaluator {
         ClassScores { limits: proposal_nums.map(limit) }
     }
 
-    fn result(&self, classes: &[ClassScores]) -> CocoResult {
-        let summary = Summary { settings: &self.settings, classes };
-        let stats = summary.stats();
-        let rows: Vec<(String, [f64; 6])> = classes
-            .iter()
-            .zip(&self.truth.names)
-            .map(|(class, name)| {
-                (
-                    name.clone(),
-                    Summary { classes: std::slice::from_ref(class), ..summary }.class_row(),
-                )
-            })
-            .collect();
-        let overall: [f64; 6] = std::array::from_fn(|i| stats[i]);
-        let mut metrics = Vec::new();
-        let mut push = |name: String, value: f64| {
-            let name = if self.settings.prefix.is_empty() {
-                name
-            } else {
-                format!("{}/{name}", self.settings.prefix)
-            };
-            metrics.push((name, (value * 1000.0).round() / 1000.0));
+    fn diagnosis(&self, found: &Collected, classes: &[ClassScores]) -> Diagnosis {
+        let mut confusion = Confusion::new(self.truth.names.len());
+        for (id, objects) in &self.truth.images {
+            confusion.add(&wanted(objects), found.of(id));
+        }
+        let curve = |class: &ClassScores| {
+            let scores: Option<&Scores> = class.limits[2][0].as_ref();
+            scores.map_or_else(Vec::new, |scores| scores.curve.clone())
         };
-        if self.settings.is_classwise {
-            rows.iter().for_each(|(name, row)| push(format!("{name}_precision"), row[0]));
-        }
-        for item in &self.settings.metric_items {
-            let at = STAT_NAMES.iter().position(|n| n == item).unwrap_or_default();
-            push(format!("bbox_{item}"), stats[at]);
-        }
-        CocoResult { metrics, stats, table: table(&rows, &overall) }
+        let precision = classes.iter().map(curve).collect();
+        let iou = self.settings.thresholds.first().copied().unwrap_or_default();
+        confusion.diagnosis(&self.truth.names, precision, iou)
     }
 }
 
-fn declared(value: &Value) -> Result<declared::CocoMetric, DataError> {
+/// The objects of a picture that are no crowds, with their classes.
+fn wanted(objects: &Objects) -> Vec<([f32; 4], usize)> {
+    let corners = |[x, y, width, height]: [f64; 4]| [x, y, x + width, y + height].map(|v| v as f32);
+    let of_class = |(label, own): (&usize, &Vec<super::truth::TrueBox>)| {
+        let label = *label;
+        own.iter()
+            .filter(|t| !t.is_crowd)
+            .map(move |t| (corners(t.bbox), label))
+            .collect::<Vec<_>>()
+    };
+    objects.iter().flat_map(of_class).collect()
+}
+
+fn entry(value: &Value) -> Result<(Settings, Option<PathBuf>), DataError> {
     match type_name(Role::Metric, value, "evaluator")? {
-        "CocoMetric" => Ok(read(value, "CocoMetric")?),
-        "VOCMetric" => Err(DataError::config(
-            "VOCMetric",
-            "expected CocoMetric, found a metric that is not implemented (use CocoMetric: without ann_file it \
-             scores against the data set's own annotations)",
-        )),
+        "CocoMetric" => settings(value),
         _ => Err(Catalog::built_in().unknown(Role::Metric, value, "evaluator").into()),
     }
+}
+
+pub(super) fn write(path: &Path, value: &Value) -> Result<(), DataError> {
+    let failed = |source| DataError::WriteFile { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    // Beside the file and renamed, so that nobody reads half of it.
+    let mut half = path.as_os_str().to_owned();
+    half.push(".tmp");
+    std::fs::write(&half, value.to_string()).map_err(failed)?;
+    std::fs::rename(&half, path).map_err(failed)
 }
 
 fn found_box(detection: &Detection) -> FoundBox {
@@ -227,74 +296,10 @@ fn found_box(detection: &Detection) -> FoundBox {
     FoundBox { bbox: [x1, y1, x2 - x1, y2 - y1], score: f64::from(detection.score) }
 }
 
-/// Scores of a class: for each limit of detections, for each range of areas.
-struct ClassScores {
-    limits: [[Option<Scores>; 4]; 3],
-}
-
-#[derive(Clone, Copy)]
-struct Summary<'a> {
-    settings: &'a Settings,
-    classes: &'a [ClassScores],
-}
-
-impl Summary<'_> {
-    /// The mean over classes and thresholds; -1 if there is none.
-    fn mean(
-        &self,
-        limit: usize,
-        area: usize,
-        threshold: Option<f64>,
-        of: fn(&Scores) -> &[f64],
-    ) -> f64 {
-        let is_meant = |t: f64| threshold.is_none_or(|wanted| (wanted - t).abs() < 1e-9);
-        let values: Vec<f64> = self
-            .classes
-            .iter()
-            .filter_map(|class| class.limits[limit][area].as_ref())
-            .flat_map(|scores| of(scores).iter().zip(&self.settings.thresholds))
-            .filter(|(_, t)| is_meant(**t))
-            .map(|(value, _)| *value)
-            .collect();
-        if values.is_empty() { -1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
-    }
-
-    fn precision(&self, limit: usize, area: usize, threshold: Option<f64>) -> f64 {
-        self.mean(limit, area, threshold, |s| &s.precision)
-    }
-
-    fn recall(&self, limit: usize, area: usize) -> f64 {
-        self.mean(limit, area, None, |s| &s.recall)
-    }
-
-    fn stats(&self) -> [f64; 12] {
-        let headline = self.settings.proposal_nums.iter().position(|n| *n == 100);
-        [
-            headline.map_or(-1.0, |limit| self.precision(limit, 0, None)),
-            self.precision(2, 0, Some(0.5)),
-            self.precision(2, 0, Some(0.75)),
-            self.precision(2, 1, None),
-            self.precision(2, 2, None),
-            self.precision(2, 3, None),
-            self.recall(0, 0),
-            self.recall(1, 0),
-            self.recall(2, 0),
-            self.recall(2, 1),
-            self.recall(2, 2),
-            self.recall(2, 3),
-        ]
-    }
-
-    /// mAP, mAP_50, mAP_75, mAP_s, mAP_m, mAP_l of a single class: all with the largest limit.
-    fn class_row(&self) -> [f64; 6] {
-        let of = |area, threshold| self.precision(2, area, threshold);
-        [of(0, None), of(0, Some(0.5)), of(0, Some(0.75)), of(1, None), of(2, None), of(3, None)]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn evaluator(extra: Value) -> Result<CocoEvaluator, DataError> {
         let folder = tempfile::tempdir().unwrap();
@@ -396,11 +401,34 @@ mod tests {
     }
 
     #[test]
-    fn voc_metric_says_what_to_use() {
-        let config = json!({"type": "mmdet.VOCMetric", "metric": "mAP"});
-        let error = CocoEvaluator::from_config(&config, &DatasetMeta::from_classes(vec![]));
-        let message = error.unwrap_err().to_string();
-        assert!(message.contains("use CocoMetric: without ann_file it scores"), "{message}");
+    fn results_are_written_and_not_scored_if_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let prefix = folder.path().join("new/results");
+        let mut evaluator =
+            evaluator(json!({"format_only": true, "outfile_prefix": prefix})).unwrap();
+        let hit = Detection { bbox: [1.0, 2.0, 41.0, 42.0], score: 0.5, label: 1 };
+        evaluator.add(&2.into(), vec![hit]);
+        assert_eq!(evaluator.finish().unwrap().metrics, []);
+        let written = std::fs::read_to_string(folder.path().join("new/results.bbox.json")).unwrap();
+        let written: Value = serde_json::from_str(&written).unwrap();
+        assert_eq!(
+            written,
+            json!([{"image_id": 2, "category_id": 3, "bbox": [1.0, 2.0, 40.0, 40.0], "score": 0.5}])
+        );
+    }
+
+    #[test]
+    fn proposals_count_whatever_their_class() {
+        let mut evaluator =
+            evaluator(json!({"metric": ["bbox", "proposal", "proposal_fast"]})).unwrap();
+        let hit = Detection { bbox: [0.0, 0.0, 40.0, 40.0], score: 0.9, label: 1 };
+        evaluator.add(&1.into(), vec![hit]);
+        let result = evaluator.finish().unwrap();
+        assert_eq!(metric(&result, "coco/bbox_mAP"), 0.0);
+        assert_eq!(metric(&result, "coco/AR_m@1000"), 1.0);
+        let fast: Vec<f64> =
+            result.metrics.iter().filter(|(n, _)| n == "coco/AR@100").map(|(_, v)| *v).collect();
+        assert_eq!(fast, [1.0, 1.0]);
     }
 
     #[test]
@@ -408,6 +436,7 @@ mod tests {
         let message = |extra| evaluator(extra).unwrap_err().to_string();
         assert!(message(json!({"clsswise": true})).contains("did you mean `classwise`?"));
         assert!(message(json!({"metric": "segm"})).contains("CocoMetric.metric"));
+        assert!(message(json!({"format_only": true})).contains("CocoMetric.outfile_prefix"));
         assert!(message(json!({"metric_items": ["mAP_60"]})).contains("did you mean `mAP_50`?"));
         assert!(message(json!({"ann_file": "no/such.json"})).contains("no/such.json"));
     }

@@ -1,13 +1,24 @@
-//! Scores of detections against annotations, as COCO defines them.
+//! Scores of detections against annotations, as COCO and Pascal VOC define them.
 //! Knows nothing of models.
 
 mod accumulate;
 mod coco;
+mod collected;
+mod diagnosis;
 mod matching;
+mod metric;
+mod overlap;
+mod recall;
+mod settings;
+mod summary;
 mod table;
 mod truth;
+mod voc;
 
 pub use coco::{CocoEvaluator, CocoResult, STAT_NAMES};
+pub use diagnosis::Diagnosis;
+pub use metric::{MetricEvaluator, MetricResult};
+pub use voc::{VocEvaluator, VocResult};
 
 use serde::{Deserialize, Serialize};
 

@@ -31,10 +31,13 @@ pub(super) struct Truth {
     pub(super) category_ids: Vec<i64>,
     /// For each image, in the order of ids, its objects by label.
     pub(super) images: BTreeMap<ImageId, Objects>,
+    /// For each image, its objects of any class, wanted or not, that are no crowds and not to be ignored: left, top,
+    /// right, bottom.
+    pub(super) anything: BTreeMap<ImageId, Vec<[f32; 4]>>,
 }
 
 /// The objects of one image by label.
-type Objects = HashMap<usize, Vec<TrueBox>>;
+pub(super) type Objects = HashMap<usize, Vec<TrueBox>>;
 
 impl Truth {
     pub(super) fn read(path: &Path, classes: &[String]) -> Result<Self, DataError> {
@@ -46,6 +49,12 @@ impl Truth {
         let names = ids.iter().filter_map(name).collect();
         let mut images: BTreeMap<ImageId, Objects> =
             file.images.iter().map(|i| (i.id.clone(), HashMap::new())).collect();
+        let mut anything: BTreeMap<ImageId, Vec<[f32; 4]>> = BTreeMap::new();
+        for annotation in file.annotations.iter().filter(|a| !a.iscrowd && !a.ignore) {
+            let [x, y, width, height] = annotation.bbox;
+            let corners = [x, y, x + width, y + height].map(|v| v as f32);
+            anything.entry(annotation.image_id.clone()).or_default().push(corners);
+        }
         for annotation in &file.annotations {
             let Some(label) = label_of.get(&annotation.category_id) else { continue };
             let truth = TrueBox {
@@ -60,7 +69,7 @@ impl Truth {
                 .or_default()
                 .push(truth);
         }
-        Ok(Self { file: Some(path.to_owned()), names, category_ids: ids, images })
+        Ok(Self { file: Some(path.to_owned()), names, category_ids: ids, images, anything })
     }
 
     /// The annotations that the data set itself holds.
@@ -84,7 +93,11 @@ impl Truth {
         let names = dataset.meta().classes.clone();
         let category_ids = (1..).take(names.len()).collect();
         let images = seen.iter().map(|(id, record)| ((*id).clone(), objects(record))).collect();
-        Ok(Self { file: None, names, category_ids, images })
+        let wanted = |record: &ImageRecord| {
+            record.instances.iter().filter(|i| !i.ignore).map(|i| i.bbox).collect()
+        };
+        let anything = seen.iter().map(|(id, record)| ((*id).clone(), wanted(record))).collect();
+        Ok(Self { file: None, names, category_ids, images, anything })
     }
 
     /// Refuses a data set with pictures that the annotation file does not have.

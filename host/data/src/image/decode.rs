@@ -15,6 +15,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{Image, exif};
 use crate::DataError;
+use crate::stage_time::{Stage, timed};
 
 /// What is done about the orientation that a camera noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -38,11 +39,12 @@ pub fn read_image(path: &Path) -> Result<Image, DataError> {
 ///
 /// Errors: as there.
 pub fn read_image_as(path: &Path, orientation: Orientation) -> Result<Image, DataError> {
-    decode_image_as(&read_file(path)?, path, orientation)
+    let bytes = timed(Stage::Reading, || read_file(path))?;
+    timed(Stage::Decoding, || decode_image_as(&bytes, path, orientation))
 }
 
 /// The bytes of a picture's file.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
+fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     let failed = |source| DataError::ReadImage { path: path.to_owned(), source };
     // Asked before it is opened: to open a pipe waits for a writer, for ever if there is none.
     let kind = fs::metadata(path).map_err(failed)?.file_type();
@@ -59,7 +61,7 @@ pub fn decode_image(bytes: &[u8], path: &Path) -> Result<Image, DataError> {
     decode_image_as(bytes, path, Orientation::Applied)
 }
 
-pub(crate) fn decode_image_as(
+fn decode_image_as(
     bytes: &[u8],
     path: &Path,
     orientation: Orientation,

@@ -3,9 +3,10 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use super::bound::{Bound, Waiting, Work};
 use super::queue::OrderedQueue;
 use super::{Batch, Loader, LoaderConfig, OnBadImage};
 use crate::dataset::{BadImages, Dataset, Draw, draw_usable};
@@ -22,6 +23,7 @@ struct Recipe {
     epoch: u64,
     config: LoaderConfig,
     bad_images: Arc<BadImages>,
+    work: Work,
 }
 
 impl Recipe {
@@ -34,10 +36,10 @@ impl Recipe {
             bad_images: (self.config.on_bad_image == OnBadImage::Skip)
                 .then(|| self.bad_images.clone()),
         };
-        catch_unwind(AssertUnwindSafe(|| draw_usable(&*self.dataset, index, &mut draw)))
-            .unwrap_or_else(|panic| {
-                Err(DataError::WorkerPanicked { index, message: text_of(&*panic) })
-            })
+        let make = || draw_usable(&*self.dataset, index, &mut draw);
+        catch_unwind(AssertUnwindSafe(|| self.work.timed(make))).unwrap_or_else(|panic| {
+            Err(DataError::WorkerPanicked { index, message: text_of(&*panic) })
+        })
     }
 }
 
@@ -54,6 +56,8 @@ pub struct EpochBatches {
     threads: Vec<JoinHandle<()>>,
     failed_start: Option<DataError>,
     next_batch: u64,
+    waiting: Waiting,
+    bound: Arc<Mutex<Option<Bound>>>,
     /// Samples asked for so far.
     done: usize,
 }
@@ -69,13 +73,16 @@ impl EpochBatches {
         let capacity = 2 * config.batch_size + config.num_workers;
         let queue = Arc::new(OrderedQueue::new(indices.len(), capacity));
         let bad_images = loader.bad_images.clone();
-        let recipe = Recipe { dataset, indices, first_position, epoch, config, bad_images };
+        let work = Work::default();
+        let recipe = Recipe { dataset, indices, first_position, epoch, config, bad_images, work };
         let mut batches = Self {
             recipe: Arc::new(recipe),
             queue,
             threads: Vec::new(),
             failed_start: None,
             next_batch: start_batch,
+            waiting: Waiting::start(),
+            bound: loader.bound.clone(),
             done: 0,
         };
         batches.start_threads();
@@ -98,11 +105,11 @@ impl EpochBatches {
     }
 
     fn next_sample(&mut self) -> Option<Made> {
-        let made = if self.recipe.config.num_workers == 0 {
-            (self.done < self.recipe.indices.len()).then(|| self.recipe.make(self.done))
-        } else {
-            self.queue.next()
-        };
+        let (recipe, queue, done) = (&self.recipe, &self.queue, self.done);
+        let made = self.waiting.timed(|| match recipe.config.num_workers {
+            0 => (done < recipe.indices.len()).then(|| recipe.make(done)),
+            _ => queue.next(),
+        });
         self.done += usize::from(made.is_some());
         made
     }
@@ -113,7 +120,18 @@ impl EpochBatches {
             // A panic of a thread has been caught and delivered as an error already.
             let _ = thread.join();
         }
+        self.tell_bound();
         self.done = self.recipe.indices.len();
+    }
+
+    /// Once, at the end of an epoch of training that was gone through.
+    fn tell_bound(&self) {
+        let is_through = self.done == self.recipe.indices.len() && self.failed_start.is_none();
+        if is_through && !self.recipe.dataset.is_test_mode() {
+            let mut before = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+            let line = self.waiting.line(&self.recipe.work, &mut before, self.recipe.epoch);
+            line.iter().for_each(|line| tracing::info!("{line}"));
+        }
     }
 }
 

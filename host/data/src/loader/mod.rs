@@ -1,6 +1,7 @@
 //! Batches, made ahead by threads, in an order that does not depend on them.
 //! Knows nothing of models and devices.
 
+mod bound;
 mod config;
 mod epoch;
 mod grouping;
@@ -12,6 +13,8 @@ use serde_json::Value;
 
 pub use config::{LoaderConfig, OnBadImage};
 pub use epoch::EpochBatches;
+
+use bound::Bound;
 
 use crate::dataset::{BadImages, Dataset, build_dataset};
 use crate::{DataError, Sample};
@@ -30,12 +33,15 @@ pub struct Loader {
     dataset: Mutex<Arc<dyn Dataset>>,
     config: LoaderConfig,
     bad_images: Arc<BadImages>,
+    /// What the last epoch that said so was bound by.
+    bound: Arc<Mutex<Option<Bound>>>,
 }
 
 impl Loader {
     /// A loader; nothing is read before [`Loader::epoch`].
     pub fn new(dataset: Arc<dyn Dataset>, config: LoaderConfig) -> Self {
-        Self { dataset: Mutex::new(dataset), config, bad_images: Arc::default() }
+        let (bad_images, bound) = Default::default();
+        Self { dataset: Mutex::new(dataset), config, bad_images, bound }
     }
 
     /// Builds loader and data set from a `*_dataloader` entry. `defaults` gives what the entry does not

@@ -33,7 +33,8 @@ impl LoadImageFromFile {
     /// Boxes of a picture that was turned or resized after it was annotated lie elsewhere.
     fn look_at_size(&self, sample: &Sample, [height, width]: [usize; 2]) {
         let record = &sample.record;
-        let is_same = (record.width, record.height) == (width, height);
+        // A picture without annotations has no size of its own word.
+        let is_same = [record.width, record.height] == [width, height] || record.width == 0;
         if !is_same && !self.has_told_of_size.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "image {}: its annotations say {} x {}, it has {width} x {height} (its boxes are taken as they \

@@ -36,6 +36,8 @@ pub(super) struct Chart {
     pub(super) is_smoothed: bool,
     /// Iterations of the axis, so that the charts of a page line up.
     pub(super) iterations: Option<(u64, u64)>,
+    /// What the axis counts, if not iterations.
+    pub(super) counts: Option<&'static str>,
 }
 
 /// Colours of the style sheet.
@@ -129,7 +131,8 @@ impl Chart {
             json!({ "name": line.name, "colour": line.colour, "points": points })
         };
         let series: Vec<Json> = self.lines.iter().map(series).collect();
-        json!({ "x": [x.ends().0, x.ends().1], "series": series })
+        let counts = self.counts.unwrap_or("iteration");
+        json!({ "x": [x.ends().0, x.ends().1], "counts": counts, "series": series })
     }
 }
 

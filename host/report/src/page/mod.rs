@@ -5,6 +5,8 @@ mod chart;
 mod compare;
 mod curves;
 mod details;
+mod evaluation;
+mod gallery;
 mod headline;
 mod scale;
 mod text;
@@ -12,6 +14,8 @@ mod time;
 
 use curves::section;
 use text::escape;
+
+pub use gallery::{Figure, Gallery, gallery_page};
 
 use crate::RunData;
 
@@ -34,6 +38,7 @@ pub fn run_page(run: &RunData) -> String {
         section("Curves", "charts", &curves::charts(run)),
         section("Predictions", "pictures", &details::pictures(run)),
         section("Metrics", "", &details::metrics(run)),
+        section("What goes wrong where", "charts", &evaluation::section(run)),
         section("Where the time went", "two", &time),
         section("Machine, program, plugins", "two", &details::environment(run)),
         section("Warnings and errors of the log", "", &details::problems(run)),

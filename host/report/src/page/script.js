@@ -41,7 +41,7 @@ for (const figure of document.querySelectorAll('figure.chart')) {
       tip.append(line);
     };
     const epoch = nearest(shown[0].points, x)[2];
-    row(`iteration ${x}`, epoch ? `epoch ${epoch}` : '');
+    row(`${data.counts} ${x}`, epoch ? `epoch ${epoch}` : '');
     for (const series of shown) {
       const point = nearest(series.points, x);
       if (Math.abs(point[0] - x) <= (data.x[1] - data.x[0]) / 40) row(series.name, number(point[1]), { index: series.colour });

@@ -102,6 +102,7 @@ pub(crate) fn evaluate(run: &mut Run, which: EvalStage) -> Result<Evaluation, Ru
     let outer = run.machine.clock.enter(Phase::Evaluation);
     run.machine.task.model.set_training(false);
     let evaluation = all_sets(run, which, &points)?;
+    write_diagnoses(run, &evaluation)?;
     run.machine.clock.enter(outer);
     run.machine.payload = metrics_payload(&evaluation);
     run.machine.is_validation_pending &= which == EvalStage::Test;
@@ -174,9 +175,12 @@ fn all_sets(run: &mut Run, which: EvalStage, points: &Points) -> Result<Evaluati
             let heading = name.as_ref().map_or(String::new(), |name| format!("{name}:\n"));
             run.machine.log.info(format!("\n{heading}{table}"));
         }
-        let prefix = name.map_or(String::new(), |name| format!("{name}/"));
+        let prefix = name.as_ref().map_or(String::new(), |name| format!("{name}/"));
         let named = |(key, value)| (format!("{prefix}{key}"), value);
         all.metrics.extend(found.metrics.into_iter().map(named));
+        let set = name.clone().unwrap_or_default();
+        let of_set = |found| snaphook_report::Diagnosed { name: set.clone(), ..found };
+        all.diagnoses.extend(found.diagnoses.into_iter().map(of_set));
         all.metrics.extend(losses.take().into_iter().map(named));
     }
     Ok(all)
@@ -319,6 +323,17 @@ impl LossMeans {
         }
         means
     }
+}
+
+/// For the report: what goes wrong where in the last evaluation.
+fn write_diagnoses(run: &Run, evaluation: &Evaluation) -> Result<(), RunError> {
+    let folder = run.machine.info.vis_data();
+    if evaluation.diagnoses.is_empty() || !folder.is_dir() {
+        return Ok(());
+    }
+    let path = folder.join(snaphook_report::EVALUATION_FILE);
+    let text = json!(evaluation.diagnoses).to_string();
+    std::fs::write(&path, text).map_err(|source| RunError::File { path, source })
 }
 
 fn metrics_payload(evaluation: &Evaluation) -> Json {

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
-use snaphook_data::{CocoEvaluator, Loader, LoaderConfig, OnBadImage, Rank};
+use snaphook_data::{Loader, LoaderConfig, MetricEvaluator, OnBadImage, Rank};
 use snaphook_runner::{DataSource, EvaluationSet, Model, Painter, Task};
 use tch::Device;
 
-use super::{CocoMetric, DetectionData, DetectionPainter};
+use super::{DetectionData, DetectionMetrics, DetectionPainter};
 use crate::{BuildError, build_model};
 
 /// What a run wants of a task.
@@ -164,7 +164,7 @@ fn loader_of(
 struct Evaluated {
     name: Option<String>,
     loader: Loader,
-    metric: CocoMetric,
+    metric: DetectionMetrics,
 }
 
 /// The sets of a validation or test; empty where the config has neither data nor metric.
@@ -248,11 +248,13 @@ fn evaluated(
     let dataset = loader.dataset();
     // MMEngine takes one metric or a list of them.
     let entries = metric.as_array().map_or(std::slice::from_ref(metric), Vec::as_slice);
-    let evaluators: Result<Vec<_>, _> =
-        entries.iter().map(|entry| CocoEvaluator::from_dataset(entry, dataset.as_ref())).collect();
+    let evaluators: Result<Vec<_>, _> = entries
+        .iter()
+        .map(|entry| MetricEvaluator::from_dataset(entry, dataset.as_ref()))
+        .collect();
     let evaluators = evaluators
         .map_err(|source| BuildError::Data { path: metric_path.into(), source: source.into() })?;
-    Ok(Evaluated { name, loader, metric: CocoMetric::new(evaluators) })
+    Ok(Evaluated { name, loader, metric: DetectionMetrics::new(evaluators) })
 }
 
 fn present<'a>(config: &'a Json, key: &str) -> Option<&'a Json> {

@@ -1,22 +1,23 @@
-//! COCO's metric as the runner's evaluator.
+//! The metrics of `snaphook-data` as the runner's evaluator.
 
 use std::path::PathBuf;
 
-use snaphook_data::{CocoEvaluator, Detection, ImageId};
+use snaphook_data::{Detection, Diagnosis, ImageId, MetricEvaluator};
+use snaphook_report::Diagnosed;
 use snaphook_runner::{AnyBatch, AnyPredictions, BoxError, Evaluation, Evaluator};
 
 use crate::{ModelError, PicturePredictions, Predictions};
 
-/// Box AP over everything that was predicted since the last evaluation.
-pub struct CocoMetric {
-    evaluators: Vec<CocoEvaluator>,
+/// Metrics of everything that was predicted since the last evaluation.
+pub struct DetectionMetrics {
+    evaluators: Vec<MetricEvaluator>,
     out: Option<PathBuf>,
 }
 
-impl CocoMetric {
+impl DetectionMetrics {
     /// Several evaluators see the same predictions; their metrics follow one another.
-    pub fn new(evaluators: Vec<CocoEvaluator>) -> CocoMetric {
-        CocoMetric { evaluators, out: None }
+    pub fn new(evaluators: Vec<MetricEvaluator>) -> DetectionMetrics {
+        DetectionMetrics { evaluators, out: None }
     }
 
     /// Writes the predictions to a file before they are scored: COCO's results format.
@@ -67,7 +68,7 @@ fn predictions_of(predictions: &AnyPredictions) -> Result<&Predictions, ModelErr
     predictions.downcast_ref().ok_or(ModelError::ForeignPredictions)
 }
 
-impl Evaluator for CocoMetric {
+impl Evaluator for DetectionMetrics {
     fn process(&mut self, _: &AnyBatch, predictions: &AnyPredictions) -> Result<(), BoxError> {
         let Predictions(pictures) = predictions_of(predictions)?;
         pictures.iter().for_each(|picture| self.add(picture));
@@ -91,10 +92,23 @@ impl Evaluator for CocoMetric {
         for evaluator in &mut self.evaluators {
             let result = evaluator.finish()?;
             evaluation.metrics.extend(result.metrics);
-            tables.push(result.table);
+            tables.extend(Some(result.table).filter(|table| !table.is_empty()));
+            evaluation.diagnoses.extend(result.diagnosis.map(diagnosed));
         }
         evaluation.table = (!tables.is_empty()).then(|| tables.join("\n"));
         Ok(evaluation)
+    }
+}
+
+/// As the report takes it.
+fn diagnosed(found: Diagnosis) -> Diagnosed {
+    Diagnosed {
+        name: String::new(),
+        classes: found.classes,
+        precision: found.precision,
+        iou: found.iou,
+        confusion: found.confusion,
+        score_threshold: found.score_threshold,
     }
 }
 

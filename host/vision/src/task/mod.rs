@@ -7,5 +7,5 @@ mod painter;
 
 pub use build::{TaskOptions, build_task};
 pub use data::DetectionData;
-pub use metric::CocoMetric;
+pub use metric::DetectionMetrics;
 pub use painter::DetectionPainter;

@@ -1,0 +1,91 @@
+//! A metric of a config, whichever it is.
+//! Knows nothing of how the single metrics count.
+
+use serde_json::Value;
+use snaphook_components::{Role, type_name};
+
+use super::{CocoEvaluator, Detection, Diagnosis, VocEvaluator};
+use crate::{DataError, Dataset, ImageId};
+
+/// Collects detections, then scores them.
+#[derive(Debug)]
+pub enum MetricEvaluator {
+    /// `CocoMetric`.
+    Coco(Box<CocoEvaluator>),
+    /// `VOCMetric`.
+    Voc(VocEvaluator),
+}
+
+/// The numbers of a metric.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MetricResult {
+    /// By name, in MMDetection's order.
+    pub metrics: Vec<(String, f64)>,
+    /// For people; may be empty.
+    pub table: String,
+    /// What goes wrong where, if the metric knows.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+impl MetricEvaluator {
+    /// Reads an entry of an evaluator for a data set.
+    ///
+    /// Errors: an unknown metric or keyword, a wrong value, annotations that are absent or wrong.
+    pub fn from_dataset(value: &Value, dataset: &dyn Dataset) -> Result<Self, DataError> {
+        match type_name(Role::Metric, value, "evaluator")? {
+            "VOCMetric" => Ok(Self::Voc(VocEvaluator::from_dataset(value, dataset)?)),
+            _ => Ok(Self::Coco(Box::new(CocoEvaluator::from_dataset(value, dataset)?))),
+        }
+    }
+
+    /// Notes what was found in one picture; a second time for the same picture replaces the first.
+    pub fn add(&mut self, image_id: &ImageId, detections: Vec<Detection>) {
+        match self {
+            Self::Coco(evaluator) => evaluator.add(image_id, detections),
+            Self::Voc(evaluator) => evaluator.collected_mut().add(image_id, detections),
+        }
+    }
+
+    /// All that was added as JSON, for [`MetricEvaluator::merge`] in another process.
+    pub fn state(&self) -> Value {
+        match self {
+            Self::Coco(evaluator) => evaluator.state(),
+            Self::Voc(evaluator) => evaluator.collected().state(),
+        }
+    }
+
+    /// Adds what another process collected; the order of processes does not matter.
+    ///
+    /// Errors: no [`MetricEvaluator::state`].
+    pub fn merge(&mut self, state: &Value) -> Result<(), DataError> {
+        match self {
+            Self::Coco(evaluator) => evaluator.merge(state),
+            Self::Voc(evaluator) => evaluator.collected_mut().merge(state, "VOCMetric"),
+        }
+    }
+
+    /// All that was added in COCO's results format; see [`CocoEvaluator::results`].
+    pub fn results(&self) -> Value {
+        match self {
+            Self::Coco(evaluator) => evaluator.results(),
+            Self::Voc(evaluator) => evaluator.collected().results(&evaluator.category_ids()),
+        }
+    }
+
+    /// Scores all that was added, and forgets it.
+    ///
+    /// Errors: detections for a picture that the annotations do not have, a file that cannot be written.
+    pub fn finish(&mut self) -> Result<MetricResult, DataError> {
+        Ok(match self {
+            Self::Coco(evaluator) => {
+                let result = evaluator.finish()?;
+                let (metrics, table) = (result.metrics, result.table);
+                MetricResult { metrics, table, diagnosis: result.diagnosis }
+            }
+            Self::Voc(evaluator) => {
+                let result = evaluator.finish()?;
+                MetricResult { metrics: result.metrics, table: result.table, diagnosis: None }
+            }
+        })
+    }
+}

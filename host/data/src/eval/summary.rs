@@ -1,0 +1,74 @@
+//! From the scores of single classes to the twelve numbers.
+//! Knows nothing of how they are told.
+//!
+//! Source: pycocotools `COCOeval.summarize`.
+
+use super::accumulate::Scores;
+use super::settings::Settings;
+
+/// Scores of a class: for each limit of detections, for each range of areas.
+pub(super) struct ClassScores {
+    pub(super) limits: [[Option<Scores>; 4]; 3],
+}
+
+/// The numbers of some classes together.
+#[derive(Clone, Copy)]
+pub(super) struct Summary<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) classes: &'a [ClassScores],
+}
+
+impl Summary<'_> {
+    /// The mean over classes and thresholds; -1 if there is none.
+    fn mean(
+        &self,
+        limit: usize,
+        area: usize,
+        threshold: Option<f64>,
+        of: fn(&Scores) -> &[f64],
+    ) -> f64 {
+        let is_meant = |t: f64| threshold.is_none_or(|wanted| (wanted - t).abs() < 1e-9);
+        let values: Vec<f64> = self
+            .classes
+            .iter()
+            .filter_map(|class| class.limits[limit][area].as_ref())
+            .flat_map(|scores| of(scores).iter().zip(&self.settings.thresholds))
+            .filter(|(_, t)| is_meant(**t))
+            .map(|(value, _)| *value)
+            .collect();
+        if values.is_empty() { -1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+    }
+
+    fn precision(&self, limit: usize, area: usize, threshold: Option<f64>) -> f64 {
+        self.mean(limit, area, threshold, |s| &s.precision)
+    }
+
+    fn recall(&self, limit: usize, area: usize) -> f64 {
+        self.mean(limit, area, None, |s| &s.recall)
+    }
+
+    /// In the order of `STAT_NAMES`.
+    pub(super) fn stats(&self) -> [f64; 12] {
+        let headline = self.settings.proposal_nums.iter().position(|n| *n == 100);
+        [
+            headline.map_or(-1.0, |limit| self.precision(limit, 0, None)),
+            self.precision(2, 0, Some(0.5)),
+            self.precision(2, 0, Some(0.75)),
+            self.precision(2, 1, None),
+            self.precision(2, 2, None),
+            self.precision(2, 3, None),
+            self.recall(0, 0),
+            self.recall(1, 0),
+            self.recall(2, 0),
+            self.recall(2, 1),
+            self.recall(2, 2),
+            self.recall(2, 3),
+        ]
+    }
+
+    /// mAP, mAP_50, mAP_75, mAP_s, mAP_m, mAP_l of a single class: all with the largest limit.
+    pub(super) fn class_row(&self) -> [f64; 6] {
+        let of = |area, threshold| self.precision(2, area, threshold);
+        [of(0, None), of(0, Some(0.5)), of(0, Some(0.75)), of(1, None), of(2, None), of(3, None)]
+    }
+}

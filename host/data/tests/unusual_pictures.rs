@@ -1,0 +1,77 @@
+//! Pictures of unusual kinds against what OpenCV reads of them (`golden/pictures/make_pictures.py`).
+//! Knows nothing of data sets.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use snaphook_data::image::{Orientation, read_image, read_image_as};
+
+/// Height of a picture's place in `expected.png`.
+const PLACE: usize = 32;
+
+#[derive(Deserialize)]
+struct Shown {
+    name: String,
+    width: usize,
+    height: usize,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures")
+}
+
+/// Decoders may differ where they round; colours at half the size are blown up in different ways as well.
+fn most(name: &str) -> u8 {
+    match name {
+        "halved_colours.jpg" => 4,
+        name if name.ends_with(".jpg") => 2,
+        _ => 0,
+    }
+}
+
+#[test]
+fn each_kind_is_read_as_opencv_reads_it() {
+    let expected = read_image(&folder().join("expected.png")).expect("expected pictures");
+    let all: Vec<Shown> =
+        serde_json::from_str(include_str!("golden/pictures/expected.json")).expect("their sizes");
+    let mut wrong = String::new();
+    for (place, shown) in all.iter().enumerate() {
+        let theirs = expected.cropped(0, place * PLACE, shown.width, shown.height);
+        let ours = match read_image(&folder().join(&shown.name)) {
+            Ok(image) => image,
+            Err(error) => {
+                wrong += &format!("{error}\n");
+                continue;
+            }
+        };
+        assert_eq!(ours.shape(), theirs.shape(), "{}", shown.name);
+        let differences = ours.data().iter().zip(theirs.data()).map(|(a, b)| a.abs_diff(*b));
+        let worst = differences.max().unwrap_or(0);
+        if worst > most(&shown.name) {
+            wrong += &format!("{}: {worst} grey levels\n", shown.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn a_turned_picture_can_be_left_as_it_is_stored() {
+    let path = folder().join("turned.jpg");
+    let shape = |orientation| read_image_as(&path, orientation).expect("a picture").shape();
+    assert_eq!(shape(Orientation::Applied), [32, 24]);
+    assert_eq!(shape(Orientation::Ignored), [24, 32]);
+}
+
+#[test]
+fn every_kind_that_is_cut_off_is_an_error_with_its_name() {
+    let cut = tempfile::tempdir().expect("a folder");
+    for name in ["plain.jpg", "progressive.jpg", "cmyk.jpg", "sixteen_bits.png", "palette.png"] {
+        let bytes = std::fs::read(folder().join(name)).expect("a file");
+        for share in [1, 3, 5, 7] {
+            let path = cut.path().join(name);
+            std::fs::write(&path, &bytes[..bytes.len() * share / 8]).expect("a file");
+            let error = read_image(&path).expect_err("an error").to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}

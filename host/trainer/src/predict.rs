@@ -1,0 +1,201 @@
+//! `predict`: objects in a person's own pictures, as JSON and drawn. Leaves no run behind.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::{Value as Json, json};
+use snaphook_cli::args::PredictArguments;
+use snaphook_data::image::{Drawn, draw_detections, read_image};
+use snaphook_data::{
+    DataError, DatasetMeta, Detection, Image, Loader, LoaderConfig, find_images, image_files,
+};
+use snaphook_runner::checkpoint::{self, Checkpoint};
+use snaphook_runner::{AnyBatch, Model, RunError};
+use snaphook_vision::{Predictions, build_model};
+
+use crate::assemble::remove_scopes;
+use crate::cuda;
+use crate::error::TrainerError;
+
+/// Everything from the command line to the last picture.
+pub(crate) fn predict(arguments: &PredictArguments) -> Result<(), TrainerError> {
+    let config = snaphook_cli::load(&arguments.config, &arguments.load())?;
+    let mut value = config.value().clone();
+    remove_scopes(&mut value);
+    let images = find_images(&arguments.images)?;
+    if let Err(error) = cuda::open() {
+        snaphook_cli::report::print_warning(&format!("no CUDA: {error}"));
+    }
+    let place = format!("{}: ", config.path().display());
+    let built = build_model(&value["model"], cuda::best_device());
+    let failed = |error| TrainerError::Build { place: place.clone(), error: Box::new(error) };
+    let mut model = built.map_err(failed)?;
+    let failed = |error| TrainerError::Run { place: String::new(), error: Box::new(error) };
+    let checkpoint = load(model.as_ref(), &arguments.checkpoint).map_err(failed)?;
+    let section = section(&value);
+    let dataset = leaf(&section["dataset"]);
+    let meta = meta(dataset, &checkpoint)?;
+    let settings = LoaderConfig {
+        num_workers: section["num_workers"].as_u64().unwrap_or(2) as usize,
+        ..LoaderConfig::default()
+    };
+    let loader = Loader::new(image_files(&images, &pipeline(dataset), meta.clone())?, settings);
+    let found = all(model.as_mut(), &loader, &place)?;
+    write(arguments, &images, &found, &meta)
+}
+
+/// Weights of another model are refused.
+fn load(model: &dyn Model, path: &Path) -> Result<Checkpoint, RunError> {
+    let checkpoint = checkpoint::load(path)?;
+    let report = checkpoint::load_into(&checkpoint.model, model.state(), path)?;
+    if !report.missing.is_empty() || !report.mismatched.is_empty() {
+        report.require_whole(path)?;
+    }
+    Ok(checkpoint)
+}
+
+/// The data loader of the test, else that of the validation.
+fn section(config: &Json) -> Json {
+    let sections = ["test_dataloader", "val_dataloader"].map(|key| &config[key]);
+    let found = sections.into_iter().find(|value| !value.is_null()).cloned().unwrap_or_default();
+    if found.is_array() { found[0].clone() } else { found }
+}
+
+/// The innermost data set, which has pipeline and classes.
+fn leaf(dataset: &Json) -> &Json {
+    if dataset["dataset"].is_object() {
+        return leaf(&dataset["dataset"]);
+    }
+    if dataset["datasets"].is_array() { leaf(&dataset["datasets"][0]) } else { dataset }
+}
+
+fn meta(dataset: &Json, checkpoint: &Checkpoint) -> Result<DatasetMeta, DataError> {
+    if let Some(meta) = DatasetMeta::of_dict(dataset)? {
+        return Ok(meta);
+    }
+    // What the model was trained with is in its checkpoint.
+    let classes = checkpoint.meta["dataset_meta"]["classes"].as_array();
+    let names = classes.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned));
+    Ok(DatasetMeta::from_classes(names.collect()))
+}
+
+/// The test pipeline without what needs annotations.
+fn pipeline(dataset: &Json) -> Json {
+    let steps = dataset["pipeline"].as_array().cloned().unwrap_or_default();
+    let is_kept = |step: &Json| {
+        let name = step["type"].as_str().unwrap_or_default();
+        name.rsplit('.').next() != Some("LoadAnnotations")
+    };
+    Json::Array(steps.into_iter().filter(is_kept).collect())
+}
+
+/// What is found in each picture, best first.
+fn all(
+    model: &mut dyn Model,
+    loader: &Loader,
+    place: &str,
+) -> Result<Vec<Vec<Detection>>, TrainerError> {
+    model.set_training(false);
+    let failed = |source| {
+        let error = RunError::Model { stage: "prediction", iter: 0, source };
+        TrainerError::Run { place: place.to_owned(), error: Box::new(error) }
+    };
+    let mut found = Vec::new();
+    for batch in loader.epoch(0, 0) {
+        let batch: AnyBatch = Box::new(batch?);
+        let predictions = tch::no_grad(|| model.predict(&batch)).map_err(failed)?;
+        let predictions = predictions.downcast::<Predictions>().ok();
+        found.extend(predictions.into_iter().flat_map(|p| p.0).map(|picture| picture.detections));
+    }
+    Ok(found)
+}
+
+fn class(meta: &DatasetMeta, label: i64) -> String {
+    let found = usize::try_from(label).ok().and_then(|label| meta.classes.get(label));
+    found.cloned().unwrap_or_else(|| label.to_string())
+}
+
+fn write(
+    arguments: &PredictArguments,
+    images: &[PathBuf],
+    found: &[Vec<Detection>],
+    meta: &DatasetMeta,
+) -> Result<(), TrainerError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| TrainerError::File { path, source }
+    };
+    std::fs::create_dir_all(&arguments.out).map_err(failed(&arguments.out))?;
+    let mut entries = Vec::new();
+    for (path, detections) in images.iter().zip(found) {
+        let mut image = read_image(path)?;
+        entries.push(entry(path, &image, detections, meta));
+        if !arguments.no_pictures {
+            draw(&mut image, detections, meta, arguments.score_thr);
+            image.save(&arguments.out.join(free_name(path, images)))?;
+        }
+        let shown = detections.iter().filter(|found| found.score >= arguments.score_thr).count();
+        println!("{}: {shown} found", path.display());
+    }
+    let path = arguments.out.join("predictions.json");
+    // A line for each picture: as good for programs, and for a look.
+    let lines: Vec<String> = entries.iter().map(Json::to_string).collect();
+    let classes = json!(meta.classes);
+    let text = format!("{{\"classes\": {classes}, \"images\": [\n{}\n]}}\n", lines.join(",\n"));
+    std::fs::write(&path, text).map_err(failed(&path))?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn entry(path: &Path, image: &Image, detections: &[Detection], meta: &DatasetMeta) -> Json {
+    let detection = |found: &Detection| {
+        let class = class(meta, found.label);
+        json!({"class": class, "label": found.label, "score": found.score, "bbox": found.bbox})
+    };
+    let (width, height) = (image.width(), image.height());
+    let detections: Vec<Json> = detections.iter().map(detection).collect();
+    json!({"file": path, "width": width, "height": height, "detections": detections})
+}
+
+fn draw(image: &mut Image, detections: &[Detection], meta: &DatasetMeta, least: f32) {
+    let drawn = |found: &Detection| Drawn {
+        bbox: found.bbox,
+        label_text: format!("{} {:.2}", class(meta, found.label), found.score),
+        colour: meta.colour(found.label),
+    };
+    // The best comes last, on top.
+    let shown = detections.iter().rev().filter(|found| found.score >= least);
+    draw_detections(image, &shown.map(drawn).collect::<Vec<_>>());
+}
+
+/// The picture's own name, with those of its folders before it where another picture has the same.
+fn free_name(path: &Path, all: &[PathBuf]) -> PathBuf {
+    let name = path.file_name().unwrap_or_default();
+    if all.iter().filter(|other| other.file_name() == Some(name)).count() == 1 {
+        return name.into();
+    }
+    let parts = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        _ => None,
+    });
+    parts.collect::<Vec<_>>().join("_").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_of_one_name_do_not_overwrite_each_other() {
+        let all = ["a/x.jpg", "b/x.jpg", "b/y.jpg"].map(PathBuf::from);
+        let names = all.each_ref().map(|path| free_name(path, &all));
+        assert_eq!(names, ["a_x.jpg", "b_x.jpg", "y.jpg"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_pipeline_is_that_of_the_innermost_data_set_without_annotations() {
+        let config = json!({"val_dataloader": {"dataset": {"type": "RepeatDataset", "dataset": {
+            "pipeline": [{"type": "LoadImageFromFile"}, {"type": "mmdet.LoadAnnotations"}]}}}});
+        let section = section(&config);
+        assert_eq!(pipeline(leaf(&section["dataset"])), json!([{"type": "LoadImageFromFile"}]));
+    }
+}
