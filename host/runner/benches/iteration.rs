@@ -108,7 +108,7 @@ fn config() -> Json {
     json!({
         "train_cfg": { "type": "EpochBasedTrainLoop", "max_epochs": 1 },
         "optim_wrapper": { "type": "OptimWrapper", "optimizer": { "type": "SGD", "lr": 0.1 } },
-        "default_hooks": { "logger": { "type": "LoggerHook", "interval": 50 }, "checkpoint": null },
+        "default_hooks": { "logger": { "type": "LoggerHook", "interval": 50 }, "checkpoint": { "type": "CheckpointHook", "interval": 1_000_000_000, "by_epoch": false, "save_last": false } },
         "log_processor": { "window_size": 50 },
     })
 }

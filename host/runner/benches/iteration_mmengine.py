@@ -51,7 +51,7 @@ def machine():
         train_dataloader=torch.utils.data.DataLoader(Nothing(), batch_size=1),
         train_cfg=dict(by_epoch=True, max_epochs=1),
         optim_wrapper=dict(optimizer=torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)),
-        default_hooks=dict(logger=dict(type='LoggerHook', interval=50), checkpoint=None),
+        default_hooks=dict(logger=dict(type='LoggerHook', interval=50), checkpoint=dict(type='CheckpointHook', interval=10**9, by_epoch=False, save_last=False)),
         default_scope='mmengine',
         log_level='ERROR',
         log_processor=dict(type='LogProcessor', window_size=50),
