@@ -126,7 +126,7 @@ pub struct Randomness {
     /// Whether what a model draws at random differs between the processes of a run.
     #[kwarg(default = false)]
     pub diff_rank_seed: bool,
-    /// Has no effect yet: on the CPU the same seed gives the same run.
+    /// Whether operations on a GPU that could give other bits take their deterministic form; on the CPU all have it.
     #[kwarg(default = false)]
     pub deterministic: bool,
 }

@@ -18,7 +18,8 @@ use crate::progress_bar::TrainingBar;
 use crate::record::RecordKeeper;
 use crate::saving;
 use crate::settings::{EvalSettings, Length, Start, TrainSettings};
-use crate::{Evaluation, RunError};
+use crate::workdir::WorkFolderLock;
+use crate::{Evaluation, RunError, checkpoint};
 use snaphook_schedules::{ScheduleContext, Schedules};
 
 /// A machine with its hooks.
@@ -30,12 +31,13 @@ pub struct Run {
     bar: Option<TrainingBar>,
     record: Option<RecordKeeper>,
     sanity_batches: u64,
+    lock: Option<WorkFolderLock>,
 }
 
 impl Run {
     /// A run that has not begun.
     pub fn new(machine: Machine, dispatcher: Dispatcher) -> Run {
-        Run { machine, dispatcher, bar: None, record: None, sanity_batches: 0 }
+        Run { machine, dispatcher, bar: None, record: None, sanity_batches: 0, lock: None }
     }
 
     /// Trains by `train_cfg`, validating and saving on the way.
@@ -69,7 +71,34 @@ impl Run {
         saving::check(self, start)
     }
 
+    /// Takes the work folder for this training, as far as it is there already and something will be saved into it.
+    ///
+    /// Errors: another training has it.
+    pub fn claim_work_folder(&mut self) -> Result<(), RunError> {
+        let machine = &self.machine;
+        let saves = machine.ranks.is_main() && !machine.is_trial && machine.fast.is_none();
+        if saves && self.lock.is_none() {
+            self.lock = WorkFolderLock::take(&machine.info.work_dir)?;
+        }
+        Ok(())
+    }
+
+    /// A run that starts anew where another one has saved deserves a word.
+    fn warn_of_earlier_run(&self, start: &Start) {
+        let work_dir = &self.machine.info.work_dir;
+        let is_fresh = matches!(start, Start::Fresh | Start::Weights(_)) && self.lock.is_some();
+        if is_fresh && checkpoint::find_last(work_dir).is_ok_and(|last| last.is_some()) {
+            self.machine.log.warn(format!(
+                "{} has checkpoints of an earlier run: new ones of the same names take their place (go on with \
+                 --resume, or give --work-dir)",
+                work_dir.display()
+            ));
+        }
+    }
+
     fn try_train(&mut self, start: &Start) -> Result<(), RunError> {
+        self.claim_work_folder()?;
+        self.warn_of_earlier_run(start);
         let settings = TrainSettings::from_config(&self.machine.config)?;
         self.machine.eval_settings = EvalSettings::from_config(&self.machine.config)?;
         if self.machine.optim.is_none() {
@@ -306,6 +335,14 @@ impl Run {
         batch_idx: u64,
     ) -> Result<(), RunError> {
         self.call_hooks(point, Some(batch_idx), Turns::All)
+    }
+
+    /// Shows how far a validation is.
+    pub(crate) fn show_evaluation(&mut self, done: u64) {
+        let batches = self.machine.progress.epoch_length;
+        if let Some(bar) = &mut self.bar {
+            bar.validating(done, batches);
+        }
     }
 
     /// Moves the progress bar.

@@ -56,6 +56,9 @@ impl Run {
             let began = Instant::now();
             step::bare(self, found)?;
             times.push(began.elapsed());
+            if let Some(signal) = self.machine.interrupt.signal() {
+                return Err(RunError::Interrupted { signal });
+            }
             batch = step::next_batch(self)?;
         }
         step::end_data(self)?;

@@ -1,5 +1,6 @@
 //! The work folder: MMEngine's layout and names. Knows nothing of what is written there.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use chrono::Local;
@@ -21,6 +22,32 @@ pub struct RunNames<'a> {
     pub seed: u64,
     /// Where the model lives.
     pub device: Device,
+}
+
+/// Keeps other trainings out of a work folder as long as it is there; the system ends it with the process.
+#[derive(Debug)]
+pub(crate) struct WorkFolderLock {
+    _folder: File,
+}
+
+impl WorkFolderLock {
+    /// Takes the folder; `None` where there is no such folder yet, or its file system has no locks.
+    ///
+    /// Errors: another process trains into it.
+    pub(crate) fn take(work_dir: &Path) -> Result<Option<WorkFolderLock>, RunError> {
+        let Ok(folder) = File::open(work_dir) else { return Ok(None) };
+        match folder.try_lock() {
+            Ok(()) => Ok(Some(WorkFolderLock { _folder: folder })),
+            Err(TryLockError::WouldBlock) => {
+                let message = format!(
+                    "another training is going on in {} (give --work-dir, or wait for its end)",
+                    work_dir.display()
+                );
+                Err(RunError::config("work_dir", message))
+            }
+            Err(TryLockError::Error(_)) => Ok(None),
+        }
+    }
 }
 
 impl RunNames<'_> {
@@ -103,6 +130,18 @@ fn new_folder(work_dir: &Path) -> Result<(PathBuf, String), RunError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_work_folder_belongs_to_one_training_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(WorkFolderLock::take(&folder.path().join("new")).unwrap().is_none());
+        let lock = WorkFolderLock::take(folder.path()).unwrap();
+        assert!(lock.is_some());
+        let refused = WorkFolderLock::take(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("another training is going on in"), "{refused}");
+        drop(lock);
+        assert!(WorkFolderLock::take(folder.path()).unwrap().is_some());
+    }
 
     #[test]
     fn two_runs_of_one_second_have_two_folders() {

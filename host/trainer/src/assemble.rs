@@ -155,10 +155,11 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     let interrupt = signals::catch();
     let company = Company::join(&request.value)?;
     let mut run = build(&mut request, true, &arguments.trial, &company)?;
+    run.machine.interrupt = interrupt;
     if arguments.trial.dry_run {
         return trial::dry_run(&mut run).map_err(|error| request.run_error(error));
     }
-    run.machine.interrupt = interrupt;
+    company.agree(run.claim_work_folder().map_err(|error| request.run_error(error)))?;
     open_folders(&mut run, &request, &company)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     let result = run.train(&request.start);
@@ -227,6 +228,10 @@ fn build(
     plugin_watch::expect_crashes(&request.checkpoints(), &log);
     for warning in request.config.warnings() {
         log.warn(warning);
+    }
+    snaphook_cli::ignored_keys(&request.config).for_each(|warning| log.warn(warning));
+    if request.value["randomness"]["deterministic"] == true {
+        snaphook_libtorch::set_deterministic();
     }
     if let Err(error) = cuda::open() {
         log.warn(format!(

@@ -18,6 +18,7 @@ mod report;
 mod schedule;
 mod words;
 
+pub use components::ignored_keys;
 pub(crate) use components::{catalog, check_components};
 pub(crate) use finding::{Finding, Mark, Severity};
 pub(crate) use report::{as_json, as_text, excerpts};

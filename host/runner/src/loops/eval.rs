@@ -213,6 +213,7 @@ fn all_batches(
         })?;
         run.machine.end_step();
         batch_idx += 1;
+        run.show_evaluation(batch_idx);
         boundary::check_alone(run)?;
     }
     which.sets(&mut run.machine.task)[index].data.end_epoch();

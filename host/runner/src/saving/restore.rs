@@ -23,12 +23,7 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
     if world != machine.ranks.world() as u64 && length.is_some() {
         resize(machine, &checkpoint.meta, world)?;
     } else if length.is_some_and(|length| length != machine.progress.epoch_length) {
-        machine.log.warn(format!(
-            "The checkpoint's epochs had {} batches, this run's have {}: iterations are counted anew from its epoch",
-            length.unwrap_or(0),
-            machine.progress.epoch_length
-        ));
-        machine.progress.iter = machine.progress.epoch * machine.progress.epoch_length;
+        recount(machine, length.unwrap_or(0));
     }
     for change in plugin_changes(&checkpoint.meta["plugins"], &machine.plugins) {
         machine.log.warn(change);
@@ -37,13 +32,28 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
         machine.log.warn("The checkpoint was trained on a data set with other classes or colours");
     }
     let entries = std::mem::take(&mut machine.entries);
-    let has_moved = world != machine.ranks.world() as u64 && machine.progress.iter != saved_iter;
+    let has_moved = machine.progress.iter != saved_iter;
     restore_optimizer(machine, checkpoint, &entries, has_moved)?;
     // A checkpoint that was imported has none.
     if let Some(messages) = entries.get("messages") {
         machine.messages.load(messages)?;
     }
     restore_hooks(run, &entries)
+}
+
+/// Goes on with other data or another batch size: by epochs from the beginning of the one that was reached, by iterations at
+/// the same iteration.
+fn recount(machine: &mut Machine, length: u64) {
+    let now = machine.progress.epoch_length;
+    let what = if machine.progress.by_epoch != 0 {
+        machine.progress.iter = machine.progress.epoch * now;
+        "iterations are counted anew from its epoch".to_owned()
+    } else {
+        format!("iteration {} stays, and later ones see other samples", machine.progress.iter)
+    };
+    machine.log.warn(format!(
+        "The checkpoint's epochs had {length} batches, this run's have {now}: {what}"
+    ));
 }
 
 /// Goes on with another number of ranks than the checkpoint was saved with: by epochs at the place in the data that was
@@ -126,11 +136,19 @@ fn restore_optimizer(
         return Ok(());
     };
     let mut edits = optim.load(saved)?.edits;
-    let plans = entries.get("param_schedulers").filter(|plans| !plans.is_null());
-    if let Some(plans) = plans
-        && let LoadedSchedules::Edited { changes } = schedules.load(plans)?
-    {
-        edits.extend(changes);
+    match entries.get("param_schedulers").filter(|plans| !plans.is_null()) {
+        Some(plans) => {
+            if let LoadedSchedules::Edited { changes } = schedules.load(plans)? {
+                edits.extend(changes);
+            }
+        }
+        None if schedules.is_empty() => {}
+        None => {
+            machine.log.warn(
+                "The checkpoint has no schedules: their values are those that the config gives for this moment",
+            );
+            schedules.replay(machine.progress.epoch, machine.progress.iter, optim)?;
+        }
     }
     let has_edits = !edits.is_empty();
     if has_edits {
@@ -139,7 +157,8 @@ fn restore_optimizer(
             "Optimizer or schedule were edited since the save, the edited ones hold: {edits}"
         ));
     }
-    if has_edits || has_moved {
+    // What follows a metric does not depend on how iterations are counted.
+    if has_edits || (has_moved && !schedules.follow_a_metric()) {
         schedules.replay(machine.progress.epoch, machine.progress.iter, optim)?;
     }
     Ok(())
