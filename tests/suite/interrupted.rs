@@ -110,3 +110,46 @@ fn a_signal_before_the_first_iteration_saves_nothing_and_asks_for_another_start(
     outcome.expect_code(75);
     workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=1"]).expect_code(0);
 }
+
+/// The command has become the trainer, which is long before the trainer can do anything.
+fn wait_for_trainer(running: &Running) {
+    let name = format!("/proc/{}/comm", running.id());
+    while std::fs::read_to_string(&name).is_ok_and(|name| name.trim() == "snaphook") {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_signal_while_the_program_is_loading_is_not_lost() {
+    for signal in ["-TERM", "-USR1"] {
+        let workspace = Workspace::with(LONG);
+        let running = workspace.start_training(&[]);
+        wait_for_trainer(&running);
+        send(&running, signal);
+        let outcome = running.wait();
+        outcome.expect_code(75).expect_text(&["Interrupted by SIG"]);
+    }
+}
+
+#[test]
+fn a_dry_run_can_be_interrupted() {
+    let workspace = Workspace::with(LONG);
+    let running = workspace.start_training(&["--dry-run"]);
+    wait_for_trainer(&running);
+    send(&running, "-TERM");
+    running.wait().expect_code(75);
+}
+
+#[test]
+fn two_trainings_do_not_share_a_work_folder() {
+    let workspace = Workspace::with(LONG);
+    let mut first = workspace.start_training(&[]);
+    assert!(first.wait_until(|| records(&workspace) > 0));
+    send(&first, "-STOP");
+    let second = workspace.train(&[]);
+    send(&first, "-CONT");
+    second.expect_code(1).expect_error(&["work_dir: another training is going on in"]);
+    first.wait().expect_code(0);
+    let third = workspace.train(&["train_cfg.max_epochs=1"]);
+    third.expect_code(0).expect_text(&["has checkpoints of an earlier run"]);
+}

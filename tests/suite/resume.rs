@@ -85,3 +85,49 @@ fn old_checkpoints_are_forgotten_across_a_resume() {
     workspace.train(&["--resume"]).expect_code(0);
     assert_eq!(checkpoints(&workspace.work()), [workspace.file("work/epoch_3")]);
 }
+
+/// Learning rates by iteration.
+fn rates(workspace: &Workspace) -> Vec<(u64, f64)> {
+    let records = scalars(&workspace.work());
+    let rate =
+        |record: &serde_json::Value| Some((record["iter"].as_u64()?, record["lr"].as_f64()?));
+    records.iter().filter_map(rate).collect()
+}
+
+const WARM_UP: &str = "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=20)]\n";
+
+#[test]
+fn rates_are_right_after_a_resume_without_saved_schedules_or_with_other_batches() {
+    let whole = Workspace::with(WARM_UP);
+    whole.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    let expected = rates(&whole);
+
+    let unsaved = Workspace::with(WARM_UP);
+    let without = "default_hooks.checkpoint.save_param_scheduler=False";
+    unsaved.train(&["train_cfg.max_epochs=1", without]).expect_code(0);
+    let resumed = unsaved.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=2"]);
+    resumed.expect_code(0).expect_text(&["The checkpoint has no schedules"]);
+    assert_eq!(rates(&unsaved), expected);
+
+    // Half as many batches: the second epoch begins at half the iterations.
+    let other = Workspace::with(WARM_UP);
+    other.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    let larger = ["train_cfg.max_epochs=2", "train_dataloader.batch_size=4"];
+    let resumed = other.train(&[&["--resume", "--cfg-options"][..], &larger].concat());
+    resumed.expect_code(0).expect_text(&["iterations are counted anew from its epoch"]);
+    let begun: Vec<_> = rates(&other).split_off(expected.len() / 2);
+    assert!(!begun.is_empty() && begun.iter().all(|rate| expected.contains(rate)), "{begun:?}");
+}
+
+#[test]
+fn a_training_by_iterations_keeps_its_place_when_the_data_changes() {
+    let by_iterations = "train_cfg = dict(type='IterBasedTrainLoop', max_iters=8, val_interval=100)\n\
+                         default_hooks['checkpoint'].update(by_epoch=False, interval=4)\n";
+    let workspace = Workspace::with(by_iterations);
+    workspace.train(&["train_cfg.max_iters=4"]).expect_code(0);
+    let other = ["--resume", "--cfg-options", "train_dataloader.batch_size=1"];
+    let resumed = workspace.train(&other);
+    resumed.expect_code(0).expect_text(&["iteration 4 stays", "(epoch 0, iteration 4)"]);
+    let iterations: Vec<u64> = rates(&workspace).into_iter().map(|(iter, _)| iter).collect();
+    assert_eq!(iterations, (1..=8).collect::<Vec<u64>>());
+}

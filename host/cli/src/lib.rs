@@ -38,3 +38,4 @@ pub use commands::run;
 pub use error::CliError;
 pub use exit::Exit;
 pub use loading::{load, load_with_warnings, resolver};
+pub use trainer::asking_signals;

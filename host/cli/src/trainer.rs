@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::{SigSet, Signal};
 use snaphook_launch::{Contract, RANK_VARIABLES};
 
 use crate::CliError;
@@ -71,11 +72,23 @@ pub(crate) fn become_it(
                     trainer.env_remove(name);
                 }),
             }
+            hold_back_signals();
             let source = trainer.exec();
             CliError::TrainerStart { path, source }
         }
         Err(error) => error,
     }
+}
+
+/// Signals that ask a run to save and end.
+pub fn asking_signals() -> SigSet {
+    [Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGINT].into_iter().collect()
+}
+
+/// Such a signal waits until the trainer, which takes a moment to load, can do what it asks for.
+fn hold_back_signals() {
+    // Fails for sets that are none, and this one is.
+    let _ = asking_signals().thread_block();
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let result = match demo_data::requested() {
         Some(request) => request.and_then(|request| request.draw()),
         None => {
+            signals::catch();
             let cli = Cli::parse_arguments();
             format = cli.log_format();
             run(&cli)

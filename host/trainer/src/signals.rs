@@ -1,15 +1,21 @@
 //! Signals that ask a run to end in good order. Knows nothing of what the run does about it.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use snaphook_runner::Interrupt;
 
 /// From now on SIGTERM, SIGUSR1 (what SLURM sends before the time is up) and the first Ctrl-C ask the run to save and end;
-/// a second Ctrl-C ends the process at once.
+/// a second Ctrl-C ends the process at once. `snaphook` held them back until now, so that none is lost while this program
+/// was loaded. Called again, it gives the same.
 pub(crate) fn catch() -> Interrupt {
+    static CAUGHT: OnceLock<Interrupt> = OnceLock::new();
+    CAUGHT.get_or_init(install).clone()
+}
+
+fn install() -> Interrupt {
     let interrupt = Interrupt::default();
     let is_second = Arc::new(AtomicBool::new(false));
     // Each of these fails only for signals that cannot be caught, and these can be. In the order of this list, a first
@@ -19,5 +25,7 @@ pub(crate) fn catch() -> Interrupt {
     for signal in [SIGTERM, SIGUSR1, SIGINT] {
         let _ = flag::register_usize(signal, interrupt.flag(), signal as usize);
     }
+    // Fails for sets that are none, and this one is.
+    let _ = snaphook_cli::asking_signals().thread_unblock();
     interrupt
 }
