@@ -174,7 +174,7 @@ fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<
     };
     let log = RunLogger::new(console, log_level(&request.value));
     start_tracing(&log);
-    let beats = heartbeat::begin(&log);
+    heartbeat::begin(&log);
     plugin_watch::listen(&log);
     plugin_watch::expect_crashes(&request.checkpoints(), &log);
     for warning in request.config.warnings() {
@@ -193,7 +193,7 @@ fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<
     let mut machine = Machine::new(log, request.value.clone(), info, task);
     machine.plugins = plugins;
     let mut run = Run::new(machine, dispatcher);
-    heartbeat::connect(&mut run, beats);
+    heartbeat::connect(&mut run);
     trial::apply(trial, &mut run);
     if trains {
         run.prepare().map_err(|error| request.run_error(error))?;
@@ -317,8 +317,8 @@ fn open_folders(run: &mut Run, request: &Request<'_>) -> Result<(), TrainerError
     plugin_watch::write(&info.run_dir, plugins).map_err(file(&info.run_dir))?;
     environment::log(&run.machine.log, &info, plugins, &request.value);
     environment::log_config(&run.machine.log, &text);
-    let beats = heartbeat::begin_in(&info.run_dir, &run.machine.log);
-    heartbeat::connect(run, beats);
+    heartbeat::begin_in(&info.run_dir, &run.machine.log);
+    heartbeat::connect(run);
     run.machine.info = info;
     Ok(())
 }
