@@ -66,7 +66,8 @@ enum {
     SNAPHOOK_AFTER_BACKWARD = 23,
     SNAPHOOK_BEFORE_OPTIM_STEP = 24,
     SNAPHOOK_AFTER_OPTIM_STEP = 25,
-    SNAPHOOK_ON_EXCEPTION = 26
+    SNAPHOOK_ON_EXCEPTION = 26,
+    SNAPHOOK_FETCH_CHECKPOINT = 27
 };
 
 /* UTF-8 of the caller, valid during the call; not terminated. */

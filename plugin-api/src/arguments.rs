@@ -208,6 +208,25 @@ impl RunError {
     }
 }
 
+/// A checkpoint that the run is to start from, and that is not on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WantedCheckpoint {
+    /// Where it is, such as `s3://bucket/prefix`.
+    pub url: String,
+    /// The folder that it goes into, under a name of its own: the work folder, which may not exist yet.
+    pub folder: PathBuf,
+}
+
+impl WantedCheckpoint {
+    pub(crate) fn from_json(wanted: &Json) -> WantedCheckpoint {
+        WantedCheckpoint {
+            url: wanted["url"].as_str().unwrap_or_default().to_owned(),
+            folder: wanted["folder"].as_str().unwrap_or_default().into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Metrics;

@@ -1,7 +1,7 @@
 //! From the number of a point to the method of a hook. Knows nothing of where the hook was compiled.
 
 use crate::arguments::{
-    Batch, Checkpoint, EvalStep, Outputs, RunError, SavedCheckpoint, TrainStep,
+    Batch, Checkpoint, EvalStep, Outputs, RunError, SavedCheckpoint, TrainStep, WantedCheckpoint,
 };
 use crate::{Hook, HookError, HookPoint, HookResult, Metrics, Runner};
 
@@ -81,6 +81,9 @@ fn dispatch_rare(hook: &mut dyn Hook, point: HookPoint, runner: &mut Runner<'_>)
             hook.after_load_checkpoint(runner, &mut Checkpoint { host })
         }
         HookPoint::OnException => hook.on_exception(runner, &RunError::from_json(&payload()?)),
+        HookPoint::FetchCheckpoint => {
+            hook.fetch_checkpoint(runner, &WantedCheckpoint::from_json(&payload()?))
+        }
         _ => Ok(()), // the points of every iteration are not rare
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Batch, Checkpoint, EvalStep, HookError, Metrics, RunError, Runner, SavedCheckpoint, TrainStep,
+    WantedCheckpoint,
 };
 
 /// What every method of a hook returns; an error stops the run unless the config says otherwise.
@@ -126,6 +127,14 @@ pub trait Hook {
     /// When the run ends with an error, before it is reported; a last chance to tell somebody.
     fn on_exception(&mut self, runner: &mut Runner, error: &RunError) -> HookResult {
         let _ = (runner, error);
+        Ok(())
+    }
+    /// Before anything is built, when the run is to start from a checkpoint that a URL names (`--resume s3://…`). A hook
+    /// that knows such URLs brings it into `wanted.folder` and says where it is with
+    /// [`crate::services::Checkpoints::fetched`]; every other hook does nothing. Log, config and work folder are there,
+    /// other services are not yet.
+    fn fetch_checkpoint(&mut self, runner: &mut Runner, wanted: &WantedCheckpoint) -> HookResult {
+        let _ = (runner, wanted);
         Ok(())
     }
     /// What must survive a resume; `None` (the default) saves nothing.

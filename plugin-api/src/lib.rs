@@ -186,6 +186,7 @@ pub mod testing;
 
 pub use arguments::{
     Batch, Checkpoint, EvalStep, Metrics, Outputs, RunError, SavedCheckpoint, Tensor, TrainStep,
+    WantedCheckpoint,
 };
 pub use error::{HookError, HookErrorKind, Location};
 pub use hook::{Hook, HookResult, HookState};
@@ -204,6 +205,7 @@ pub mod prelude {
         export_plugin, hook, json, Batch, Checkpoint, EvalStep, Hook, HookError, HookErrorKind,
         HookPoint, HookResult, HookState, Json, Kwargs, LogLevel, Metrics, Outputs, RunError,
         Runner, SavedCheckpoint, ScheduleUnit, ServiceError, Stage, Tensor, TrainStep,
+        WantedCheckpoint,
     };
 }
 

@@ -18,7 +18,8 @@
 ///
 /// `BeforeSaveCheckpoint` comes right after the hook that asked for a checkpoint, `AfterSaveCheckpoint` when it is on
 /// the disk: between two later batches, before the next regular checkpoint and before `AfterTrain` at the latest.
-/// `OnException` comes when a run ends with an error.
+/// `OnException` comes when a run ends with an error. `FetchCheckpoint` comes before all others, before the model is built,
+/// when the run is to start from a checkpoint that a URL names.
 ///
 /// Source: `mmengine/hooks/hook.py` (names), `mmengine/runner/loops.py` (order); the points from
 /// `AfterSaveCheckpoint` on are Snaphook's own.
@@ -54,11 +55,12 @@ pub enum HookPoint {
     BeforeOptimStep = 24,
     AfterOptimStep = 25,
     OnException = 26,
+    FetchCheckpoint = 27,
 }
 
 impl HookPoint {
     /// Every point, in the order of its number.
-    pub const ALL: [HookPoint; 27] = [
+    pub const ALL: [HookPoint; 28] = [
         HookPoint::BeforeRun,
         HookPoint::AfterRun,
         HookPoint::BeforeTrain,
@@ -86,6 +88,7 @@ impl HookPoint {
         HookPoint::BeforeOptimStep,
         HookPoint::AfterOptimStep,
         HookPoint::OnException,
+        HookPoint::FetchCheckpoint,
     ];
 
     /// The point with this number, or `None` for a point that a newer host knows.
@@ -132,6 +135,7 @@ impl HookPoint {
             HookPoint::BeforeOptimStep => "before_optim_step",
             HookPoint::AfterOptimStep => "after_optim_step",
             HookPoint::OnException => "on_exception",
+            HookPoint::FetchCheckpoint => "fetch_checkpoint",
         }
     }
 }
@@ -149,6 +153,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), HookPoint::ALL.len());
-        assert_eq!(HookPoint::from_number(27), None);
+        assert_eq!(HookPoint::from_number(28), None);
     }
 }

@@ -5,8 +5,9 @@ use crate::host::{ServiceError, Statistic};
 use crate::runner::HostRef;
 use crate::{Metrics, Runner, Tensor};
 use serde_json::{json, Value as Json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+mod checkpoints;
 mod folders;
 mod profile;
 
@@ -243,6 +244,24 @@ impl Model<'_> {
         self.host.call(ids::MODEL, "attribute", &json!({ "module": module, "name": name }))
     }
 
+    /// Moves every parameter of the module `target` towards that of the same name in the module `source`, which has the
+    /// same structure: `target = (1 - weight) * target + weight * source`. `buffers`: also running means and other buffers
+    /// of floating point.
+    ///
+    /// Errors: no such module, or another structure; then nothing was changed.
+    pub fn blend(
+        &self,
+        target: &str,
+        source: &str,
+        weight: f64,
+        buffers: bool,
+    ) -> ServiceResult<()> {
+        let arguments = json!({
+            "target": target, "source": source, "weight": weight, "buffers": buffers,
+        });
+        self.host.call(ids::MODEL, "blend", &arguments).map(drop)
+    }
+
     /// Calls a method that the model offers by name, such as `set_epoch`.
     pub fn call(&self, method: &str, arguments: Json) -> ServiceResult<Json> {
         let arguments = json!({ "method": method, "arguments": arguments });
@@ -312,29 +331,6 @@ impl Data<'_> {
     /// Replaces the training pipeline from the next epoch on.
     pub fn set_pipeline(&self, pipeline: Json) -> ServiceResult<()> {
         self.host.call(ids::DATA, "set_pipeline", &json!({ "pipeline": pipeline })).map(drop)
-    }
-}
-
-impl Checkpoints<'_> {
-    /// Asks for a checkpoint of the state right after this hook returns and before the next one is called. It is written
-    /// while the run goes on; `after_save_checkpoint` comes when it is on the disk.
-    pub fn request_save(&self, options: Json) -> ServiceResult<()> {
-        self.host.call(ids::CHECKPOINT, "save", &options).map(drop)
-    }
-
-    /// Writes a copy of a checkpoint of this run with these parts only (`meta`, `state_dict`, `optimizer`,
-    /// `param_schedulers`, `message_hub`), under its name and the first eight digits of the weights' SHA-256; returns its path.
-    pub fn publish(&self, path: impl AsRef<Path>, keys: &[String]) -> ServiceResult<PathBuf> {
-        let arguments = json!({ "path": path.as_ref().to_string_lossy(), "keys": keys });
-        let published = self.host.call(ids::CHECKPOINT, "publish", &arguments)?;
-        let path = published.as_str().map(PathBuf::from);
-        path.ok_or_else(|| wrong("checkpoint.publish", "a path", &published))
-    }
-
-    /// Removes a checkpoint of this run.
-    pub fn remove(&self, path: impl AsRef<Path>) -> ServiceResult<()> {
-        let path = path.as_ref().to_string_lossy();
-        self.host.call(ids::CHECKPOINT, "remove", &json!({ "path": path })).map(drop)
     }
 }
 

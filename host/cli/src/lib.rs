@@ -20,6 +20,7 @@
 pub mod args;
 mod check;
 mod checkpoint_folder;
+mod checkpoint_url;
 mod commands;
 mod error;
 mod exit;
@@ -31,6 +32,7 @@ pub mod report;
 mod schedule;
 mod trainer;
 
+pub use checkpoint_url::checkpoint_url;
 pub use commands::run;
 pub use error::CliError;
 pub use exit::Exit;

@@ -10,6 +10,7 @@ use snaphook_cli::args::{
     TrialArguments,
 };
 use snaphook_config::Config;
+use snaphook_hooks::Dispatcher;
 use snaphook_plugin_api::host::LogLevel;
 use snaphook_report::RunFolder;
 use snaphook_runner::log::{Console, LogLayer, RunLogger};
@@ -19,6 +20,7 @@ use tch::Device;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::error::TrainerError;
+use crate::fetch::{Arrival, fetch};
 use crate::hooks::{self, Hooks};
 use crate::{cuda, environment, flags, heartbeat, plugin_watch, signals, trial};
 
@@ -65,6 +67,15 @@ impl<'a> Request<'a> {
     /// The folder of checkpoints, as it will be called.
     fn checkpoints(&self) -> PathBuf {
         self.work_dir.clone().unwrap_or_else(|| Path::new("work_dirs").join(self.config.stem()))
+    }
+
+    /// Has a checkpoint fetched that is not on this machine.
+    fn fetch_start(&mut self, hooks: &mut Dispatcher, log: &RunLogger) -> Result<(), TrainerError> {
+        let work_dir = self.checkpoints();
+        let arrival = Arrival { log, config: &self.value, work_dir: &work_dir };
+        let start = fetch(self.start.clone(), hooks, arrival);
+        self.start = start.map_err(|error| self.run_error(error))?;
+        Ok(())
     }
 
     /// `file.py, line 3: `, where a key was written.
@@ -117,7 +128,7 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     }
     flags::apply(arguments, &mut request.value).map_err(|error| request.run_error(error))?;
     let interrupt = signals::catch();
-    let mut run = build(&request, true, &arguments.trial)?;
+    let mut run = build(&mut request, true, &arguments.trial)?;
     if arguments.trial.dry_run {
         return trial::dry_run(&mut run).map_err(|error| request.run_error(error));
     }
@@ -145,7 +156,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     }
     request.predictions_out = arguments.out.clone();
     let interrupt = signals::catch();
-    let mut run = build(&request, false, &TrialArguments::default())?;
+    let mut run = build(&mut request, false, &TrialArguments::default())?;
     run.machine.interrupt = interrupt;
     open_folders(&mut run, &request)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
@@ -167,7 +178,11 @@ fn report(run: &Run) {
     }
 }
 
-fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<Run, TrainerError> {
+fn build(
+    request: &mut Request<'_>,
+    trains: bool,
+    trial: &TrialArguments,
+) -> Result<Run, TrainerError> {
     let console = match request.log_format {
         LogFormat::Text => Console::detect(),
         LogFormat::Json => Console::Json,
@@ -185,7 +200,8 @@ fn build(request: &Request<'_>, trains: bool, trial: &TrialArguments) -> Result<
             "the CUDA part of libtorch cannot be opened, the run goes on without it: {error}"
         ));
     }
-    let Hooks { dispatcher, plugins } = build_hooks(request)?;
+    let Hooks { mut dispatcher, plugins } = build_hooks(request)?;
+    request.fetch_start(&mut dispatcher, &log)?;
     let seed = choose_seed(request, &log)?;
     let task = build_model_and_data(request, seed, trains)?;
     let names = names(request, seed);

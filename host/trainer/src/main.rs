@@ -5,6 +5,7 @@ mod cuda;
 mod demo_data;
 mod environment;
 mod error;
+mod fetch;
 mod flags;
 mod heartbeat;
 mod hooks;

@@ -7,6 +7,7 @@ use snaphook_config::{Config, nearest};
 
 use super::Finding;
 use super::datasets::{LOADERS, Leaf, leaves};
+use crate::checkpoint_url;
 
 /// What must be at a path.
 #[derive(Clone, Copy)]
@@ -25,7 +26,8 @@ pub(crate) fn check_files(config: &Config) -> Vec<Finding> {
         findings.extend(missing_of_metrics(config, section));
     }
     for key in ["load_from", "resume"] {
-        if let Some(path) = config.get(key).and_then(Json::as_str) {
+        let path = config.get(key).and_then(Json::as_str);
+        if let Some(path) = path.filter(|path| checkpoint_url(Path::new(path)).is_none()) {
             findings.extend(missing(key, Path::new(path), Kind::Either));
         }
     }

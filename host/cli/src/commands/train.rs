@@ -13,7 +13,7 @@ use crate::check::{Finding, check_components, excerpts};
 use crate::loading::resolver;
 use crate::plan::HookPlan;
 use crate::plugins::Plugins;
-use crate::{CliError, Exit, report, trainer};
+use crate::{CliError, Exit, checkpoint_url, report, trainer};
 
 /// What becomes of what looks wrong but is none.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn work_dir(config: &Config, flag: Option<&Path>) -> PathBuf {
 }
 
 fn expect_checkpoint(path: &Path, way_out: &str) -> Result<(), CliError> {
-    if path.exists() {
+    if path.exists() || checkpoint_url(path).is_some() {
         return Ok(());
     }
     Err(CliError::Checkpoint { path: path.to_path_buf(), way_out: way_out.to_owned() })

@@ -207,6 +207,10 @@ pub(super) fn typical_run() -> FakeRunner {
         .learning_rate(0.01)
         .metrics([("coco/bbox_mAP", 0.5), ("coco/bbox_mAP_50", 0.7)])
         .payload(HookPoint::AfterSaveCheckpoint, saved)
+        .payload(
+            HookPoint::FetchCheckpoint,
+            json!({ "url": "check://none", "folder": "work_dirs/fake" }),
+        )
         .payload(HookPoint::OnException, json!({ "kind": "hook", "message": "a check" }))
 }
 

@@ -69,11 +69,11 @@ fn grow(root: &Path) {
         root,
         CHANGED[2],
         &[
-            ("OnException = 26,", "OnException = 26,\n    AfterEverything = 27,"),
-            ("[HookPoint; 27]", "[HookPoint; 28]"),
+            ("FetchCheckpoint = 27,", "FetchCheckpoint = 27,\n    AfterEverything = 28,"),
+            ("[HookPoint; 28]", "[HookPoint; 29]"),
             (
-                "HookPoint::OnException,\n",
-                "HookPoint::OnException,\n        HookPoint::AfterEverything,\n",
+                "HookPoint::FetchCheckpoint,\n",
+                "HookPoint::FetchCheckpoint,\n        HookPoint::AfterEverything,\n",
             ),
             (
                 "HookPoint::OnException =>",

@@ -1,5 +1,6 @@
 //! The host services: what hooks can reach of a [`Machine`]. Nothing here decides when a hook is called.
 
+mod blend;
 mod control;
 mod files;
 mod profile;

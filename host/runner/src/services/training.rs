@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::blend::blend;
 use super::{Answer, expected, failed, text, unknown, whole};
 use crate::averaging::Averager;
 use crate::machine::Machine;
@@ -26,6 +27,7 @@ impl Machine {
                 self.task.model.set_attribute(module, name, &arguments["value"]).map_err(failed)?;
                 Ok(Json::Null)
             }
+            "blend" => blend(self.task.model.state(), arguments),
             "call" => self
                 .task
                 .model

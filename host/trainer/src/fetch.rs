@@ -1,0 +1,140 @@
+//! Brings a checkpoint that a URL names onto this machine, before anything is built: the hooks of the config are asked, in
+//! their order, until one of them knows the URL. Knows nothing of clouds.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value as Json, json};
+use snaphook_cli::checkpoint_url;
+use snaphook_hooks::{Dispatcher, Host};
+use snaphook_plugin_api::HookPoint;
+use snaphook_plugin_api::host::{
+    LogLevel, Progress, ServiceError, Services, Statistic, TensorHandle,
+};
+use snaphook_runner::log::RunLogger;
+use snaphook_runner::{RunError, Start};
+
+/// The same start, with a path where there was a URL.
+///
+/// Errors: the hook that knows the URL fails, or none does.
+pub(crate) fn fetch(
+    start: Start,
+    dispatcher: &mut Dispatcher,
+    arrival: Arrival<'_>,
+) -> Result<Start, RunError> {
+    let place = match &start {
+        Start::Resume(path) | Start::Weights(path) => path.as_path(),
+        Start::Fresh | Start::ResumeLast => return Ok(start),
+    };
+    let Some(url) = checkpoint_url(place) else { return Ok(start) };
+    let path = arrival.ask(url, dispatcher)?;
+    Ok(match start {
+        Start::Weights(_) => Start::Weights(path),
+        _ => Start::Resume(path),
+    })
+}
+
+/// A run before it is built: what a hook needs in order to fetch something.
+pub(crate) struct Arrival<'a> {
+    pub(crate) log: &'a RunLogger,
+    pub(crate) config: &'a Json,
+    /// The folder that the checkpoint goes into.
+    pub(crate) work_dir: &'a Path,
+}
+
+impl Arrival<'_> {
+    fn ask(&self, url: &str, dispatcher: &mut Dispatcher) -> Result<PathBuf, RunError> {
+        let mut asked = Asked { arrival: self, url, found: None };
+        dispatcher.call(HookPoint::FetchCheckpoint, None, &mut asked)?;
+        asked.found.ok_or_else(|| {
+            let message = format!(
+                "expected a hook in the config that fetches {url}, found none that does (CloudCheckpointHook knows s3://, \
+                 gs:// and az://)"
+            );
+            RunError::config("resume", message)
+        })
+    }
+}
+
+/// The services during the question.
+struct Asked<'a> {
+    arrival: &'a Arrival<'a>,
+    url: &'a str,
+    found: Option<PathBuf>,
+}
+
+impl Services for Asked<'_> {
+    fn progress(&mut self) -> Progress {
+        Progress::default()
+    }
+
+    fn log_level(&mut self) -> LogLevel {
+        self.arrival.log.level()
+    }
+
+    fn log(&mut self, level: LogLevel, target: &str, message: &str) {
+        self.arrival.log.write(level, target, message);
+    }
+
+    fn scalar_add(&mut self, _: &str, _: f64, _: u64) {}
+
+    fn scalar_add_tensor(&mut self, _: &str, _: TensorHandle) {}
+
+    fn scalar_read(&mut self, _: &str, _: Statistic, _: u64) -> Option<f64> {
+        None
+    }
+
+    fn output(&mut self, _: &str) -> Option<TensorHandle> {
+        None
+    }
+
+    fn output_names(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn tensor_item(&mut self, _: TensorHandle) -> Result<f64, ServiceError> {
+        Err(not_yet("tensors"))
+    }
+
+    fn tensor_all_finite(&mut self, _: TensorHandle) -> Result<bool, ServiceError> {
+        Err(not_yet("tensors"))
+    }
+
+    fn learning_rate(&mut self) -> Option<f64> {
+        None
+    }
+
+    fn payload(&mut self, _: HookPoint) -> Json {
+        json!({ "url": self.url, "folder": self.arrival.work_dir })
+    }
+
+    fn call(&mut self, service: &str, method: &str, arguments: Json) -> Result<Json, ServiceError> {
+        match (service, method) {
+            ("snaphook.run/1", "info") => Ok(json!({ "work_dir": self.arrival.work_dir })),
+            ("snaphook.run/1", "config") => Ok(self.arrival.config.clone()),
+            ("snaphook.checkpoint/1", "fetched") => {
+                let path = arguments["path"].as_str().unwrap_or_default();
+                self.found.get_or_insert_with(|| path.into());
+                Ok(Json::Null)
+            }
+            _ => Err(not_yet(service)),
+        }
+    }
+}
+
+impl Host for Asked<'_> {
+    type Error = RunError;
+
+    fn has_requests(&self) -> bool {
+        false
+    }
+
+    fn carry_out(&mut self, _: &mut Dispatcher) -> Result<(), RunError> {
+        Ok(())
+    }
+
+    fn drop_requests(&mut self) {}
+}
+
+fn not_yet(what: &str) -> ServiceError {
+    ServiceError::Unsupported(format!("{what} before the run is built"))
+}
