@@ -66,6 +66,7 @@ impl Dataset for MultiImageMixDataset {
 
     fn with_pipeline(&self, pipeline: &Value) -> Result<Arc<dyn Dataset>, DataError> {
         let pipeline = Pipeline::from_config("MultiImageMixDataset.pipeline", pipeline)?;
+        let pipeline = pipeline.skipping(self.pipeline.skipped());
         Ok(Arc::new(Self::new(self.inner.clone(), pipeline)))
     }
 }

@@ -182,6 +182,11 @@ impl Pipeline {
         Self { steps: self.steps.clone(), skipped }
     }
 
+    /// The types that are left out.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
     /// The transforms that are in force.
     pub fn active(&self) -> impl Iterator<Item = &dyn Transform> {
         self.steps.iter().filter(|s| !self.skipped.contains(&s.name)).map(|s| &*s.transform)
