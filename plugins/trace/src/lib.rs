@@ -73,6 +73,7 @@ trace! {
     after_val_epoch: &Metrics, after_test_epoch: &Metrics,
     before_save_checkpoint: &mut Checkpoint, after_save_checkpoint: &SavedCheckpoint,
     after_load_checkpoint: &mut Checkpoint, on_exception: &RunError,
+    fetch_checkpoint: &WantedCheckpoint,
 }
 
 export_plugin!(TraceHook);
