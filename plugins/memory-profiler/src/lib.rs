@@ -1,134 +1,147 @@
-//! `MemoryProfilerHook`: how much memory the system and this process use, from Linux's `/proc`. Knows nothing of
-//! GPU memory.
+//! `MemoryProfilerHook`: how much memory the system, this process and its GPU use, and whether it grows without end.
+//! Knows nothing of what the memory is used for.
 //!
-//! Source: `mmdet/engine/hooks/memory_profiler_hook.py`, with the figures of `psutil`.
+//! Source: `mmdet/engine/hooks/memory_profiler_hook.py`, with the figures of `psutil` 7. Where we differ: after the first
+//! line comes the sentence that MMDetection's documentation explains such a line with (there the free swap memory stands
+//! where the used one is meant; here the used one does). GPU memory, scalars and the warning of a leak are ours.
 
+mod gpu;
+mod growth;
+mod memory;
+
+use gpu::GpuMemory;
+use growth::Growth;
+use memory::Memory;
 use snaphook_plugin_api::prelude::*;
-use std::fs::read_to_string;
+use std::path::Path;
 
-/// Logs how much memory the system and the process use.
+/// Logs how much memory the system and the process use, and warns when the process grows without end.
 #[derive(Kwargs)]
 pub struct MemoryProfilerHook {
     /// Log every this many batches of an epoch.
     #[kwarg(default = 50, min = 1)]
     interval: u64,
+    /// Whether a second line tells the memory of the GPU that the model is on, as `nvidia-smi` knows it. Starting that
+    /// program takes some tens of milliseconds each time.
+    #[kwarg(default = false)]
+    gpu: bool,
+    /// Whether the figures are written as scalars, `memory/used_memory` and so on, in MB and per cent.
+    #[kwarg(default = false)]
+    scalars: bool,
+    /// Warn when the process has grown at this many reports in a row; 0 never warns.
+    #[kwarg(default = 10)]
+    leak_reports: u64,
+    growth: Growth,
+    has_explained: bool,
 }
 
 #[hook]
 impl Hook for MemoryProfilerHook {
     fn after_train_iter(&mut self, runner: &mut Runner, step: &TrainStep) -> HookResult {
-        self.report(runner, step.batch_idx)
+        let done = runner.iter() + 1;
+        self.report(runner, step.batch_idx, done)
     }
 
     fn after_val_iter(&mut self, runner: &mut Runner, step: &EvalStep) -> HookResult {
-        self.report(runner, step.batch_idx)
+        let done = runner.iter() + step.batch_idx + 1;
+        self.report(runner, step.batch_idx, done)
     }
 
     fn after_test_iter(&mut self, runner: &mut Runner, step: &EvalStep) -> HookResult {
-        self.report(runner, step.batch_idx)
+        self.report(runner, step.batch_idx, step.batch_idx + 1)
     }
 }
 
 impl MemoryProfilerHook {
-    fn report(&self, runner: &Runner, batch_idx: u64) -> HookResult {
-        if runner.every_n_inner_iters(batch_idx, self.interval) {
-            let (system, process) =
-                (read_to_string("/proc/meminfo")?, read_to_string("/proc/self/status")?);
-            runner.info(&Memory::read(&system, &process)?.line());
+    fn report(&mut self, runner: &mut Runner, batch_idx: u64, step: u64) -> HookResult {
+        if !runner.every_n_inner_iters(batch_idx, self.interval) {
+            return Ok(());
+        }
+        let memory = Memory::now()?;
+        runner.info(&memory.line());
+        if !self.has_explained {
+            runner.info(&memory.sentence());
+            self.has_explained = true;
+        }
+        let gpu = if self.gpu { self.report_gpu(runner) } else { None };
+        if self.scalars {
+            let mut values = memory.scalars();
+            gpu.iter().for_each(|gpu| gpu.add_to(&mut values));
+            runner.visuals().add_scalars(&Json::Object(values), step)?;
+        }
+        if let Some(warning) = self.growth.watch(memory.process_bytes(), self.leak_reports) {
+            runner.warn(&warning);
         }
         Ok(())
     }
-}
 
-/// Units: kilobytes, as `/proc` has them.
-struct Memory {
-    total: u64,
-    available: u64,
-    free: u64,
-    cached: u64,
-    swap_total: u64,
-    swap_free: u64,
-    process: u64,
-}
-
-impl Memory {
-    fn read(system: &str, process: &str) -> Result<Memory, HookError> {
-        Ok(Memory {
-            total: field(system, "MemTotal")?,
-            available: field(system, "MemAvailable")?,
-            free: field(system, "MemFree")?,
-            cached: field(system, "Buffers")?
-                + field(system, "Cached")?
-                + field(system, "SReclaimable")?,
-            swap_total: field(system, "SwapTotal")?,
-            swap_free: field(system, "SwapFree")?,
-            process: field(process, "VmRSS")?,
-        })
+    /// A machine without a GPU, or without `nvidia-smi`, is told once and then left in peace.
+    fn report_gpu(&mut self, runner: &mut Runner) -> Option<GpuMemory> {
+        let mut read = || -> Result<GpuMemory, String> {
+            let device = runner.run().info().map_err(|error| error.to_string())?.device;
+            GpuMemory::of(&device, Path::new("nvidia-smi"))
+        };
+        match read() {
+            Ok(memory) => {
+                runner.info(&memory.line());
+                Some(memory)
+            }
+            Err(why) => {
+                runner.warn(&format!("GPU memory is not shown: {why}"));
+                self.gpu = false;
+                None
+            }
+        }
     }
-
-    fn line(&self) -> String {
-        let used = self.total.saturating_sub(self.free + self.cached);
-        let swap_used = self.swap_total.saturating_sub(self.swap_free);
-        format!(
-            "Memory information available_memory: {} MB, used_memory: {} MB, memory_utilization: {:.1} %, \
-             available_swap_memory: {} MB, used_swap_memory: {} MB, swap_memory_utilization: {:.1} %, \
-             current_process_memory: {} MB",
-            megabytes(self.available),
-            megabytes(used),
-            percent(self.total.saturating_sub(self.available), self.total),
-            megabytes(self.swap_free),
-            megabytes(swap_used),
-            percent(swap_used, self.swap_total),
-            megabytes(self.process),
-        )
-    }
-}
-
-fn field(text: &str, name: &str) -> Result<u64, HookError> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.ok_or_else(|| HookError::new(format!("/proc: expected a line '{name}', found none")))
-}
-
-fn megabytes(kilobytes: u64) -> u64 {
-    (kilobytes + 512) / 1024
-}
-
-fn percent(part: u64, whole: u64) -> f64 {
-    100.0 * part as f64 / whole.max(1) as f64
 }
 
 export_plugin!(MemoryProfilerHook);
 
 #[cfg(test)]
 mod tests {
-    use super::{Memory, MemoryProfilerHook};
+    use super::MemoryProfilerHook;
     use snaphook_plugin_api::prelude::*;
+    use snaphook_plugin_api::services::ids;
     use snaphook_plugin_api::testing::FakeRunner;
 
-    #[test]
-    fn line_has_the_names_and_units_of_mmdetection() {
-        let system = "MemTotal: 262144000 kB\nMemFree: 200000000 kB\nMemAvailable: 252272640 kB\n\
-                      Buffers: 1000000 kB\nCached: 50000000 kB\nSReclaimable: 1511232 kB\n\
-                      SwapTotal: 8388608 kB\nSwapFree: 5877760 kB\n";
-        let memory = Memory::read(system, "Name: x\nVmRSS:\t 5564416 kB\n").unwrap();
-        assert_eq!(
-            memory.line(),
-            "Memory information available_memory: 246360 MB, used_memory: 9407 MB, memory_utilization: 3.8 %, \
-             available_swap_memory: 5740 MB, used_swap_memory: 2452 MB, swap_memory_utilization: 29.9 %, \
-             current_process_memory: 5434 MB"
-        );
-        assert!(Memory::read("", "").is_err());
+    fn hook(kwargs: Json) -> MemoryProfilerHook {
+        MemoryProfilerHook::from_kwargs("MemoryProfilerHook", &kwargs).unwrap()
     }
 
     #[test]
-    fn one_line_comes_after_each_interval() {
-        let (mut run, mut hook) = (FakeRunner::new(), MemoryProfilerHook { interval: 2 });
+    fn a_line_comes_after_each_interval_and_the_sentence_once() {
+        let (mut run, mut hook) = (FakeRunner::new(), hook(json!({ "interval": 2 })));
         for batch_idx in 0..5 {
             run.run_point(&mut hook, HookPoint::AfterTrainIter, Some(batch_idx)).unwrap();
         }
         run.run_point(&mut hook, HookPoint::AfterValIter, Some(1)).unwrap();
-        assert_eq!(run.logged().len(), 3);
-        assert!(run.logged()[0].starts_with("Memory information available_memory: "));
+        run.run_point(&mut hook, HookPoint::AfterTestIter, Some(1)).unwrap();
+        let logged = run.logged();
+        let count = |begin: &str| logged.iter().filter(|line| line.starts_with(begin)).count();
+        assert_eq!(count("Memory information available_memory: "), 4);
+        assert_eq!((count("The system has "), logged.len()), (1, 5));
+        assert!(run.calls().is_empty());
+    }
+
+    #[test]
+    fn figures_are_written_as_scalars_when_asked_for() {
+        let (mut run, mut hook) =
+            (FakeRunner::new().iter(7), hook(json!({ "interval": 1, "scalars": true })));
+        run.run_point(&mut hook, HookPoint::AfterTrainIter, Some(0)).unwrap();
+        let written = run.calls_of(ids::VISUAL, "scalars");
+        assert_eq!(written[0]["step"], 8);
+        let values = written[0]["values"].as_object().unwrap();
+        assert_eq!(values.len(), 7);
+        assert!(values["memory/current_process_memory"].as_f64().unwrap() > 0.0);
+    }
+
+    #[test]
+    fn a_run_without_a_gpu_says_so_once_and_goes_on() {
+        let (mut run, mut hook) = (FakeRunner::new(), hook(json!({ "interval": 1, "gpu": true })));
+        for batch_idx in 0..3 {
+            run.run_point(&mut hook, HookPoint::AfterTrainIter, Some(batch_idx)).unwrap();
+        }
+        let about_gpus = run.logged().into_iter().filter(|line| line.contains("GPU")).count();
+        assert_eq!(about_gpus, 1, "{:?}", run.logged());
     }
 }
