@@ -20,8 +20,11 @@ impl Hook for CheckInvalidLossHook {
         if !runner.every_n_train_iters(self.interval) {
             return Ok(());
         }
+        let names = step.outputs.names();
         let mut invalid = Vec::new();
-        for name in step.outputs.names() {
+        // Without a `loss` its name is looked up all the same, and the error says which outputs there are.
+        let is_missing = !names.iter().any(|name| name == "loss");
+        for name in is_missing.then(|| "loss".to_owned()).into_iter().chain(names) {
             if !step.outputs.all_finite(&name)? {
                 let value = step.outputs.value(&name).unwrap_or(f64::NAN);
                 invalid.push(format!("{name} = {value}"));
@@ -30,6 +33,7 @@ impl Hook for CheckInvalidLossHook {
         if invalid.is_empty() {
             return Ok(());
         }
+        runner.info("loss become infinite or NaN!");
         let (epoch, iteration) = (runner.epoch() + 1, runner.iter() + 1);
         let rank = runner.distributed().rank();
         Err(HookError::fatal(format!(
@@ -69,6 +73,22 @@ mod tests {
         assert!(error.is_fatal());
         let expected = "loss become infinite or NaN: loss = NaN, loss_bbox = inf (epoch 1, iteration 50, rank 0)";
         assert!(error.message.starts_with(expected), "{}", error.message);
+    }
+
+    #[test]
+    fn the_log_has_the_line_of_mmdetection() {
+        let mut run = FakeRunner::new().output("loss", [f64::NAN]);
+        let mut hook = CheckInvalidLossHook { interval: 1 };
+        assert!(run.run_point(&mut hook, HookPoint::AfterTrainIter, Some(0)).is_err());
+        assert_eq!(run.logged(), ["loss become infinite or NaN!"]);
+    }
+
+    #[test]
+    fn a_step_without_a_loss_is_an_error_that_names_what_there_is() {
+        let mut run = FakeRunner::new().output("accuracy", [0.5]);
+        let mut hook = CheckInvalidLossHook { interval: 1 };
+        let error = run.run_point(&mut hook, HookPoint::AfterTrainIter, Some(0)).unwrap_err();
+        assert!(error.message.contains("'loss'") && error.message.contains("accuracy"));
     }
 
     #[test]
