@@ -21,6 +21,18 @@ pub struct DetVisualizationHook {
     /// The folder for pictures of a test, inside the run's folder.
     #[kwarg]
     test_out_dir: Option<String>,
+    /// Taken for MMDetection's configs: no window is opened, so that it must be false.
+    #[kwarg(default = false, only(false))]
+    #[expect(dead_code, reason = "only taken")]
+    show: bool,
+    /// Taken for MMDetection's configs: how long a window would stay open, in seconds.
+    #[kwarg(default = 0.0, min = 0.0)]
+    #[expect(dead_code, reason = "only taken")]
+    wait_time: f64,
+    /// Taken for MMDetection's configs: pictures are read from files, so that it must be None.
+    #[kwarg(only(None))]
+    #[expect(dead_code, reason = "only taken")]
+    backend_args: Option<Json>,
 }
 
 #[hook]
