@@ -1,7 +1,9 @@
 //! `YOLOXModeSwitchHook`: the last epochs of YOLOX train without mosaic and with an L1 loss. Knows nothing of
 //! how pictures are mixed.
 //!
-//! Source: `mmdet/engine/hooks/yolox_mode_switch_hook.py`, with its count of epochs: 15 makes the last 16.
+//! Source: `mmdet/engine/hooks/yolox_mode_switch_hook.py`, with its count of epochs: 15 makes the last 16. Where we
+//! differ: transforms are left out through all wrappers of the data set, where MMDetection needs a
+//! `MultiImageMixDataset` outermost; and no process is restarted for it.
 
 use snaphook_plugin_api::prelude::*;
 
@@ -27,10 +29,18 @@ impl Hook for YOLOXModeSwitchHook {
         runner.info("No mosaic and mixup aug now!");
         runner.data().skip_transforms(&self.skip_type_keys)?;
         runner.info("Add additional L1 loss now!");
-        runner.model().set_attribute("bbox_head", "use_l1", true)?;
+        let head = head(runner)?;
+        runner.model().set_attribute(head, "use_l1", true)?;
         self.is_switched = true;
         Ok(())
     }
+}
+
+/// The head, of the detector inside the model where it has one, as multi-object trackers do.
+fn head(runner: &mut Runner) -> Result<&'static str, HookError> {
+    let modules = runner.model().modules()?;
+    let of_detector = modules.iter().any(|module| module.name == "detector.bbox_head");
+    Ok(if of_detector { "detector.bbox_head" } else { "bbox_head" })
 }
 
 export_plugin!(YOLOXModeSwitchHook);
@@ -72,6 +82,16 @@ mod tests {
 
     #[test]
     fn resumed_run_switches_too() {
-        assert_eq!(begin_epochs(295..296).calls().len(), 2);
+        let run = begin_epochs(295..296);
+        assert_eq!(run.calls_of(ids::DATA, "skip_transforms").len(), 1);
+        assert_eq!(run.calls_of(ids::MODEL, "set_attribute").len(), 1);
+    }
+
+    #[test]
+    fn the_head_of_a_detector_inside_is_meant() {
+        let module = json!({ "name": "detector.bbox_head", "type_name": "YOLOXHead" });
+        let mut run = FakeRunner::new().answer(ids::MODEL, "modules", json!([module]));
+        run.run_point(&mut hook(), HookPoint::BeforeTrainEpoch, None).unwrap();
+        assert_eq!(run.calls_of(ids::MODEL, "set_attribute")[0]["module"], "detector.bbox_head");
     }
 }
