@@ -13,6 +13,7 @@
 //! | `trials` | `--fast-dev-run`, `--overfit-batches`, limits, `--sanity-val` |
 //! | `killed_while_saving` | a run that is killed while it saves goes on from the last whole checkpoint |
 //! | `built_in_hooks` | early stopping, traces, copied logs |
+//! | `detection_hooks` | MMDetection's hooks, from their plugins |
 //! | `resume` | a resumed run equals one that was never interrupted |
 //! | `bad_config`, `bad_data`, `bad_files` | wrong input ends with one clear message and nothing half-written |
 //! | `plugin_check` | a plugin that crashes or hangs is a report and is remembered; locked runs load locked files alone |
@@ -33,6 +34,7 @@ mod bad_data;
 mod bad_files;
 mod built_in_hooks;
 mod cli;
+mod detection_hooks;
 mod emergency;
 mod full_disk;
 mod hook_points;

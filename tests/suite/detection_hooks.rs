@@ -1,0 +1,147 @@
+//! The hooks of MMDetection in real runs, each from its plugin.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+use snaphook_tests::{Workspace, scalars};
+
+/// Wrappers around the data set, and everything that changes in the course of a run.
+const CHANGING: &str = "
+inner = train_dataloader['dataset']
+train_dataloader['dataset'] = dict(
+    type='RepeatDataset', times=1, dataset=dict(type='ConcatDataset', datasets=[inner]))
+param_scheduler = []
+last_pipeline = [dict(type='RandomFlip', prob=1.0), dict(type='PackDetInputs')]
+custom_hooks = [
+    dict(type='YOLOXLrUpdaterHook', num_last_epochs=1, warmup='exp', warmup_iters=1, warmup_by_epoch=True,
+         warmup_ratio=1.0, by_epoch=False, min_lr_ratio=0.05),
+    dict(type='SyncRandomSizeHook', ratio_range=(1, 2), img_scale=(64, 64)),
+    dict(type='YOLOXModeSwitchHook', num_last_epochs=1),
+    dict(type='PipelineSwitchHook', switch_epoch=2, switch_pipeline=last_pipeline),
+    dict(type='NumClassCheckHook'),
+    dict(type='SyncNormHook'),
+    dict(type='MemoryProfilerHook', interval=2, scalars=True)]";
+
+/// Scalars of training and validation, without those of memory, which are another number each time.
+fn without_memory(work: &Path) -> Vec<Json> {
+    let mut records = scalars(work);
+    records.retain(|record| record.get("memory/used_memory").is_none());
+    records
+}
+
+#[test]
+fn switches_sizes_and_rates_work_through_wrappers_and_after_a_resume() {
+    let workspace = Workspace::with(CHANGING);
+    let whole = workspace.train(&[]);
+    whole.expect_code(0).expect_text(&[
+        "No mosaic and mixup aug now!",
+        "Add additional L1 loss now!",
+        "Switch pipeline now!",
+        "from the next epoch on",
+        "BatchSyncRandomResize in data_preprocessor.batch_augments is its successor",
+    ]);
+    let records = without_memory(&workspace.work());
+    let training: Vec<&Json> = records.iter().filter(|record| record.get("lr").is_some()).collect();
+    let rates: Vec<f64> = training.iter().map(|record| record["lr"].as_f64().unwrap()).collect();
+    // Two iterations of warm-up by squares, a cosine whose middle is met, the last epoch and its eve constant.
+    let expected = [0.00025, 0.001, 0.000525, 0.00005, 0.00005, 0.00005];
+    for (found, expected) in rates.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-9, "{rates:?}");
+    }
+    let has_l1: Vec<bool> = training.iter().map(|record| record.get("loss_l1").is_some()).collect();
+    assert_eq!(has_l1, [false, false, true, true, true, true]);
+
+    let again = ["train", "tiny.py", "--work-dir", "again", "--resume", "work/epoch_1"];
+    let resumed = workspace.snaphook(again);
+    resumed.expect_code(0).expect_text(&["No mosaic and mixup aug now!", "Switch pipeline now!"]);
+    let resumed = without_memory(&workspace.file("again"));
+    // The checkpoint was saved before the validation of its epoch, with which the resumed run begins.
+    assert_eq!(resumed[..], records[records.len() - resumed.len()..]);
+    assert!(resumed.len() > 4);
+
+    let plain = Workspace::with(&CHANGING.replace(
+        "type='PipelineSwitchHook', switch_epoch=2",
+        "type='PipelineSwitchHook', switch_epoch=9",
+    ));
+    plain.train(&[]).expect_code(0);
+    let plain = without_memory(&plain.work());
+    assert_eq!(plain[..6], records[..6]);
+    assert_ne!(plain[6..], records[6..], "the other pipeline makes other pictures");
+}
+
+#[test]
+fn memory_is_told_in_training_and_validation_with_scalars() {
+    let workspace = Workspace::with(
+        "custom_hooks = [dict(type='MemoryProfilerHook', interval=1, scalars=True, gpu=True)]",
+    );
+    let outcome = workspace.train(&["train_cfg.max_epochs=1"]);
+    outcome
+        .expect_code(0)
+        .expect_text(&["The system has ", "GPU memory is not shown: the model is on cpu"]);
+    let lines = outcome.stdout.matches("Memory information available_memory: ").count();
+    assert_eq!(lines, 4, "two batches of training, two of validation\n{outcome}");
+    let records = scalars(&workspace.work());
+    let told: Vec<&Json> =
+        records.iter().filter(|record| record.get("memory/used_memory").is_some()).collect();
+    assert_eq!(told.len(), 4);
+    assert!(told[0]["memory/current_process_memory"].as_f64().unwrap() > 10.0);
+    let test = workspace.snaphook(["test", "tiny.py", "work/epoch_1"]);
+    test.expect_code(0).expect_text(&["Memory information available_memory: "]);
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_with_its_name_and_place() {
+    let workspace = Workspace::with(
+        "custom_hooks = [dict(type='CheckInvalidLossHook', interval=1)]\noptim_wrapper = dict(\n    \
+         type='OptimWrapper', optimizer=dict(type='SGD', lr=1e30))\nparam_scheduler = []",
+    );
+    let outcome = workspace.train(&[]);
+    outcome.expect_code(3).expect_text(&["loss become infinite or NaN!"]);
+    let error = outcome.error();
+    assert!(error.contains("loss become infinite or NaN: loss = "), "{error}");
+    assert!(error.contains("(epoch 1, iteration 2, rank 0)"), "{error}");
+}
+
+#[test]
+fn hooks_that_the_model_does_not_fit_end_the_run_and_say_why() {
+    for (hook, more, expected) in [
+        (
+            "NumClassCheckHook",
+            "model.bbox_head.num_classes=5",
+            "The `num_classes` (5) in YOLOXHead (bbox_head) of YOLOX does not match the length of `classes` (3) in \
+             MultiImageMixDataset of the train data",
+        ),
+        ("SetEpochInfoHook", "randomness.seed=1", "set_epoch"),
+        ("MeanTeacherHook", "randomness.seed=1", "the model has no part \"teacher\""),
+    ] {
+        let workspace = Workspace::with(&format!("custom_hooks = [dict(type='{hook}')]"));
+        let outcome = workspace.train(&[more]);
+        outcome.expect_code(3);
+        assert!(outcome.error().contains(expected), "{outcome}");
+    }
+}
+
+#[test]
+fn a_teacher_begins_as_a_copy_of_its_student() {
+    // Two branches of the head have one structure; with a rate of 0 nothing but the hook changes them.
+    let workspace = Workspace::with(
+        "custom_hooks = [dict(type='MeanTeacherHook', momentum=0.5, teacher='bbox_head.multi_level_cls_convs.1', \
+         student='bbox_head.multi_level_cls_convs.0')]\noptim_wrapper['optimizer']['lr'] = 0.0\nparam_scheduler = []",
+    );
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    let weights = snaphook_tests::weights(&workspace.work().join("epoch_1"));
+    let tensor = |level: u32| {
+        tensor(&weights, &format!("bbox_head.multi_level_cls_convs.{level}.0.conv.weight"))
+    };
+    assert_eq!(tensor(1), tensor(0));
+    assert_ne!(tensor(2), tensor(0));
+}
+
+/// The bytes of a tensor in a file of safetensors.
+fn tensor<'a>(file: &'a [u8], name: &str) -> &'a [u8] {
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let (header, data) = file[8..].split_at(length);
+    let header: Json = serde_json::from_slice(header).unwrap();
+    let offset = |index: usize| header[name]["data_offsets"][index].as_u64().unwrap() as usize;
+    &data[offset(0)..offset(1)]
+}
