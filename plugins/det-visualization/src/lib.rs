@@ -71,6 +71,24 @@ mod tests {
     use snaphook_plugin_api::testing::FakeRunner;
 
     #[test]
+    fn a_test_draws_every_picture_into_its_folder() {
+        let kwargs = json!({ "draw": true, "test_out_dir": "shown", "score_thr": 0.5 });
+        let mut hook = DetVisualizationHook::from_kwargs("DetVisualizationHook", &kwargs).unwrap();
+        let mut fake = FakeRunner::new();
+        fake.run_point(&mut hook, HookPoint::AfterTestIter, Some(0)).unwrap();
+        let drawn = &fake.calls()[0].arguments;
+        assert_eq!((&drawn["folder"], &drawn["score_thr"]), (&json!("shown"), &json!(0.5)));
+        assert_eq!(drawn["most"], u32::MAX);
+    }
+
+    #[test]
+    fn a_window_is_refused_before_the_run() {
+        let error =
+            DetVisualizationHook::from_kwargs("DetVisualizationHook", &json!({ "show": true }));
+        assert!(error.err().unwrap().message.contains("show"));
+    }
+
+    #[test]
     fn nothing_is_drawn_unless_asked_for() {
         for (kwargs, expected) in [(json!({}), 0), (json!({ "draw": true, "interval": 2 }), 1)] {
             let mut hook =

@@ -43,6 +43,11 @@ impl GpuMemory {
         Ok(GpuMemory { total, used, process: own.map(|(_, megabytes)| megabytes) })
     }
 
+    /// Takes the bytes that the allocator holds for what the process uses, where the driver does not say.
+    pub(crate) fn complete(&mut self, reserved: u64) {
+        self.process.get_or_insert(reserved >> 20);
+    }
+
     /// In the manner of MMDetection's line.
     pub(crate) fn line(&self) -> String {
         let process = self.process.map_or("unknown".to_owned(), |process| format!("{process} MB"));
@@ -98,8 +103,10 @@ mod tests {
             "GPU memory information available_gpu_memory: 80325 MB, used_gpu_memory: 1234 MB, \
              gpu_memory_utilization: 1.5 %, current_process_gpu_memory: 1000 MB"
         );
-        let alone = GpuMemory::read("81559, 1234", "", 4711).unwrap();
+        let mut alone = GpuMemory::read("81559, 1234", "", 4711).unwrap();
         assert!(alone.line().ends_with("current_process_gpu_memory: unknown"));
+        alone.complete(3 << 20);
+        assert!(alone.line().ends_with("current_process_gpu_memory: 3 MB"));
         assert!(GpuMemory::read("[N/A], [N/A]", "", 1).unwrap_err().contains("[N/A]"));
     }
 

@@ -79,7 +79,12 @@ impl MemoryProfilerHook {
     fn report_gpu(&mut self, runner: &mut Runner) -> Option<GpuMemory> {
         let mut read = || -> Result<GpuMemory, String> {
             let device = runner.run().info().map_err(|error| error.to_string())?.device;
-            GpuMemory::of(&device, Path::new("nvidia-smi"))
+            let mut memory = GpuMemory::of(&device, Path::new("nvidia-smi"))?;
+            // In a container the driver may not know this process; the allocator knows what it holds.
+            if let Ok(Some(own)) = runner.device().memory(false) {
+                memory.complete(own.reserved);
+            }
+            Ok(memory)
         };
         match read() {
             Ok(memory) => {
