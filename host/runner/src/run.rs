@@ -19,7 +19,7 @@ use crate::record::RecordKeeper;
 use crate::saving;
 use crate::settings::{EvalSettings, Length, Start, TrainSettings};
 use crate::workdir::WorkFolderLock;
-use crate::{Evaluation, RunError, checkpoint};
+use crate::{Evaluation, RunError};
 use snaphook_schedules::{ScheduleContext, Schedules};
 
 /// A machine with its hooks.

@@ -115,7 +115,8 @@ fn packed(evaluation: &Evaluation) -> Json {
 
 fn unpacked(value: &Json) -> Evaluation {
     let table = value["table"].as_str().map(str::to_owned);
-    Evaluation { metrics: numbers(&value["metrics"]), table }
+    // What the report shows besides is written by rank 0, which has it.
+    Evaluation { metrics: numbers(&value["metrics"]), table, ..Evaluation::default() }
 }
 
 fn numbers(value: &Json) -> Vec<(String, f64)> {
