@@ -146,7 +146,7 @@ impl<'a> Round<'a> {
                 let failure = self.ranks[index].failure(place);
                 peers.tell(&failure);
                 self.fail(failure);
-            } else if asks_again && self.asked.is_none() && !self.is_saving {
+            } else if asks_again && self.is_left_alone() {
                 self.let_all_save(index);
             }
         }
@@ -169,6 +169,11 @@ impl<'a> Round<'a> {
                 self.fail(failure);
             }
         }
+    }
+
+    /// Whether nobody has asked the ranks to end so far.
+    fn is_left_alone(&self) -> bool {
+        self.asked.is_none() && self.failure.is_none() && !self.is_saving
     }
 
     /// One rank saved because it alone was asked to: the others are to save, too.

@@ -168,7 +168,7 @@ fn headline(still: &[Sitting]) -> String {
         }
         Some(only) => format!("no progress for {seconds:.0} s: {}", only.describe()),
         None => format!(
-            "no progress for {seconds:.0} s, all ranks of this machine sit at the like place (look at the other machines \
+            "no progress for {seconds:.0} s, all ranks of this machine sit at the same place (look at the other machines \
              and the network)"
         ),
     }

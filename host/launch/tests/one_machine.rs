@@ -175,6 +175,17 @@ fn a_failed_job_is_started_again_and_says_so() {
 }
 
 #[test]
+fn a_rank_that_saves_while_it_is_ended_does_not_keep_a_failed_job_from_its_restart() {
+    let place = Place::new();
+    let script = "[ $TORCHELASTIC_RESTART_COUNT = 1 ] && exit 0; \
+        if [ $RANK = 0 ]; then trap 'exit 75' TERM; echo $$ > pid.0; sleep 600 & wait; fi; \
+        while [ ! -f pid.0 ]; do sleep 0.01; done; exit 9";
+    let ended = place.run(&["--nproc-per-node", "2", "--max-restarts", "1"], script);
+    ended.expect(0, &["rank 1 ended with exit code 9", "restart 1 of 1"]);
+    assert!(!ended.stderr.contains("asks to be started again"), "{}", ended.stderr);
+}
+
+#[test]
 fn two_jobs_with_the_usual_port_do_not_meet() {
     let place = Place::new();
     let script =

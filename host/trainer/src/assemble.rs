@@ -260,7 +260,9 @@ fn build(
     let (seed, start) = agreed.unwrap_or((seed, start));
     request.start = start;
     let parts = (log, dispatcher, plugins);
-    company.agree(build_run(request, (trains, trial, company), parts, seed))
+    let mut run = company.agree(build_run(request, (trains, trial, company), parts, seed))?;
+    heartbeat::connect(&mut run, beats);
+    Ok(run)
 }
 
 fn build_run(
@@ -281,7 +283,6 @@ fn build_run(
     machine.plugins = plugins;
     machine.ranks = Ranks::new(company.group().cloned(), settings);
     let mut run = Run::new(machine, dispatcher);
-    heartbeat::connect(&mut run, beats);
     trial::apply(trial, &mut run);
     if trains {
         run.prepare().map_err(|error| request.run_error(error))?;

@@ -77,7 +77,11 @@ fn iterations() -> usize {
 
 /// The last line that a process prints.
 fn measured(command: &mut Command) -> Result<Json, Failure> {
-    let output = command.env("OMP_NUM_THREADS", threads().to_string()).output()?;
+    let output = command
+        .env("OMP_NUM_THREADS", threads().to_string())
+        // As `snaphook` does for its trainer: threads that spin on shared cores measure each other.
+        .env("OMP_WAIT_POLICY", "passive")
+        .output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
