@@ -10,6 +10,7 @@
 //! | `killed_anywhere` | a run killed at twenty moments ends as one that was left alone |
 //! | `interrupted` | SIGTERM, SIGUSR1 and Ctrl-C save, say how to go on, and have their exit codes |
 //! | `launched` | `snaphook launch` names what fails or hangs, starts again, passes signals on |
+//! | `ranks_break` | two ranks of which one is killed, stopped, slow, hangs or fails: all end, and the odd one is named |
 //! | `emergency` | a run that fails leaves its last good checkpoint, and one of the moment where the state is sound |
 //! | `trials` | `--fast-dev-run`, `--overfit-batches`, limits, `--sanity-val` |
 //! | `killed_while_saving` | a run that is killed while it saves goes on from the last whole checkpoint |
@@ -52,6 +53,7 @@ mod plugin_watch;
 mod precision;
 mod pth;
 mod ranks;
+mod ranks_break;
 mod reports;
 mod resume;
 mod tidy;

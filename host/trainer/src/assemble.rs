@@ -223,7 +223,7 @@ fn build(
     };
     let log = RunLogger::new(console, log_level(&request.value));
     start_tracing(&log);
-    let beats = heartbeat::begin(&log);
+    heartbeat::begin(&log);
     plugin_watch::listen(&log);
     plugin_watch::expect_crashes(&request.checkpoints(), &log);
     for warning in request.config.warnings() {
@@ -261,7 +261,7 @@ fn build(
     request.start = start;
     let parts = (log, dispatcher, plugins);
     let mut run = company.agree(build_run(request, (trains, trial, company), parts, seed))?;
-    heartbeat::connect(&mut run, beats);
+    heartbeat::connect(&mut run);
     Ok(run)
 }
 
@@ -422,6 +422,8 @@ fn open_files(run: &mut Run, request: &Request<'_>, info: RunInfo) -> Result<(),
     let suffix = if rank == 0 { String::new() } else { format!("_rank{rank}") };
     let log_path = info.run_dir.join(format!("{}{suffix}.log", info.timestamp));
     run.machine.log.attach_file(&log_path).map_err(file(&log_path))?;
+    heartbeat::begin_in(&info.run_dir, &run.machine.log);
+    heartbeat::connect(run);
     if rank > 0 {
         run.machine.info = info;
         return Ok(());
@@ -435,8 +437,6 @@ fn open_files(run: &mut Run, request: &Request<'_>, info: RunInfo) -> Result<(),
     plugin_watch::write(&info.run_dir, plugins).map_err(file(&info.run_dir))?;
     environment::log(&run.machine.log, &info, plugins, &request.value);
     environment::log_config(&run.machine.log, &text);
-    let beats = heartbeat::begin_in(&info.run_dir, &run.machine.log);
-    heartbeat::connect(run, beats);
     run.machine.info = info;
     Ok(())
 }

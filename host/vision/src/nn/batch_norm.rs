@@ -24,12 +24,7 @@ pub(crate) struct BatchNormSettings {
 /// PyTorch's own.
 impl Default for BatchNormSettings {
     fn default() -> BatchNormSettings {
-        BatchNormSettings {
-            momentum: 0.1,
-            eps: 1e-5,
-            requires_grad: true,
-            is_synchronized: false,
-        }
+        BatchNormSettings { momentum: 0.1, eps: 1e-5, requires_grad: true, is_synchronized: false }
     }
 }
 
