@@ -94,12 +94,22 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Stored, String> {
     if !has_end_mark(bytes) {
         return Err(format!("the JPEG is truncated: its {} bytes have no end mark", bytes.len()));
     }
-    let options = DecoderOptions::default()
-        .jpeg_set_out_colorspace(ColorSpace::BGR)
-        .set_max_width(65_500)
-        .set_max_height(65_500);
+    let options = DecoderOptions::default().set_max_width(65_500).set_max_height(65_500);
+    let broken = |e| format!("not a whole JPEG: {e}");
+    let mut headers = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    headers.decode_headers().map_err(broken)?;
+    // The decoder has a way to blue, green, red from colours alone.
+    let way = match headers.input_colorspace() {
+        Some(ColorSpace::Luma) => ColorSpace::Luma,
+        Some(ColorSpace::CMYK | ColorSpace::YCCK) => ColorSpace::RGB,
+        _ => ColorSpace::BGR,
+    };
+    let options = options.jpeg_set_out_colorspace(way);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let pixels = decoder.decode().map_err(|e| format!("not a whole JPEG: {e}"))?;
+    let mut pixels = decoder.decode().map_err(broken)?;
+    if way == ColorSpace::RGB {
+        pixels.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.swap(0, 2));
+    }
     let (width, height) = decoder.dimensions().ok_or("the JPEG has no size")?;
     let pixels = three_channels(pixels, width * height);
     let orientation = decoder.exif().map_or(1, |block| exif::orientation(block));
