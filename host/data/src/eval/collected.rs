@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::Detection;
 use crate::{DataError, ImageId};
 
+/// A picture's detections: left, top, right, bottom and score as bits, and the class.
+type Packed = (ImageId, Vec<([u32; 5], i64)>);
+
 /// The detections of each picture.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Collected {
@@ -36,10 +39,16 @@ impl Collected {
         self.found.len()
     }
 
-    /// All of it; numbers are written so that they come back bit for bit.
+    /// All of it; numbers as bits, so that they come back as they were, those that JSON does not know included.
     pub(super) fn state(&self) -> Value {
-        let pairs: Vec<(&ImageId, &[Detection])> = self.iter().collect();
-        json!(pairs)
+        let numbers = |found: &Detection| {
+            let [left, top, right, bottom] = found.bbox;
+            ([left, top, right, bottom, found.score].map(f32::to_bits), found.label)
+        };
+        let packed = |(id, found): (&ImageId, &[Detection])| -> Packed {
+            (id.clone(), found.iter().map(numbers).collect())
+        };
+        json!(self.iter().map(packed).collect::<Vec<Packed>>())
     }
 
     /// Adds what another process collected.
@@ -48,9 +57,14 @@ impl Collected {
             let reason = format!("expected results of another process, found otherwise: {error}");
             DataError::config(owner, reason)
         };
-        let pairs: Vec<(ImageId, Vec<Detection>)> =
-            serde::Deserialize::deserialize(state).map_err(wrong)?;
-        self.found.extend(pairs);
+        let packed: Vec<Packed> = serde::Deserialize::deserialize(state).map_err(wrong)?;
+        for (id, numbers) in packed {
+            let detection = |(bits, label): ([u32; 5], i64)| {
+                let [left, top, right, bottom, score] = bits.map(f32::from_bits);
+                Detection { bbox: [left, top, right, bottom], score, label }
+            };
+            self.found.insert(id, numbers.into_iter().map(detection).collect());
+        }
         Ok(())
     }
 
@@ -99,5 +113,10 @@ mod tests {
             assert_eq!(merged, whole);
         }
         assert!(whole.merge(&json!({"a": 1}), "CocoMetric").is_err());
+        let mut odd = Collected::default();
+        odd.add(&1.into(), vec![Detection { score: f32::NAN, ..detection(1.0) }]);
+        let mut other = Collected::default();
+        other.merge(&odd.state(), "CocoMetric").unwrap();
+        assert!(other.of(&1.into())[0].score.is_nan());
     }
 }
