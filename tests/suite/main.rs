@@ -15,10 +15,12 @@
 //! | `trials` | `--fast-dev-run`, `--overfit-batches`, limits, `--sanity-val` |
 //! | `killed_while_saving` | a run that is killed while it saves goes on from the last whole checkpoint |
 //! | `built_in_hooks` | early stopping, traces, copied logs |
+//! | `cloud` | checkpoints in S3 through a bad network, and going on from there on an empty machine |
 //! | `detection_hooks` | MMDetection's hooks, from their plugins |
 //! | `resume` | a resumed run equals one that was never interrupted |
 //! | `bad_config`, `bad_data`, `bad_files` | wrong input ends with one clear message and nothing half-written |
 //! | `plugin_check` | a plugin that crashes or hangs is a report and is remembered; locked runs load locked files alone |
+//! | `plugin_readme` | the page about plugins says what their manifests say |
 //! | `author` | the page for authors, word for word, from nothing to a line in the training log |
 //! | `plugin_watch` | what plugins log is heard, what crashes is named, what was loaded is written down |
 //! | `full_disk` | a checkpoint that cannot be written is a failed run; the older one stays |
@@ -37,6 +39,7 @@ mod bad_data;
 mod bad_files;
 mod built_in_hooks;
 mod cli;
+mod cloud;
 mod detection_hooks;
 mod detectors;
 mod emergency;
@@ -49,6 +52,7 @@ mod launched;
 mod logs;
 mod outside_plugin;
 mod plugin_check;
+mod plugin_readme;
 mod plugin_watch;
 mod precision;
 mod pth;

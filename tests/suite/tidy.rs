@@ -207,7 +207,11 @@ fn crates_that_must_not_link_libtorch_do_not() {
     let (names, needed) = dependencies();
     let mut without: Vec<String> = WITHOUT_LIBTORCH.map(str::to_owned).to_vec();
     for entry in std::fs::read_dir(repository().join("plugins")).unwrap() {
-        let manifest = std::fs::read_to_string(entry.unwrap().path().join("Cargo.toml")).unwrap();
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
         let name = manifest.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
         without.push(name.trim_matches('"').to_owned());
     }
@@ -229,7 +233,11 @@ fn crates_that_must_not_link_libtorch_do_not() {
 fn a_plugin_names_no_part_of_the_host() {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(repository().join("plugins")).unwrap() {
-        let path = entry.unwrap().path().join("Cargo.toml");
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        let path = folder.join("Cargo.toml");
         let manifest = std::fs::read_to_string(&path).unwrap();
         for line in manifest.lines().filter(|line| line.starts_with("snaphook-")) {
             if !line.starts_with("snaphook-plugin-api") {

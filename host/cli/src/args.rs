@@ -130,7 +130,7 @@ pub struct TrainArguments {
     /// Folder for logs and checkpoints [default: work_dir of the config, else work_dirs/ and the config's name].
     #[arg(long, value_name = "DIR", alias = "work_dir")]
     pub work_dir: Option<PathBuf>,
-    /// Goes on from the last checkpoint of the work folder, or from PATH.
+    /// Goes on from the last checkpoint of the work folder, from PATH, or from a URL that a hook fetches (s3://bucket/prefix).
     #[arg(long, value_name = "PATH", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
     /// Seed of all random numbers [default: randomness.seed of the config, else drawn anew].

@@ -1,0 +1,194 @@
+//! Files, checkpoints and the list of checkpoints on their way to the store. Knows nothing of threads.
+
+use crate::index::{INDEX, Index};
+use crate::snapshot::{MANIFEST, Snapshot};
+use crate::store::Store;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use object_store::multipart::PartId;
+use object_store::path::Path as StorePath;
+use object_store::{Error, MultipartId, ObjectStoreExt, PutPayload};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Told of bytes that have arrived.
+pub(crate) type OnBytes = Arc<dyn Fn(u64) + Send + Sync>;
+
+impl Store {
+    /// The list of what is there; empty where there is none yet.
+    pub(crate) async fn read_index(&self) -> Result<Index, String> {
+        let path = self.place.below(INDEX);
+        let what = format!("read {}", self.place.url(&path));
+        let read = self.retry.run(&what, async || match self.objects.get(&path).await {
+            Ok(found) => found.bytes().await.map(Some),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        });
+        match read.await? {
+            Some(text) => Index::read(&text),
+            None => Ok(Index::default()),
+        }
+    }
+
+    async fn write_index(&self, index: &Index) -> Result<(), String> {
+        self.put_bytes(&self.place.below(INDEX), index.write()).await
+    }
+
+    /// Uploads a checkpoint and puts it onto the list; what is too old by `keep` is taken off it, and then removed.
+    ///
+    /// Errors: of a request that no repetition mends; then the list is as it was, or without the older checkpoint of this
+    /// name.
+    pub(crate) async fn put_checkpoint(
+        &self,
+        snapshot: &Snapshot,
+        keep: Option<usize>,
+        on_bytes: &OnBytes,
+    ) -> Result<bool, String> {
+        let entry = &snapshot.entry;
+        let mut index = self.read_index().await?;
+        if index.entries.contains(entry) {
+            return Ok(false);
+        }
+        if index.remove(&entry.name).is_some() {
+            // Of another run, or another try: nobody may begin to read it while it changes.
+            self.write_index(&index).await?;
+            self.delete(&self.place.below(&format!("{}/{MANIFEST}", entry.name))).await?;
+        }
+        for file in &snapshot.files {
+            let path = self.place.below(&format!("{}/{}", entry.name, file.name));
+            self.put_file(&snapshot.folder.join(&file.name), &path, on_bytes).await?;
+        }
+        let manifest = std::fs::read(snapshot.folder.join(MANIFEST));
+        let manifest =
+            manifest.map_err(|error| format!("{}: {error}", snapshot.folder.display()))?;
+        self.put_bytes(&self.place.below(&format!("{}/{MANIFEST}", entry.name)), manifest).await?;
+        index.entries.push(entry.clone());
+        let old = keep.map(|keep| index.take_old(keep)).unwrap_or_default();
+        self.write_index(&index).await?;
+        for entry in old {
+            self.remove_checkpoint(&entry.name).await?;
+        }
+        Ok(true)
+    }
+
+    /// The manifest goes first: what is half removed is no checkpoint.
+    async fn remove_checkpoint(&self, name: &str) -> Result<(), String> {
+        let manifest = self.place.below(&format!("{name}/{MANIFEST}"));
+        let what = format!("read {}", self.place.url(&manifest));
+        let text = self.retry.run(&what, async || match self.objects.get(&manifest).await {
+            Ok(found) => found.bytes().await.map(Some),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        });
+        let files = text.await?.map(|text| crate::snapshot::read_manifest(&text));
+        self.delete(&manifest).await?;
+        for file in files.transpose()?.unwrap_or_default() {
+            self.delete(&self.place.below(&format!("{name}/{}", file.name))).await?;
+        }
+        log::info!("Removed {} from the cloud", self.place.url(&self.place.below(name)));
+        Ok(())
+    }
+
+    async fn delete(&self, path: &StorePath) -> Result<(), String> {
+        let what = format!("remove {}", self.place.url(path));
+        let delete = self.retry.run(&what, async || match self.objects.delete(path).await {
+            Err(Error::NotFound { .. }) => Ok(()),
+            other => other,
+        });
+        delete.await
+    }
+
+    async fn put_bytes(&self, path: &StorePath, bytes: Vec<u8>) -> Result<(), String> {
+        let (what, payload) = (format!("upload {}", self.place.url(path)), PutPayload::from(bytes));
+        let put = self.retry.run(&what, async || self.objects.put(path, payload.clone()).await);
+        put.await.map(drop)
+    }
+
+    /// Uploads a file, in parts when it is larger than one.
+    pub(crate) async fn put_file(
+        &self,
+        file: &Path,
+        path: &StorePath,
+        on_bytes: &OnBytes,
+    ) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("{}: {error}", file.display());
+        let open = File::open(file).map_err(failed)?;
+        let length = open.metadata().map_err(failed)?.len();
+        if length <= self.part_bytes {
+            self.put_bytes(path, std::fs::read(file).map_err(failed)?).await?;
+            on_bytes(length);
+            return Ok(());
+        }
+        let what = format!("upload {}", self.place.url(path));
+        let begin = self.retry.run(&what, async || self.parts.create_multipart(path).await);
+        let upload = Upload { id: begin.await?, path: path.clone(), file: open, length };
+        let sent = self.put_parts(&upload, on_bytes).await;
+        if let Err(error) = sent {
+            // The store charges for what is left; the first error is the one to tell.
+            let _ = self.parts.abort_multipart(path, &upload.id).await;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    async fn put_parts(&self, upload: &Upload, on_bytes: &OnBytes) -> Result<(), String> {
+        let count = upload.length.div_ceil(self.part_bytes) as usize;
+        let (mut parts, mut running, mut next) = (vec![None; count], FuturesUnordered::new(), 0);
+        while next < count || !running.is_empty() {
+            while next < count && running.len() < self.parallel {
+                running.push(self.put_part(upload, next));
+                next += 1;
+            }
+            if let Some(done) = running.next().await {
+                let (number, part) = done?;
+                on_bytes(upload.part_length(number, self.part_bytes));
+                parts[number] = Some(part);
+            }
+        }
+        let parts: Vec<PartId> = parts.into_iter().flatten().collect();
+        let what = format!("complete {}", self.place.url(&upload.path));
+        let complete = self.retry.run(&what, async || {
+            let (id, parts) = (&upload.id, parts.clone());
+            match self.parts.complete_multipart(&upload.path, id, parts).await {
+                Ok(_) => Ok(()),
+                // The answer to an earlier try may have been lost on its way.
+                Err(error) => match self.objects.head(&upload.path).await {
+                    Ok(found) if found.size == upload.length => Ok(()),
+                    _ => Err(error),
+                },
+            }
+        });
+        complete.await
+    }
+
+    async fn put_part(&self, upload: &Upload, number: usize) -> Result<(usize, PartId), String> {
+        let what = format!("upload {}, part {}", self.place.url(&upload.path), number + 1);
+        let mut bytes = vec![0; upload.part_length(number, self.part_bytes) as usize];
+        let offset = number as u64 * self.part_bytes;
+        upload
+            .file
+            .read_exact_at(&mut bytes, offset)
+            .map_err(|error| format!("{what}: {error}"))?;
+        let payload = PutPayload::from(bytes);
+        let put = self.retry.run(&what, async || {
+            self.parts.put_part(&upload.path, &upload.id, number, payload.clone()).await
+        });
+        Ok((number, put.await?))
+    }
+}
+
+/// An upload in parts.
+struct Upload {
+    id: MultipartId,
+    path: StorePath,
+    file: File,
+    length: u64,
+}
+
+impl Upload {
+    fn part_length(&self, number: usize, part_bytes: u64) -> u64 {
+        (self.length - number as u64 * part_bytes).min(part_bytes)
+    }
+}

@@ -1,0 +1,149 @@
+//! What the hook does with checkpoints: which are uploaded, when failures are told, and waiting at the end. Knows nothing of
+//! requests.
+
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::store::Store;
+use crate::worker::{Job, Worker};
+use snaphook_plugin_api::prelude::*;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Between two lines about an upload that the end of a run waits for.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// The state of the hook in one run.
+#[derive(Default)]
+pub(crate) struct Uploads {
+    begun: Option<Begun>,
+}
+
+struct Begun {
+    settings: Settings,
+    store: Store,
+    /// Started with the first job.
+    worker: Option<Worker>,
+    work_dir: PathBuf,
+}
+
+impl Uploads {
+    /// Checks the settings, without sending anything, and takes up what an earlier run has not uploaded. Other processes
+    /// than the first one upload nothing.
+    pub(crate) fn begin(&mut self, settings: Settings, runner: &mut Runner) -> HookResult {
+        if runner.distributed().rank() != 0 {
+            return Ok(());
+        }
+        let store = Store::open(&settings, &settings.url).map_err(HookError::fatal)?;
+        let work_dir = runner.run().info()?.work_dir;
+        runner.info(&format!("Checkpoints will be uploaded to {}", settings.url));
+        let mut begun = Begun { settings, store, worker: None, work_dir };
+        for snapshot in Snapshot::left_in(&begun.work_dir) {
+            let name = &snapshot.entry.name;
+            runner.info(&format!("{name} was not uploaded by an earlier run: it is uploaded now"));
+            begun.push_checkpoint(snapshot)?;
+        }
+        self.begun = Some(begun);
+        Ok(())
+    }
+
+    /// Uploads a checkpoint if it is due.
+    pub(crate) fn take(&mut self, runner: &mut Runner, saved: &SavedCheckpoint) -> HookResult {
+        // Told at the end: with on_error='warn' this checkpoint is uploaded all the same.
+        let failures = self.tell_failures();
+        let Some(begun) = &mut self.begun else { return Ok(()) };
+        if !begun.is_due(runner, saved) {
+            return failures;
+        }
+        let what = (saved.epoch, saved.iter, saved.is_best);
+        let taken = Snapshot::take(&begun.work_dir, &saved.path, what);
+        let snapshot = taken.map_err(|error| format!("{}: {error}", saved.path.display()))?;
+        begun.push_checkpoint(snapshot).and(failures)
+    }
+
+    /// An error of the thread becomes one of the hook, so that the config's `on_error` says what it means.
+    pub(crate) fn tell_failures(&self) -> HookResult {
+        let worker = self.begun.as_ref().and_then(|begun| begun.worker.as_ref());
+        match worker.and_then(Worker::take_failure) {
+            Some(failure) => Err(HookError::new(failure)),
+            None => Ok(()),
+        }
+    }
+
+    /// Uploads what comes last, and waits for everything.
+    pub(crate) fn finish(&mut self, runner: &mut Runner) -> HookResult {
+        let Some(mut begun) = self.begun.take() else { return Ok(()) };
+        begun.push_files(runner)?;
+        let Some(worker) = &mut begun.worker else { return Ok(()) };
+        while !worker.wait(LINE_EVERY) {
+            let status = worker.status();
+            runner.info(&format!(
+                "Waiting for uploads: {}, {:.1} of {:.1} MB, {} to go",
+                status.current,
+                status.sent as f64 / 1e6,
+                status.total as f64 / 1e6,
+                status.waiting
+            ));
+        }
+        worker.join();
+        let failures: Vec<String> = std::iter::from_fn(|| worker.take_failure()).collect();
+        if failures.is_empty() { Ok(()) } else { Err(HookError::new(failures.join("; "))) }
+    }
+}
+
+impl Begun {
+    /// Interruptions and the end of the training come always: they are what one goes on from.
+    fn is_due(&self, runner: &Runner, saved: &SavedCheckpoint) -> bool {
+        if saved.is_best {
+            return self.settings.best;
+        }
+        let progress = runner.progress();
+        let (done, last) = match self.settings.by_epoch {
+            true => (saved.epoch, progress.max_epochs),
+            false => (saved.iter, progress.max_iters),
+        };
+        let is_interim = saved.details["is_interim"] == true;
+        done.is_multiple_of(self.settings.interval) || done >= last || is_interim
+    }
+
+    fn push_checkpoint(&mut self, snapshot: Snapshot) -> HookResult {
+        let keep = self.settings.keep;
+        self.worker()?.push(Job::Checkpoint { snapshot, keep });
+        Ok(())
+    }
+
+    fn worker(&mut self) -> Result<&Worker, HookError> {
+        let worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => Worker::start(self.store.clone())?,
+        };
+        Ok(self.worker.insert(worker))
+    }
+
+    /// The log, the scalars and the config, under the run's timestamp.
+    fn push_files(&mut self, runner: &mut Runner) -> HookResult {
+        let run = runner.run().info()?;
+        let mut files = Vec::new();
+        if self.settings.logs {
+            files.extend(files_in(&run.run_dir, "log"));
+            files.extend(files_in(&run.run_dir.join("vis_data"), "json"));
+        }
+        if self.settings.config {
+            files.extend(files_in(&run.run_dir.join("vis_data"), "py"));
+        }
+        for file in files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = format!("{}/{name}", run.timestamp);
+            self.worker()?.push(Job::File { file, name });
+        }
+        Ok(())
+    }
+}
+
+fn files_in(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries.map(|entry| entry.path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
+    files.sort();
+    files
+}

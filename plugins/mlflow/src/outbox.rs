@@ -1,0 +1,116 @@
+//! Requests in a thread, in order. Knows nothing of what they say.
+
+use crate::api::{Api, NewRun};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Something for the server.
+pub(crate) enum Work {
+    Begin {
+        experiment: String,
+        name: String,
+        /// The run to go on with.
+        resumed: Option<String>,
+        at: u64,
+        tags: Vec<(String, String)>,
+    },
+    Parameters(Vec<(String, String)>),
+    Metrics {
+        at: u64,
+        step: u64,
+        values: Vec<(String, f64)>,
+    },
+    End {
+        state: &'static str,
+        at: u64,
+    },
+}
+
+/// A thread with a queue.
+pub(crate) struct Outbox {
+    work: Sender<Work>,
+    thread: JoinHandle<()>,
+    run_id: Arc<Mutex<Option<String>>>,
+}
+
+impl Outbox {
+    pub(crate) fn open(api: Api) -> std::io::Result<Outbox> {
+        let (work, queue) = channel();
+        let run_id = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&run_id);
+        let thread = std::thread::Builder::new()
+            .name("mlflow".to_owned())
+            .spawn(move || Post { api, run_id: told, is_resumed: false, lost: 0 }.all(&queue))?;
+        Ok(Outbox { work, thread, run_id })
+    }
+
+    pub(crate) fn push(&self, work: Work) {
+        // The thread ends with this, so that it is there; a panic of it is in the log.
+        let _ = self.work.send(work);
+    }
+
+    /// The run on the server, as soon as it is known.
+    pub(crate) fn run_id(&self) -> Option<String> {
+        self.run_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until everything has arrived or was given up.
+    pub(crate) fn close(self) -> Option<String> {
+        drop(self.work);
+        // As in `push`.
+        let _ = self.thread.join();
+        self.run_id.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+struct Post {
+    api: Api,
+    run_id: Arc<Mutex<Option<String>>>,
+    /// Whether the run on the server is an older one, which has its parameters: they never change.
+    is_resumed: bool,
+    /// Requests that were given up.
+    lost: u64,
+}
+
+impl Post {
+    fn all(mut self, queue: &Receiver<Work>) {
+        while let Ok(work) = queue.recv() {
+            if let Err(why) = self.one(&work) {
+                self.lost += 1;
+                // A power of two, so that a server that is away does not fill the log.
+                if self.lost.is_power_of_two() {
+                    log::warn!("MLflow was not told ({} requests so far): {why}", self.lost);
+                }
+            }
+        }
+    }
+
+    fn one(&mut self, work: &Work) -> Result<(), String> {
+        match work {
+            Work::Begin { experiment, name, resumed, at, tags } => {
+                let run = NewRun { experiment, name, at: *at, tags };
+                let resumed = resumed.as_ref().map(|run_id| self.api.go_on(run_id));
+                match resumed {
+                    Some(Ok(())) => self.is_resumed = true,
+                    Some(Err(why)) => {
+                        log::warn!(
+                            "The MLflow run that was resumed is not there, a new one is begun: {why}"
+                        );
+                        self.api.begin(&run)?;
+                    }
+                    None => self.api.begin(&run)?,
+                }
+                let run_id = self.api.run_id().map(str::to_owned);
+                log::info!("The MLflow run is {}", run_id.as_deref().unwrap_or_default());
+                *self.run_id.lock().unwrap_or_else(PoisonError::into_inner) = run_id;
+                Ok(())
+            }
+            _ if self.api.run_id().is_none() => Err("there is no MLflow run".to_owned()),
+            Work::Parameters(_) if self.is_resumed => Ok(()),
+            Work::Parameters(parameters) => self.api.parameters(parameters),
+            Work::Metrics { at, step, values } => self.api.metrics(*at, *step, values),
+            Work::End { state, at } => self.api.end(state, *at),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! An S3 server in this process, with one bucket in a folder. Knows nothing of who talks to it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s_fs::FileSystem;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// The only key that it knows.
+pub(super) const KEY_ID: &str = "AKIASNAPHOOKTEST";
+pub(super) const SECRET: &str = "a-secret-that-no-log-may-show";
+
+/// Answers until it is dropped.
+pub(super) struct S3Server {
+    address: SocketAddr,
+    bucket: PathBuf,
+    _runtime: Runtime,
+}
+
+impl S3Server {
+    /// A server with the bucket `bucket`, whose objects are files below `folder`.
+    pub(super) fn start(folder: &Path) -> S3Server {
+        let bucket = folder.join("bucket");
+        std::fs::create_dir_all(&bucket).unwrap();
+        let mut service = S3ServiceBuilder::new(FileSystem::new(folder).unwrap());
+        service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
+        let service = service.build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let (http, service) = (Builder::new(TokioExecutor::new()), service.clone());
+                // A connection that a proxy cuts ends with an error, as it should.
+                tokio::spawn(async move {
+                    let _ = http.serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+        });
+        S3Server { address, bucket, _runtime: runtime }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The folder of the bucket.
+    pub(super) fn bucket(&self) -> &Path {
+        &self.bucket
+    }
+}
