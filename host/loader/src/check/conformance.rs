@@ -10,7 +10,7 @@ use std::io;
 use std::time::Instant;
 
 const CYCLES: usize = 100;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 20;
 /// Lives before the counting begins: what is made once is no leak.
 const WARM_UP: usize = 20;
 /// The least that an allocator hands out.
