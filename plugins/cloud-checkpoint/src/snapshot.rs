@@ -42,9 +42,10 @@ impl Snapshot {
         let manifest = fs::read(checkpoint.join(MANIFEST))?;
         let files = read_manifest(&manifest).map_err(io::Error::other)?;
         let entry = Entry { name, epoch, iter, is_best, manifest: sha256(&manifest) };
-        let folder = work_dir.join(FOLDER).join(&entry.name);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
+        let mut folder = work_dir.join(FOLDER).join(&entry.name);
+        // One of this name that an earlier run has left may be on its way.
+        while folder.exists() {
+            folder.as_mut_os_string().push("~");
         }
         fs::create_dir_all(&folder)?;
         for file in files.iter().map(|file| file.name.as_str()) {
@@ -77,7 +78,7 @@ impl Snapshot {
         let manifest = fs::read(folder.join(MANIFEST)).ok()?;
         let kept: Json = serde_json::from_slice(&fs::read(folder.join(ENTRY)).ok()?).ok()?;
         let entry = Entry {
-            name: folder.file_name()?.to_str()?.to_owned(),
+            name: folder.file_name()?.to_str()?.trim_end_matches('~').to_owned(),
             epoch: kept["epoch"].as_u64()?,
             iter: kept["iter"].as_u64()?,
             is_best: kept["is_best"].as_bool()?,

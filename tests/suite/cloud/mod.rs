@@ -220,21 +220,17 @@ fn a_failed_upload_is_an_error_of_the_hook_and_the_next_run_makes_up_for_it() {
 }
 
 #[test]
-fn wrong_keys_and_buckets_end_soon_and_show_no_secret() {
+fn wrong_keys_end_soon_and_show_no_secret() {
     let scene = Scene::new(Vec::new());
     let keys = scene.folder.path().join("other");
-    fs::write(
-        &keys,
-        "[default]\naws_access_key_id = AKIAWRONG\naws_secret_access_key = dontshowme\n",
-    )
-    .unwrap();
-    for more in [json!({ "credentials": keys }), json!({ "url": "s3://no-such-bucket/a" })] {
-        let error = scene.upload(&mut scene.hook(&more), 1, 1000).unwrap_err();
-        for secret in ["AKIAWRONG", "dontshowme", s3_server::KEY_ID, s3_server::SECRET] {
-            assert!(!error.message.contains(secret), "{}", error.message);
-        }
-        assert!(!error.message.contains("given up"), "{}", error.message);
+    let text = "[default]\naws_access_key_id = AKIAWRONG\naws_secret_access_key = dontshowme\n";
+    fs::write(&keys, text).unwrap();
+    let mut hook = scene.hook(&json!({ "credentials": keys }));
+    let error = scene.upload(&mut hook, 1, 1000).unwrap_err();
+    for secret in ["AKIAWRONG", "dontshowme", s3_server::KEY_ID, s3_server::SECRET] {
+        assert!(!error.message.contains(secret), "{}", error.message);
     }
+    assert!(!error.message.contains("given up"), "{}", error.message);
 }
 
 #[test]
