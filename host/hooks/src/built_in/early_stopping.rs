@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(run.logged(), ["monitor: no metric \"mAP\" (the metrics are coco/bbox_mAP)"]);
         let mut strict = hook(json!({ "monitor": "mAP", "strict": true }));
         assert!(run.run_point(&mut strict, HookPoint::AfterValEpoch, None).is_err());
-        let mut unknown = hook(json!({ "monitor": "speed" }));
+        let unknown = hook(json!({ "monitor": "speed" }));
         assert!(unknown.check().is_err());
     }
 }

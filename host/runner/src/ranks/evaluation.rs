@@ -145,7 +145,11 @@ mod tests {
     #[test]
     fn metrics_keep_every_bit() {
         let metrics = vec![("a".to_owned(), f64::NAN), ("b".to_owned(), 0.1 + 0.2)];
-        let found = unpacked(&packed(&Evaluation { metrics, table: Some("t".to_owned()) }));
+        let found = unpacked(&packed(&Evaluation {
+            metrics,
+            table: Some("t".to_owned()),
+            ..Evaluation::default()
+        }));
         assert!(found.metrics[0].1.is_nan());
         assert_eq!((found.metrics[1].1, found.table.as_deref()), (0.1 + 0.2, Some("t")));
     }
