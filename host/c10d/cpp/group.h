@@ -46,6 +46,7 @@ int snaphook_c10d_group_gloo(
     int64_t timeout_ms,
     GroupHandle** out) noexcept {
   return snaphook::guarded([&] {
+    snaphook::stop_recording();
     auto options = c10d::ProcessGroupGloo::Options::create(std::chrono::milliseconds(timeout_ms));
     if (*interface != '\0') {
       options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(interface));

@@ -3,6 +3,8 @@
 
 #define USE_C10D_GLOO
 
+#include <cstdlib>
+
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>

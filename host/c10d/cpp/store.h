@@ -16,6 +16,13 @@ inline void start_logging() {
   std::call_once(once, [] { c10::initLogging(); });
 }
 
+// libtorch keeps a record of the last collectives of all groups in a process, and crashes when groups in several threads write
+// into it at once (2.11, std::map without a lock in FlightRecorder). A user's own setting wins.
+inline void stop_recording() {
+  static std::once_flag once;
+  std::call_once(once, [] { setenv("TORCH_FR_BUFFER_SIZE", "0", 0); });
+}
+
 } // namespace snaphook
 
 extern "C" {

@@ -35,9 +35,9 @@ fn the_trainer_beside_the_program_gets_the_arguments_and_gives_the_exit_code() {
     assert_eq!(text, "train a.py --work-dir w --cfg-options lr=1 x=2\n");
     assert_eq!(output.status.code(), Some(75));
 
-    std::fs::write(&trainer, "#!/bin/sh\nkill -TERM $$\n").unwrap();
+    std::fs::write(&trainer, "#!/bin/sh\nkill -KILL $$\n").unwrap();
     let killed = train(&program, &[]).status;
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&killed), Some(15));
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&killed), Some(9));
 
     std::fs::set_permissions(&trainer, std::fs::Permissions::from_mode(0o644)).unwrap();
     let text = String::from_utf8(train(&program, &[]).stderr).unwrap();
