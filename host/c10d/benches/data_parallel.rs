@@ -10,7 +10,6 @@
 //! thread, so that two of them need two cores.
 #![allow(clippy::unwrap_used)] // a benchmark that cannot run is to say where
 
-use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -154,7 +153,7 @@ fn main() {
     let number = |name: &str| variable(name).and_then(|value| value.parse::<usize>().ok());
     if let (Some(own), Some(world)) = (number("RANK"), number("WORLD_SIZE")) {
         let port = number("MASTER_PORT").unwrap_or(0) as u16;
-        writeln!(std::io::stdout(), "{}", rank(own, world, port)).unwrap();
+        println!("{}", rank(own, world, port));
         return;
     }
     let ours = || {

@@ -1,4 +1,5 @@
 //! Runs with one rank and with several, which are threads here, end with the same weights.
+#![allow(clippy::unwrap_used)] // outside #[test] functions, too
 
 use std::path::Path;
 use std::thread;
@@ -97,7 +98,7 @@ impl Model for Net {
         let x = conv(&x, &self.second).relu().mean_dim([2, 3].as_slice(), false, Kind::Float);
         let mut x = x.linear(&self.line, None::<&Tensor>);
         if self.uses_spare {
-            x = x + &self.spare;
+            x += &self.spare;
         }
         let targets = samples.iter().map(|at| (*at % 7) as f32).collect::<Vec<_>>();
         let targets = Tensor::from_slice(&targets).unsqueeze(1);

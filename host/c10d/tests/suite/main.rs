@@ -1,5 +1,7 @@
 //! The engine between threads of this process, which are ranks like any other, and with a process of PyTorch.
 
+#![allow(clippy::unwrap_used)] // outside #[test] functions, too
+
 mod collectives;
 mod failures;
 mod gradients;

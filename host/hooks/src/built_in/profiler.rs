@@ -84,10 +84,12 @@ impl ProfilerHook {
     }
 
     fn start(&self, runner: &mut Runner) -> HookResult {
-        Ok(match self.activity_with_cpu {
-            true => runner.profile().start_with_operators(self.record_shapes)?,
-            false => runner.profile().start()?,
-        })
+        if self.activity_with_cpu {
+            runner.profile().start_with_operators(self.record_shapes)?;
+        } else {
+            runner.profile().start()?;
+        }
+        Ok(())
     }
 
     fn file(&self, runner: &mut Runner) -> Result<String, HookError> {
