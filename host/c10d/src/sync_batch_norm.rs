@@ -11,9 +11,9 @@ use crate::group::Group;
 /// What batch normalisation has beside its input.
 #[derive(Debug)]
 pub struct NormParameters<'a> {
-    /// Scale and shift, each [C].
+    /// Scale and shift, each `[C]`.
     pub affine: Option<(&'a Tensor, &'a Tensor)>,
-    /// Running mean and variance, each [C] f32; updated in place.
+    /// Running mean and variance, each `[C]` f32; updated in place.
     pub running: Option<(&'a Tensor, &'a Tensor)>,
     /// Share of the new statistics in the running ones.
     pub momentum: f64,

@@ -17,7 +17,7 @@ pub(super) const MODEL: &str = "model";
 pub(super) const OPTIMIZER: &str = "optimizer";
 
 /// Writes a checkpoint as `folder/name` and returns that path. One of that name that is there is replaced; anything else of
-/// that name is somebody's own, and gets another name: see [`Saved::moved`].
+/// that name is somebody's own, and gets another name (`epoch_1.kept`).
 ///
 /// When it returns, everything is on the disk.
 ///
