@@ -1,6 +1,7 @@
 //! SIGTERM, SIGUSR1 and Ctrl-C: the run saves, says how to go on, and ends with the documented code.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use snaphook_tests::{Running, Workspace, is_whole, scalars, weights};
 
@@ -111,10 +112,15 @@ fn a_signal_before_the_first_iteration_saves_nothing_and_asks_for_another_start(
     workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=1"]).expect_code(0);
 }
 
-/// The command has become the trainer, which is long before the trainer can do anything.
+/// The command has become the trainer, which is long before the trainer can do anything. Its first name may still be that of
+/// this test.
 fn wait_for_trainer(running: &Running) {
     let name = format!("/proc/{}/comm", running.id());
-    while std::fs::read_to_string(&name).is_ok_and(|name| name.trim() == "snaphook") {
+    let end = Instant::now() + Duration::from_secs(30);
+    // The kernel keeps fifteen letters.
+    let is_other =
+        || std::fs::read_to_string(&name).is_ok_and(|name| name.trim() != "snaphook-traine");
+    while is_other() && Instant::now() < end {
         std::thread::yield_now();
     }
 }

@@ -66,7 +66,9 @@ fn runtime(info: &RunInfo, config: &Json) -> Vec<(String, String)> {
     }
     let world = std::env::var("WORLD_SIZE").ok().and_then(|world| world.parse::<u32>().ok());
     let world = world.unwrap_or(1);
-    let launcher = config["launcher"].as_str().unwrap_or("none");
+    // Whoever started several processes said so in torchrun's variables.
+    let usual = if world > 1 { "pytorch" } else { "none" };
+    let launcher = config["launcher"].as_str().filter(|name| *name != "none").unwrap_or(usual);
     lines.push(line("seed", info.seed));
     lines.push(line("Distributed launcher", launcher));
     lines.push(line("Distributed training", if world > 1 { "True" } else { "False" }));
