@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ pub fn check_in_child(mut child: Command, limits: CheckLimits) -> io::Result<Che
     let (Some(answer), Some(errors)) = (group.0.stdout.take(), group.0.stderr.take()) else {
         return Err(io::Error::other("no pipe to the child"));
     };
-    let (events, said) = (listen(answer), keep_last(errors));
+    let (events, (said, is_read)) = (listen(answer), keep_last(errors));
     let mut seen = Seen { steps: Vec::new(), at: START.to_owned(), is_finished: false };
     let followed = seen.follow(&group, &events, limits.deadline)?;
     group.end();
@@ -43,6 +43,8 @@ pub fn check_in_child(mut child: Command, limits: CheckLimits) -> io::Result<Che
         seen.take(event);
     }
     let status = group.0.wait()?;
+    // Nothing is ever sent: the other end goes when all was read.
+    let _ = is_read.recv_timeout(LOOK * 10);
     let Seen { steps, at, is_finished } = seen;
     let end = match followed {
         Followed::Stopped { signal } => CheckEnd::Stopped { signal },
@@ -179,10 +181,13 @@ fn listen(answer: impl Read + Send + 'static) -> Receiver<Event> {
     receive
 }
 
-fn keep_last(mut errors: impl Read + Send + 'static) -> Arc<Mutex<VecDeque<u8>>> {
+/// The last bytes that were said, and a channel whose other end goes when all was read.
+fn keep_last(mut errors: impl Read + Send + 'static) -> (Arc<Mutex<VecDeque<u8>>>, Receiver<()>) {
+    let (reading, is_read) = channel();
     let last = Arc::new(Mutex::new(VecDeque::new()));
     let kept = Arc::clone(&last);
     std::thread::spawn(move || {
+        let _reading: Sender<()> = reading;
         let mut part = [0; 4096];
         while let Ok(length @ 1..) = errors.read(&mut part) {
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,7 +196,7 @@ fn keep_last(mut errors: impl Read + Send + 'static) -> Arc<Mutex<VecDeque<u8>>>
             kept.drain(..surplus);
         }
     });
-    last
+    (last, is_read)
 }
 
 /// Whether it ended by a signal that no fault raises: somebody sent it, or the system, when memory ran out.
