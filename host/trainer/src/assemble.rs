@@ -68,7 +68,7 @@ impl<'a> Request<'a> {
     fn locate_start(&mut self) -> Result<(), TrainerError> {
         if let Start::Weights(path) | Start::Resume(path) = &mut self.start {
             let source = path.to_string_lossy().into_owned();
-            if snaphook_weights::has_address(&source) {
+            if snaphook_weights::knows_scheme(&source) {
                 *path = snaphook_weights::locate(&source)?;
             }
         }

@@ -34,23 +34,20 @@ pub use names::address;
 ///
 /// Errors: an unknown name; an address that cannot be fetched; a file whose checksum is not the one in its name.
 pub fn locate(source: &str) -> Result<PathBuf, WeightsError> {
-    if !is_remote(source) {
-        return Ok(PathBuf::from(source.strip_prefix("file://").unwrap_or(source)));
+    match source.strip_prefix("file://") {
+        Some(path) => Ok(path.into()),
+        None if !source.contains("://") => Ok(source.into()),
+        None => Cache::of_this_user()?.file(&address(source)?),
     }
-    Cache::of_this_user()?.file(&address(source)?)
 }
 
-/// Whether [`locate`] knows what to do with `source`, which is an address or a name: of other schemes somebody else may know.
-pub fn has_address(source: &str) -> bool {
-    source.starts_with("file://") || address(source).is_ok() || is_misspelt(source)
-}
-
-/// A name that is not known, of a scheme that is.
-fn is_misspelt(source: &str) -> bool {
-    matches!(address(source), Err(WeightsError::Name { .. }))
-}
-
-/// Whether `source` is an address or a name, and no path.
-pub fn is_remote(source: &str) -> bool {
-    source.contains("://") && !source.starts_with("file://")
+/// Whether [`locate`] knows the scheme of `source`: of other schemes somebody else may know. A path has none.
+///
+/// ```
+/// use snaphook_weights::knows_scheme;
+/// assert!(knows_scheme("torchvision://resnet50") && knows_scheme("file:///a.pth"));
+/// assert!(!knows_scheme("s3://bucket/run") && !knows_scheme("work_dirs/a/epoch_1"));
+/// ```
+pub fn knows_scheme(source: &str) -> bool {
+    source.starts_with("file://") || !matches!(address(source), Err(WeightsError::Scheme(_)))
 }
