@@ -14,7 +14,7 @@ mod python_json;
 mod spec;
 
 pub use dispatcher::{Dispatcher, HookCost, HookFault, HookRow, Host, SavedHook, source_label};
-pub use line::{Fields, IterationNumbers, LineHeader, iteration_line, summary_line};
+pub use line::{Fields, IterationNumbers, LineHeader, duration, iteration_line, summary_line};
 pub use listing::hook_table;
 pub use log_processor::check_log_processor;
 pub use priority::{HookDeadline, HookPolicy, OnError, Priority};

@@ -168,7 +168,7 @@ fn scientific(value: f64, digits: usize) -> String {
 }
 
 /// Python's `str(timedelta(seconds=…))`: `1:02:03`, `1 day, 2:03:04`.
-fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     let total = if seconds.is_finite() && seconds > 0.0 { seconds as u64 } else { 0 };
     let (days, rest) = (total / 86_400, total % 86_400);
     let clock = format!("{}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);

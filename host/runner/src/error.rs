@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use snaphook_components::ComponentError;
 use snaphook_hooks::HookFault;
-use snaphook_plugin_api::{HookError, HookPoint};
+use snaphook_plugin_api::HookPoint;
 
 use crate::BoxError;
 use crate::averaging::AveragingError;
@@ -33,14 +33,6 @@ pub enum RunError {
     /// A hook returned an error or panicked.
     #[error(transparent)]
     Hook(#[from] Box<HookFault>),
-    /// A hook's kwargs are wrong, or it could not be built.
-    #[error("hook {hook}: {error}")]
-    HookConstruction {
-        /// The hook's type.
-        hook: String,
-        /// What is wrong.
-        error: HookError,
-    },
     /// A batch could not be read.
     #[error("{stage} data: {source}")]
     Data {
@@ -146,7 +138,7 @@ impl RunError {
             | RunError::Component(_)
             | RunError::Optim(_)
             | RunError::Schedule(_) => "config",
-            RunError::Hook(_) | RunError::HookConstruction { .. } => "hook",
+            RunError::Hook(_) => "hook",
             RunError::Data { .. } => "data",
             RunError::Model { .. } => "model",
             RunError::Metric(_) => "metric",

@@ -76,6 +76,9 @@ pub(crate) struct SaveRequest {
     /// Saved because the run ends early, not because its time had come.
     #[serde(skip)]
     pub(crate) interim: bool,
+    /// Saved because something failed: no rank waits for what others have.
+    #[serde(skip)]
+    pub(crate) is_emergency: bool,
 }
 
 /// The state of a run. Implements the host services, see `services`.

@@ -117,7 +117,8 @@ impl Run {
             record.started(&mut self.machine, &self.dispatcher)?;
         }
         if self.sanity_batches > 0 {
-            loops::sanity_check(self, self.sanity_batches)?;
+            let checked = loops::sanity_check(self, self.sanity_batches);
+            self.machine.ranks.agree_on(checked)?;
         }
         self.bar = TrainingBar::new(&self.machine);
         let began = Instant::now();
@@ -147,6 +148,7 @@ impl Run {
     fn finish<T>(&mut self, result: Result<T, RunError>) -> Result<T, RunError> {
         self.bar = None;
         self.machine.log.set_bar(None);
+        let result = result.and_then(|value| self.machine.ranks.finish().map(|()| value));
         let result = match result {
             Err(RunError::Interrupted { signal }) => self.interrupted(signal),
             Err(error) => {
@@ -157,7 +159,6 @@ impl Run {
             }
             Ok(value) => Ok(value),
         };
-        let result = result.and_then(|value| self.machine.ranks.finish().map(|()| value));
         self.machine.progress.stage = stage::IDLE;
         let result = self.close_record(result);
         self.machine.ranks.linger();

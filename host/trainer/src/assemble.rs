@@ -25,7 +25,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::company::{Company, Facts};
 use crate::error::TrainerError;
-use crate::fetch::{Arrival, fetch};
+use crate::fetch::{Arrival, fetch, located};
 use crate::hooks::{self, Hooks};
 use crate::{cuda, environment, flags, heartbeat, plugin_watch, signals, trial};
 
@@ -67,10 +67,7 @@ impl<'a> Request<'a> {
     /// Fetches the checkpoint that an address or a name means: `load_from='https://…'`.
     fn locate_start(&mut self) -> Result<(), TrainerError> {
         if let Start::Weights(path) | Start::Resume(path) = &mut self.start {
-            let source = path.to_string_lossy().into_owned();
-            if snaphook_weights::knows_scheme(&source) {
-                *path = snaphook_weights::locate(&source)?;
-            }
+            *path = located(path)?;
         }
         Ok(())
     }
@@ -296,9 +293,9 @@ fn concrete_start(request: &Request<'_>) -> Result<Start, TrainerError> {
     if request.start != Start::ResumeLast {
         return Ok(request.start.clone());
     }
-    let last = snaphook_runner::peek(&request.start, &request.checkpoints());
-    let last = last.map_err(|error| request.run_error(error))?;
-    Ok(last.map_or(Start::ResumeLast, |(path, _)| Start::Resume(path)))
+    let last = snaphook_runner::checkpoint::find_last(&request.checkpoints());
+    let last = last.map_err(|error| request.run_error(error.into()))?;
+    Ok(last.map_or(Start::ResumeLast, Start::Resume))
 }
 
 fn names<'a>(request: &'a Request<'_>, seed: u64) -> RunNames<'a> {
@@ -343,10 +340,14 @@ fn build_model_and_data(
 
 /// `--seed`, the resumed run's seed, `randomness.seed`, or one drawn from the clock.
 fn choose_seed(request: &Request<'_>, log: &RunLogger) -> Result<u64, TrainerError> {
-    let peeked = snaphook_runner::peek(&request.start, &request.checkpoints());
-    let resumed = peeked.map_err(|error| request.run_error(error))?;
-    let resumes = matches!(request.start, Start::Resume(_) | Start::ResumeLast);
-    let resumed = resumed.filter(|_| resumes).and_then(|(_, meta)| meta["seed"].as_u64());
+    let resumed = match request.start {
+        Start::Resume(_) | Start::ResumeLast => {
+            snaphook_runner::peek(&request.start, &request.checkpoints())
+                .map_err(|error| request.run_error(error))?
+                .and_then(|(_, meta)| meta["seed"].as_u64())
+        }
+        Start::Fresh | Start::Weights(_) => None,
+    };
     let in_config = seed_of(&request.value).map_err(|error| request.run_error(error))?;
     let asked = request.seed.or(in_config);
     if let (Some(asked), Some(resumed)) = (asked, resumed)
@@ -435,7 +436,7 @@ fn open_files(run: &mut Run, request: &Request<'_>, info: RunInfo) -> Result<(),
     }
     let plugins = &run.machine.plugins;
     plugin_watch::write(&info.run_dir, plugins).map_err(file(&info.run_dir))?;
-    environment::log(&run.machine.log, &info, plugins, &request.value);
+    environment::log(run, &info, &request.value);
     environment::log_config(&run.machine.log, &text);
     run.machine.info = info;
     Ok(())

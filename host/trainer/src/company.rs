@@ -242,14 +242,9 @@ fn others_fine(all: &[Json]) -> Result<(), TrainerError> {
     }
 }
 
+/// An error with its causes in one line.
 fn shown(error: &TrainerError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
+    snaphook_cli::report::error_text(error).replace("\n  caused by: ", ": ")
 }
 
 fn start_to_json(start: &Start) -> Json {
@@ -304,11 +299,12 @@ fn share_cores() -> Result<(), TrainerError> {
 fn timeout(config: &Json) -> Result<Duration, TrainerError> {
     match &config["env_cfg"]["dist_cfg"]["timeout"] {
         Json::Null => Ok(TIMEOUT),
-        value => match value.as_f64().filter(|seconds| *seconds > 0.0) {
+        value => match value.as_f64().filter(|seconds| (1e-3..=1e6).contains(seconds)) {
             Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
             None => {
-                let message =
-                    format!("env_cfg.dist_cfg.timeout: expected seconds above 0, found {value}");
+                let message = format!(
+                    "env_cfg.dist_cfg.timeout: expected seconds up to 1000000, found {value}"
+                );
                 Err(TrainerError::Usage(message))
             }
         },

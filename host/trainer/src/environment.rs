@@ -3,22 +3,23 @@
 //! Source: `_log_env` in `mmengine/runner/runner.py`, whose headings and dashes people's parsers look for.
 
 use serde_json::Value as Json;
-use snaphook_runner::RunInfo;
 use snaphook_runner::log::RunLogger;
+use snaphook_runner::{Run, RunInfo};
 use tch::Device;
 
 /// Writes the block of the environment.
-pub(crate) fn log(log: &RunLogger, info: &RunInfo, plugins: &[Json], config: &Json) {
+pub(crate) fn log(run: &Run, info: &RunInfo, config: &Json) {
+    let plugins = &run.machine.plugins;
     let mut text = format!("\n{}\nSystem environment:", "-".repeat(60));
     add(&mut text, &system(info));
     text += "\n\nRuntime environment:";
-    add(&mut text, &runtime(info, config));
+    add(&mut text, &runtime(info, config, run.machine.ranks.world()));
     if !plugins.is_empty() {
         text += "\n\nPlugins:";
         add(&mut text, &plugins.iter().map(plugin).collect::<Vec<_>>());
     }
     text += &format!("\n{}\n", "-".repeat(60));
-    log.info(text);
+    run.machine.log.info(text);
 }
 
 /// Writes the config, into the log file alone: it is long, and `vis_data/config.py` has it too.
@@ -55,7 +56,7 @@ fn system(info: &RunInfo) -> Vec<(String, String)> {
 }
 
 /// The settings of `env_cfg` and `randomness`, and how many processes there are.
-fn runtime(info: &RunInfo, config: &Json) -> Vec<(String, String)> {
+fn runtime(info: &RunInfo, config: &Json, world: usize) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     for section in ["env_cfg", "randomness"] {
         for (name, value) in config[section].as_object().into_iter().flatten() {
@@ -64,8 +65,6 @@ fn runtime(info: &RunInfo, config: &Json) -> Vec<(String, String)> {
             }
         }
     }
-    let world = std::env::var("WORLD_SIZE").ok().and_then(|world| world.parse::<u32>().ok());
-    let world = world.unwrap_or(1);
     // Whoever started several processes said so in torchrun's variables.
     let usual = if world > 1 { "pytorch" } else { "none" };
     let launcher = config["launcher"].as_str().filter(|name| *name != "none").unwrap_or(usual);

@@ -13,6 +13,19 @@ use snaphook_plugin_api::host::{
 use snaphook_runner::log::RunLogger;
 use snaphook_runner::{RunError, Start};
 
+use crate::error::TrainerError;
+
+/// The file that an address or a name of trained weights means, fetched first where it is not there; anything else as it is.
+///
+/// Errors: an unknown name, an address that cannot be fetched.
+pub(crate) fn located(path: &Path) -> Result<PathBuf, TrainerError> {
+    let source = path.to_string_lossy();
+    match snaphook_weights::knows_scheme(&source) {
+        true => Ok(snaphook_weights::locate(&source)?),
+        false => Ok(path.to_owned()),
+    }
+}
+
 /// The same start, with a path where there was a URL.
 ///
 /// Errors: the hook that knows the URL fails, or none does.
@@ -26,11 +39,9 @@ pub(crate) fn fetch(
         Start::Fresh | Start::ResumeLast => return Ok(start),
     };
     let Some(url) = checkpoint_url(place) else { return Ok(start) };
-    let path = arrival.ask(url, dispatcher)?;
-    Ok(match start {
-        Start::Weights(_) => Start::Weights(path),
-        _ => Start::Resume(path),
-    })
+    let is_resume = matches!(start, Start::Resume(_));
+    let path = arrival.ask(url, dispatcher, if is_resume { "resume" } else { "load_from" })?;
+    Ok(if is_resume { Start::Resume(path) } else { Start::Weights(path) })
 }
 
 /// A run before it is built: what a hook needs in order to fetch something.
@@ -42,7 +53,8 @@ pub(crate) struct Arrival<'a> {
 }
 
 impl Arrival<'_> {
-    fn ask(&self, url: &str, dispatcher: &mut Dispatcher) -> Result<PathBuf, RunError> {
+    /// `key` is that of the config which stands for what was asked for.
+    fn ask(&self, url: &str, dispatcher: &mut Dispatcher, key: &str) -> Result<PathBuf, RunError> {
         let mut asked = Asked { arrival: self, url, found: None };
         dispatcher.call(HookPoint::FetchCheckpoint, None, &mut asked)?;
         asked.found.ok_or_else(|| {
@@ -50,7 +62,7 @@ impl Arrival<'_> {
                 "expected a hook in the config that fetches {url}, found none that does (CloudCheckpointHook knows s3://, \
                  gs:// and az://)"
             );
-            RunError::config("resume", message)
+            RunError::config(key, message)
         })
     }
 }

@@ -1,5 +1,7 @@
 //! `predict`: objects in a person's own pictures, as JSON and drawn. Leaves no run behind.
 
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value as Json, json};
@@ -15,6 +17,7 @@ use snaphook_vision::{Predictions, build_model};
 use crate::assemble::remove_scopes;
 use crate::cuda;
 use crate::error::TrainerError;
+use crate::fetch::located;
 
 /// Everything from the command line to the last picture.
 pub(crate) fn predict(arguments: &PredictArguments) -> Result<(), TrainerError> {
@@ -30,7 +33,8 @@ pub(crate) fn predict(arguments: &PredictArguments) -> Result<(), TrainerError> 
     let failed = |error| TrainerError::Build { place: place.clone(), error: Box::new(error) };
     let mut model = built.map_err(failed)?;
     let failed = |error| TrainerError::Run { place: String::new(), error: Box::new(error) };
-    let checkpoint = load(model.as_ref(), &arguments.checkpoint).map_err(failed)?;
+    let path = located(&arguments.checkpoint)?;
+    let checkpoint = load(model.as_ref(), &path).map_err(failed)?;
     let section = section(&value);
     let dataset = leaf(&section["dataset"]);
     let meta = meta(dataset, &checkpoint)?;
@@ -47,7 +51,7 @@ pub(crate) fn predict(arguments: &PredictArguments) -> Result<(), TrainerError> 
 fn load(model: &dyn Model, path: &Path) -> Result<Checkpoint, RunError> {
     let checkpoint = checkpoint::load(path)?;
     let report = checkpoint::load_into(&checkpoint.model, model.state(), path)?;
-    if !report.missing.is_empty() || !report.mismatched.is_empty() {
+    if report.lacks_weights() {
         report.require_whole(path)?;
     }
     Ok(checkpoint)
@@ -126,12 +130,12 @@ fn write(
     };
     std::fs::create_dir_all(&arguments.out).map_err(failed(&arguments.out))?;
     let mut entries = Vec::new();
-    for (path, detections) in images.iter().zip(found) {
+    for ((path, detections), name) in images.iter().zip(found).zip(names(images)) {
         let mut image = read_image(path)?;
         entries.push(entry(path, &image, detections, meta));
         if !arguments.no_pictures {
             draw(&mut image, detections, meta, arguments.score_thr);
-            image.save(&arguments.out.join(free_name(path, images)))?;
+            image.save(&arguments.out.join(name))?;
         }
         let shown = detections.iter().filter(|found| found.score >= arguments.score_thr).count();
         println!("{}: {shown} found", path.display());
@@ -167,12 +171,29 @@ fn draw(image: &mut Image, detections: &[Detection], meta: &DatasetMeta, least: 
     draw_detections(image, &shown.map(drawn).collect::<Vec<_>>());
 }
 
-/// The picture's own name, with those of its folders before it where another picture has the same.
-fn free_name(path: &Path, all: &[PathBuf]) -> PathBuf {
-    let name = path.file_name().unwrap_or_default();
-    if all.iter().filter(|other| other.file_name() == Some(name)).count() == 1 {
-        return name.into();
+/// A name for each drawn picture: its own, with those of its folders before it where another picture has the same, and with
+/// a number where that is taken as well.
+fn names(images: &[PathBuf]) -> Vec<PathBuf> {
+    let mut counts: HashMap<&OsStr, usize> = HashMap::new();
+    for image in images {
+        *counts.entry(image.file_name().unwrap_or_default()).or_default() += 1;
     }
+    let mut taken = HashSet::new();
+    let name = |path: &PathBuf| {
+        let own = path.file_name().unwrap_or_default();
+        let wanted = if counts[own] == 1 { own.into() } else { with_folders(path) };
+        let numbered = |number: usize| match number {
+            1 => wanted.clone(),
+            more => wanted.with_file_name(format!("{more}_{}", wanted.display())),
+        };
+        let free = (1..).map(numbered).find(|name| taken.insert(name.clone()));
+        free.unwrap_or(wanted)
+    };
+    images.iter().map(name).collect()
+}
+
+/// `a/b/x.jpg` as `a_b_x.jpg`.
+fn with_folders(path: &Path) -> PathBuf {
     let parts = path.components().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
         _ => None,
@@ -186,9 +207,9 @@ mod tests {
 
     #[test]
     fn pictures_of_one_name_do_not_overwrite_each_other() {
-        let all = ["a/x.jpg", "b/x.jpg", "b/y.jpg"].map(PathBuf::from);
-        let names = all.each_ref().map(|path| free_name(path, &all));
-        assert_eq!(names, ["a_x.jpg", "b_x.jpg", "y.jpg"].map(PathBuf::from));
+        let all = ["a/x.jpg", "b/x.jpg", "b/y.jpg", "a_x.jpg"].map(PathBuf::from);
+        let expected = ["a_x.jpg", "b_x.jpg", "y.jpg", "2_a_x.jpg"].map(PathBuf::from);
+        assert_eq!(names(&all), expected);
     }
 
     #[test]

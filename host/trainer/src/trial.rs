@@ -1,7 +1,7 @@
 //! Carries out the flags for quick trials. Knows nothing of how a run goes.
 
 use snaphook_cli::args::{Amount as Asked, TrialArguments};
-use snaphook_hooks::hook_table;
+use snaphook_hooks::{duration, hook_table};
 use snaphook_runner::{Amount, FastRun, Run, RunError};
 
 /// Makes a run the trial that was asked for.
@@ -43,14 +43,13 @@ pub(crate) fn dry_run(run: &mut Run) -> Result<(), RunError> {
         cost.first_step.as_secs_f64(),
         cost.step.as_secs_f64()
     ));
-    let seconds = (cost.step.as_secs_f64() * progress.max_iters as f64).round() as u64;
     log.info(format!(
-        "{} iterations at this pace take {}:{:02}:{:02}, without validations and waits for data",
+        "{} iterations at this pace take {}, without validations and waits for data",
         progress.max_iters,
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
+        duration((cost.step.as_secs_f64() * progress.max_iters as f64).round())
     ));
-    log.info("Everything could be built, and a few steps could be trained; nothing was written (--dry-run)");
+    log.info(
+        "Everything could be built, and a few steps could be trained; no run was begun (--dry-run)",
+    );
     Ok(())
 }

@@ -255,11 +255,8 @@ fn check_rules(rule: Option<&Json>) -> HookResult {
 
 #[hook(priority = "VERY_LOW")]
 impl Hook for CheckpointHook {
-    fn before_run(&mut self, runner: &mut Runner) -> HookResult {
-        self.open_folder(runner)
-    }
-
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
+        self.open_folder(runner)?;
         let home = match &self.folder {
             Some(folder) => folder.clone(),
             None => runner.checkpoints().folder()?,
@@ -281,9 +278,11 @@ impl Hook for CheckpointHook {
             return Ok(());
         }
         let is_whole_epoch = iter == epoch * runner.epoch_length();
-        let name = match self.by_epoch && is_whole_epoch {
-            true => self.name("epoch", epoch)?,
-            false => self.name("iter", iter)?,
+        let name = match (self.by_epoch, is_whole_epoch) {
+            (true, true) => self.name("epoch", epoch)?,
+            // A template for epochs would give it the name of one.
+            (true, false) => format!("iter_{iter}"),
+            (false, _) => self.name("iter", iter)?,
         };
         runner.info(&format!("Saving checkpoint at {iter} iterations, where the training stopped"));
         self.save(runner, name, json!({ "last": true }))
@@ -291,7 +290,7 @@ impl Hook for CheckpointHook {
 
     fn after_run(&mut self, runner: &mut Runner) -> HookResult {
         let keys = self.published()?;
-        if keys.is_empty() || !self.is_over {
+        if keys.is_empty() || !self.is_over || runner.distributed().rank() > 0 {
             return Ok(());
         }
         let best = self.best.iter().filter_map(|best| best.path.as_ref());
@@ -366,7 +365,9 @@ impl Hook for CheckpointHook {
         runner: &mut Runner,
         saved: &SavedCheckpoint,
     ) -> HookResult {
-        if self.home.as_ref().is_some_and(|home| saved.path.parent() != Some(home)) {
+        let is_elsewhere = self.home.as_ref().is_some_and(|home| saved.path.parent() != Some(home));
+        // What an interruption or a failure saved takes no regular one's place: the resumed run removes it.
+        if is_elsewhere || saved.details["is_interim"] == true {
             return Ok(());
         }
         match saved.details["best"].as_str() {
@@ -455,11 +456,14 @@ mod tests {
             .answer("snaphook.run/1", "info", info)
             .answer("snaphook.checkpoint/1", "use_folder", json!("/s/tiny"));
         let mut hook = hook(json!({ "interval": 1, "max_keep_ckpts": 1, "out_dir": "/s" }));
-        for point in [HookPoint::BeforeRun, HookPoint::BeforeTrain, HookPoint::AfterTrainEpoch] {
+        for point in [HookPoint::BeforeTrain, HookPoint::AfterTrainEpoch] {
             run.run_point(&mut hook, point, None).unwrap();
         }
         assert_eq!(run.calls_of("snaphook.checkpoint/1", "use_folder")[0]["path"], "/s/tiny");
         assert_eq!(run.calls_of("snaphook.checkpoint/1", "save")[0]["folder"], "/s/tiny");
+        let interim = json!({ "path": "/s/tiny/emergency_iter_7", "is_interim": true });
+        run = run.payload(HookPoint::AfterSaveCheckpoint, interim);
+        run.run_point(&mut hook, HookPoint::AfterSaveCheckpoint, None).unwrap();
         for path in ["/s/tiny/epoch_1", "/w/tiny/interrupted", "/s/tiny/epoch_2"] {
             run = run.payload(HookPoint::AfterSaveCheckpoint, json!({ "path": path }));
             run.run_point(&mut hook, HookPoint::AfterSaveCheckpoint, None).unwrap();

@@ -44,5 +44,8 @@ pub use read::{load, read_meta};
 pub use write::save;
 pub(crate) use write::state_json;
 
+/// The group of the raw weights behind an average, which MMEngine calls `ema_state_dict`.
+pub(crate) const EMA: &str = "ema";
+
 #[cfg(test)]
 mod tests;

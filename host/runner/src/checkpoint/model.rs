@@ -30,6 +30,11 @@ impl LoadReport {
         self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
     }
 
+    /// Whether a part of the model got no weights.
+    pub fn lacks_weights(&self) -> bool {
+        !self.missing.is_empty() || !self.mismatched.is_empty()
+    }
+
     /// What did not fit, one sentence each; none if everything did.
     pub fn lines(&self) -> Vec<String> {
         let lists = [

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use snaphook_pth::{Dtype, NamedTensors};
 use tch::{Kind, Tensor};
 
-use super::{Checkpoint, CheckpointError};
+use super::{Checkpoint, CheckpointError, EMA};
 
 /// Whether `path` is to be read as a file of PyTorch's.
 pub(super) fn is_pth(path: &Path) -> bool {
@@ -21,7 +21,7 @@ pub(super) fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let mut checkpoint =
         Checkpoint { meta: pth.meta, model: tensors(pth.state_dict), ..Checkpoint::default() };
     if let Some((raw, steps)) = pth.ema {
-        checkpoint.tensors.insert("ema".to_owned(), tensors(raw));
+        checkpoint.tensors.insert(EMA.to_owned(), tensors(raw));
         checkpoint.entries.insert("ema".to_owned(), serde_json::json!({ "steps": steps }));
     }
     Ok(checkpoint)

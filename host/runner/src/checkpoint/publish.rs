@@ -9,10 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::folder::{Purpose, hidden_path};
 use super::manifest::{self, hex};
-use super::{Checkpoint, CheckpointError, load, save};
-
-/// The tensors of this group are what MMEngine calls `ema_state_dict`: the weights that the averages were made of.
-const EMA: &str = "ema";
+use super::{Checkpoint, CheckpointError, EMA, load, save};
 
 /// Writes `epoch_3-1a2b3c4d` beside `epoch_3`, with the parts of these names; returns its path. Other names are no parts
 /// and left out.

@@ -26,10 +26,9 @@ pub(super) fn run(run: &mut Run, settings: &TrainSettings) -> Result<(), RunErro
         if over.is_ok() {
             run.show_progress();
         }
-        boundary::settle(run, over)?;
+        boundary::check(run, over)?;
         validate_if_due(run)?;
         stop_if_fast(run, settings, iter + 1);
-        boundary::check(run, Ok(()))?;
     }
     step::end_data(run)?;
     run.call(HookPoint::AfterTrainEpoch)

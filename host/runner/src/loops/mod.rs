@@ -89,6 +89,8 @@ fn validate_if_due(run: &mut Run) -> Result<(), RunError> {
     if has_data && (asked || run.machine.is_validation_pending) {
         run.machine.is_validation_pending = true;
         evaluate(run, EvalStage::Val)?;
+        // A hook may have asked for the end, or for another validation.
+        boundary::settle(run, Ok(()))?;
         enter(run);
     }
     Ok(())

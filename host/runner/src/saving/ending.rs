@@ -21,7 +21,7 @@ pub(crate) fn save_interrupted(run: &mut Run) -> Result<Option<PathBuf>, RunErro
     if let Some(path) = saved_now(&run.machine) {
         return Ok(Some(path));
     }
-    write(run, "interrupted").map(Some)
+    write(run, "interrupted", false).map(Some)
 }
 
 /// Saves the state of a run that fails, where it is that of a finished iteration and every weight is a number; `None` where
@@ -38,13 +38,14 @@ pub(crate) fn save_emergency(run: &mut Run) -> Result<Option<PathBuf>, RunError>
     if saved_now(&run.machine).is_some() || !has_finite_weights(&run.machine) {
         return Ok(None);
     }
-    write(run, "emergency").map(Some)
+    write(run, "emergency", true).map(Some)
 }
 
-fn write(run: &mut Run, why: &str) -> Result<PathBuf, RunError> {
+fn write(run: &mut Run, why: &str, is_emergency: bool) -> Result<PathBuf, RunError> {
     let name = format!("{why}_iter_{}", run.machine.progress.iter);
     let path = run.machine.home().join(&name);
-    let request = SaveRequest { name, last: true, interim: true, ..SaveRequest::default() };
+    let request =
+        SaveRequest { name, last: true, interim: true, is_emergency, ..SaveRequest::default() };
     save(&mut run.dispatcher, &mut run.machine, &request)?;
     settle(run)?;
     Ok(path)

@@ -8,7 +8,8 @@ use crate::checkpoint::CheckpointError;
 use crate::machine::{Machine, SaveRequest};
 
 /// What a checkpoint keeps of gradients: with several ranks, the mean of what each has gathered, which comes to the same
-/// at the next step. Every rank must save at the same moment, unless this one has left the others.
+/// at the next step. Every rank must save at the same moment, unless this one has left the others. In an
+/// emergency they are those of rank 0: it may be its disk that failed, and nobody waits.
 ///
 /// Errors: a rank that is gone or does not come.
 pub(super) fn gather(
@@ -16,7 +17,7 @@ pub(super) fn gather(
     request: &SaveRequest,
 ) -> Result<Vec<(String, Tensor)>, RunError> {
     let gradients = pending(machine, request.iter.unwrap_or(machine.progress.iter));
-    if !machine.ranks.is_parted() {
+    if !machine.ranks.is_parted() && !request.is_emergency {
         machine.ranks.average(gradients.iter().map(|(_, gradient)| gradient))?;
     }
     Ok(gradients)

@@ -16,7 +16,5 @@ pub(crate) use save::{add_validation, settle, tell_finished};
 pub use start::peek;
 pub(crate) use start::{check, start};
 
-/// The tensors of the raw weights behind an average.
-const EMA: &str = "ema";
 /// The gradients that an optimizer has gathered and not used yet.
 const GRADIENTS: &str = "gradients";

@@ -63,8 +63,10 @@ fn recount(machine: &mut Machine, length: u64) {
 fn resize(machine: &mut Machine, meta: &Json, world: u64) -> Result<(), RunError> {
     let now = machine.ranks.world() as u64;
     let number = |value: &Json| value.as_u64().unwrap_or(1);
-    let before = world * number(&meta["batch_size"]);
-    let after = now * number(&machine.config["train_dataloader"]["batch_size"]);
+    let here = number(&machine.config["train_dataloader"]["batch_size"]);
+    // Checkpoints of one process did not tell it at first.
+    let before = world * meta["batch_size"].as_u64().unwrap_or(here);
+    let after = now * here;
     if machine.config["auto_scale_lr"]["enable"] == true && before != after {
         let message = format!(
             "the checkpoint's batch was {before} over {world} ranks, this run's is {after} over {now}, and the learning \

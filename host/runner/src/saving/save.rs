@@ -9,9 +9,9 @@ use snaphook_plugin_api::host::HookInstance;
 use snaphook_plugin_api::{HookPoint, HookState};
 use tch::{Device, Tensor, no_grad};
 
-use super::{EMA, GRADIENTS, gradients};
+use super::{GRADIENTS, gradients};
 use crate::RunError;
-use crate::checkpoint::{self, Checkpoint, Job, Supplement, Written};
+use crate::checkpoint::{self, Checkpoint, EMA, Job, Supplement, Written};
 use crate::clock::{Phase, Track};
 use crate::machine::{Machine, SaveRequest, SavedMoment};
 use crate::run::Run;
@@ -65,6 +65,13 @@ pub(super) fn save(
     machine.entries = Map::new();
     hooks.call(HookPoint::BeforeSaveCheckpoint, None, machine)?;
     let gathered = gradients::gather(machine, request)?;
+    let folder = request.folder.clone().unwrap_or_else(|| machine.home().to_owned());
+    let path = folder.join(&request.name);
+    if request.last {
+        // On every rank, so that all of them know alike whether a moment is saved.
+        machine.saved = Some(moment(machine, request, path.clone()));
+        machine.saved_state = None;
+    }
     if !machine.ranks.is_main() {
         // Hooks run on every rank, rank 0 writes.
         machine.entries = Map::new();
@@ -80,15 +87,11 @@ pub(super) fn save(
         "is_regular": request.last && !request.interim,
         "is_interim": request.interim,
     });
-    let folder = request.folder.clone().unwrap_or_else(|| machine.home().to_owned());
-    let path = folder.join(&request.name);
     if request.interim {
-        machine.interim.push(path.clone());
+        machine.interim.push(path);
     }
-    if request.last {
-        machine.saved = Some(moment(machine, &checkpoint.meta, path));
-        machine.saved_state =
-            machine.is_validation_pending.then(|| checkpoint::state_json(&checkpoint));
+    if request.last && machine.is_validation_pending {
+        machine.saved_state = Some(checkpoint::state_json(&checkpoint));
     }
     machine.writer.start(Job {
         checkpoint,
@@ -100,10 +103,10 @@ pub(super) fn save(
     Ok(())
 }
 
-fn moment(machine: &Machine, meta: &Json, path: PathBuf) -> SavedMoment {
+fn moment(machine: &Machine, request: &SaveRequest, path: PathBuf) -> SavedMoment {
     SavedMoment {
-        epoch: meta["epoch"].as_u64().unwrap_or(0),
-        iter: meta["iter"].as_u64().unwrap_or(0),
+        epoch: request.epoch.unwrap_or(machine.progress.epoch),
+        iter: request.iter.unwrap_or(machine.progress.iter),
         is_validation_pending: machine.is_validation_pending,
         path,
     }
@@ -208,8 +211,12 @@ pub(crate) fn add_validation(run: &mut Run) -> Result<(), RunError> {
     }) else {
         return Ok(());
     };
+    let Some(mut state) = machine.saved_state.clone() else {
+        // Rank 0 wrote it, and adds to it.
+        machine.saved = Some(SavedMoment { is_validation_pending: false, ..saved });
+        return Ok(());
+    };
     let states = hook_states(&mut run.dispatcher, machine, false)?;
-    let Some(mut state) = machine.saved_state.clone() else { return Ok(()) };
     state["meta"]["validation_pending"] = false.into();
     if let (Some(optim), false) = (&machine.optim, state["optimizer"].is_null()) {
         state["optimizer"] = optim.save_scalars();

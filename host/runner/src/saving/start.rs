@@ -6,9 +6,9 @@ use serde_json::Value as Json;
 use snaphook_plugin_api::HookPoint;
 
 use super::restore::restore;
-use super::{EMA, GRADIENTS, gradients};
+use super::{GRADIENTS, gradients};
 use crate::RunError;
-use crate::checkpoint::{self, Checkpoint, LoadReport};
+use crate::checkpoint::{self, Checkpoint, EMA, LoadReport};
 use crate::machine::Machine;
 use crate::run::Run;
 use crate::settings::Start;
@@ -86,8 +86,7 @@ fn fit_weights(
     path: &Path,
 ) -> Result<LoadReport, RunError> {
     let report = checkpoint::load_into(&checkpoint.model, machine.task.model.state(), path)?;
-    let lacks_weights = !report.missing.is_empty() || !report.mismatched.is_empty();
-    if machine.task.train_data.is_none() && lacks_weights {
+    if machine.task.train_data.is_none() && report.lacks_weights() {
         report.require_whole(path)?;
     }
     Ok(report)
@@ -136,10 +135,14 @@ fn resume(run: &mut Run, path: &Path) -> Result<(), RunError> {
             }
         }
     }
-    if let Some(gathered) = checkpoint.tensors.get(GRADIENTS) {
-        gradients::restore(&run.machine, gathered, path)?;
-    }
     restore(run, &checkpoint)?;
+    if let Some(gathered) = checkpoint.tensors.get(GRADIENTS) {
+        if checkpoint.meta["iter"] == run.machine.progress.iter {
+            gradients::restore(&run.machine, gathered, path)?;
+        } else {
+            run.machine.log.warn("Gradients that were gathered for the next step are left out: iterations are counted anew");
+        }
+    }
     run.machine.resumed_from = Some(path.to_owned());
     run.machine.resumed_experiment = checkpoint.meta["experiment_name"].as_str().map(str::to_owned);
     if checkpoint.meta["interim"] == true {

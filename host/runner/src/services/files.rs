@@ -71,7 +71,10 @@ impl Machine {
             }
             "remove" => {
                 let path = self.own_checkpoint(&arguments)?;
-                self.writer.remove(path).map_err(failed)?;
+                // Rank 0 writes, and takes away.
+                if self.ranks.is_main() {
+                    self.writer.remove(path).map_err(failed)?;
+                }
             }
             "folder" => return Ok(json!(self.home())),
             "use_folder" => return self.use_folder(Path::new(text(&arguments, "path")?)),
@@ -88,11 +91,17 @@ impl Machine {
     }
 
     fn use_folder(&mut self, path: &Path) -> Answer {
+        if self.is_trial {
+            // Real checkpoints may lie there.
+            return Ok(json!(self.home()));
+        }
         let told = |error: std::io::Error| failed(format!("{}: {error}", path.display()));
         std::fs::create_dir_all(path).map_err(told)?;
         let folder = path.canonicalize().map_err(told)?;
         if !self.is_own(&folder) {
-            checkpoint::clean_leftovers(&folder).map_err(failed)?;
+            if self.ranks.is_main() {
+                checkpoint::clean_leftovers(&folder).map_err(failed)?;
+            }
             self.checkpoint_folders.push(folder.clone());
         }
         Ok(json!(folder))
