@@ -20,7 +20,9 @@ inline void start_logging() {
 // into it at once (2.11, std::map without a lock in FlightRecorder). A user's own setting wins.
 inline void stop_recording() {
   static std::once_flag once;
-  std::call_once(once, [] { setenv("TORCH_FR_BUFFER_SIZE", "0", 0); });
+  std::call_once(once, [] {
+    if (getenv("TORCH_FR_BUFFER_SIZE") == nullptr) setenv("TORCH_FR_BUFFER_SIZE", "0", 0);
+  });
 }
 
 } // namespace snaphook

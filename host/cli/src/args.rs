@@ -64,15 +64,17 @@ Exit codes:
 const LAUNCH_EXAMPLES: &str = "\
 Examples:
   snaphook launch --nproc-per-node 4 -- train configs/yolox_nano.py
-  snaphook launch --nproc-per-node gpu --max-restarts 3 -- train configs/yolox_nano.py --work-dir runs/a
+  snaphook launch --nproc-per-node auto --max-restarts 3 -- train configs/yolox_nano.py --work-dir runs/a
   snaphook launch --nnodes 2 --node-rank 1 --master-addr node0 --nproc-per-node 8 -- train configs/yolox_nano.py
   snaphook launch --nproc-per-node 2 --tee 3 -- python other.py
 
 Exit codes:
   0      all ranks are done
+  1      wrong config, or the job could not be started (port, machines, log folder)
+  2      wrong command line
   75     the ranks saved after SIGTERM or SIGUSR1; the same command with --resume goes on
   128+n  ended by signal n
-  else   that of the rank that failed first";
+  else   that of the rank that failed first; 3 when ranks hung";
 
 /// Trains models from a configuration file, with hooks loaded from .so files at run time.
 #[derive(Clone, Debug, Parser)]

@@ -94,6 +94,14 @@ pub enum CliError {
     /// Data that cannot be read.
     #[error(transparent)]
     Data(#[from] snaphook_data::DataError),
+    /// A transform that is to be left out and that no pipeline has.
+    #[error("--skip {name}: expected a transform of the pipeline, found none (it has {known})")]
+    Skip {
+        /// What was to be left out.
+        name: String,
+        /// The transforms that there are.
+        known: String,
+    },
     /// A section that the config does not have.
     #[error("{key}: expected a section of the config, found none{way_out}")]
     Section {

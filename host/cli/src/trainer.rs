@@ -17,13 +17,14 @@ const NAME: &str = "snaphook-trainer";
 /// OpenMP's threads spin a short while before they sleep, not libgomp's long while: as fast on idle cores, and on
 /// cores that others use too a long spin makes training several times slower. The allocator keeps freed memory:
 /// batches come and go, and taking their pages anew costs about 5 % of a step of YOLOX-nano. libtorch's own warnings about
-/// connections, with their stacks of addresses, come back in the run's errors.
-const SETTINGS: [(&str, &str); 5] = [
+/// connections, with their stacks of addresses, come back in the run's errors; nobody reads its record of collectives.
+const SETTINGS: [(&str, &str); 6] = [
     ("GOMP_SPINCOUNT", "10000"),
     ("MALLOC_MMAP_THRESHOLD_", "33554432"),
     ("MALLOC_TRIM_THRESHOLD_", "536870912"),
     ("MALLOC_TOP_PAD_", "67108864"),
     ("TORCH_CPP_LOG_LEVEL", "FATAL"),
+    ("TORCH_FR_BUFFER_SIZE", "0"),
 ];
 
 /// The trainer beside this program, else the first one on PATH.

@@ -70,8 +70,9 @@ pub struct LaunchArguments {
 
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds.is_finite() => Ok(seconds),
-        _ => Err("expected a number of seconds above 0".to_owned()),
+        // Less than a tick of the watch, or more than a clock can add, means nothing.
+        Ok(seconds) if (1e-3..=1e6).contains(&seconds) => Ok(seconds),
+        _ => Err("expected a number of seconds from 0.001 to 1000000".to_owned()),
     }
 }
 

@@ -35,14 +35,13 @@ impl RankEnd {
         }
     }
 
-    /// Whether something went wrong, when the job was asked to end with this signal or not at all.
-    pub(crate) fn is_failure(self, asked: Option<i32>) -> bool {
-        match (self, asked) {
-            (RankEnd::Code(0), _) => false,
-            (RankEnd::Code(code), _) if code == i32::from(START_AGAIN) => false,
-            (RankEnd::Code(code), Some(signal)) => code != SIGNALLED + signal,
-            (RankEnd::Signal(own), Some(signal)) => own != signal,
-            (_, None) => true,
+    /// Whether something went wrong, when the job was asked to end with these signals, or not at all.
+    pub(crate) fn is_failure(self, asked: &[i32]) -> bool {
+        match self {
+            RankEnd::Code(0) => false,
+            RankEnd::Code(code) if code == i32::from(START_AGAIN) => false,
+            RankEnd::Code(code) => !asked.iter().any(|signal| code == SIGNALLED + signal),
+            RankEnd::Signal(own) => !asked.contains(&own),
         }
     }
 }
@@ -135,17 +134,21 @@ mod tests {
             (vec![RankEnd::Code(130), DONE], Some(2), 130),
             (vec![SAVED, RankEnd::Signal(10)], Some(10), 138),
         ] {
-            assert!(ends.iter().all(|end| !end.is_failure(asked)), "{ends:?}");
+            assert!(ends.iter().all(|end| !end.is_failure(asked.as_slice())), "{ends:?}");
             assert_eq!(RoundEnd::of(ends.clone(), asked).exit_code(None), expected, "{ends:?}");
         }
     }
 
     #[test]
     fn a_failure_is_what_nobody_asked_for() {
-        assert!(RankEnd::Signal(15).is_failure(None));
-        assert!(RankEnd::Signal(9).is_failure(Some(15)));
-        assert!(RankEnd::Code(3).is_failure(Some(15)));
-        assert!(RankEnd::Code(130).is_failure(None));
+        assert!(RankEnd::Signal(15).is_failure(&[]));
+        assert!(RankEnd::Signal(9).is_failure(&[15]));
+        assert!(RankEnd::Code(3).is_failure(&[15]));
+        assert!(RankEnd::Code(130).is_failure(&[]));
+        assert!(
+            !RankEnd::Code(130).is_failure(&[2, 15]),
+            "asked twice, and answered the first time"
+        );
         assert_eq!(RankEnd::Signal(11).exit_code(), 139);
         assert_eq!(RankEnd::Signal(9).to_string(), "was ended by SIGKILL");
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::contract::first_host;
+use crate::contract::{NODE_LISTS, first_machine};
 use crate::endpoint::USUAL_PORT;
 use crate::{
     Endpoint, LaunchArguments, LaunchError, Processes, Redirection, Stream, Variables, devices,
@@ -153,15 +153,25 @@ impl Machines {
         if node_rank >= nnodes {
             return Err(LaunchError::NodeRank { node_rank, nnodes });
         }
-        let host = host(flags, variables).or_else(|| first_of_slurm(variables));
+        let host = match host(flags, variables) {
+            Some(host) => Some(host),
+            None => first_of_slurm(variables)?,
+        };
         let host = host.ok_or(LaunchError::NoMaster { nnodes })?;
         Ok(Machines { nnodes, node_rank, master: Endpoint { host, port } })
     }
 }
 
-fn first_of_slurm(variables: &Variables) -> Option<String> {
-    let lists = ["SLURM_STEP_NODELIST", "SLURM_NODELIST", "SLURM_JOB_NODELIST"];
-    first_host(lists.iter().find_map(|name| variables.get(name))?).ok()
+fn first_of_slurm(variables: &Variables) -> Result<Option<String>, LaunchError> {
+    let Some(name) = NODE_LISTS.into_iter().find(|name| variables.get(name).is_some()) else {
+        return Ok(None);
+    };
+    let found = first_machine(variables, name);
+    found.map(Some).map_err(|_| LaunchError::Variable {
+        name,
+        expected: "a list of machines such as node[01-03]",
+        value: variables.get(name).unwrap_or_default().to_owned(),
+    })
 }
 
 fn host(flags: &LaunchArguments, variables: &Variables) -> Option<String> {

@@ -33,7 +33,7 @@ pub(crate) struct Round<'a> {
     ranks: Vec<Rank>,
     watch: Watch,
     /// The signal that was passed on last.
-    asked: Option<i32>,
+    asked: Vec<i32>,
     failure: Option<Failure>,
     kill_at: Option<Instant>,
     is_saving: bool,
@@ -68,7 +68,7 @@ impl<'a> Round<'a> {
             plan,
             ranks,
             watch,
-            asked: None,
+            asked: Vec::new(),
             failure: None,
             kill_at: None,
             is_saving: false,
@@ -100,15 +100,15 @@ impl<'a> Round<'a> {
         let ends = self.ranks.iter().filter_map(Rank::end);
         let end = match &self.failure {
             Some(_) => RoundEnd::Failed,
-            None => RoundEnd::of(ends, self.asked),
+            None => RoundEnd::of(ends, self.asked.last().copied()),
         };
-        RoundReport { end, failure: self.failure, asked: self.asked }
+        RoundReport { end, failure: self.failure, asked: self.asked.last().copied() }
     }
 
     fn pass_on(&mut self, signal: i32) {
         let running = self.running();
         let (name, is_second_interrupt) =
-            (signal_name(signal), signal == 2 && self.asked == Some(2));
+            (signal_name(signal), signal == 2 && self.asked.last() == Some(&2));
         if is_second_interrupt {
             say(&format!("{name} again: killing {running}"));
             self.ranks.iter().for_each(Rank::kill);
@@ -121,7 +121,7 @@ impl<'a> Round<'a> {
         }
         // USR2 asks for no end.
         if signal != Signal::USR2.as_raw() {
-            self.asked = Some(signal);
+            self.asked.push(signal);
         }
     }
 
@@ -141,7 +141,7 @@ impl<'a> Round<'a> {
         for index in ended {
             let Some(end) = self.ranks[index].end() else { continue };
             let asks_again = end == RankEnd::Code(START_AGAIN.into());
-            if end.is_failure(self.asked) && self.failure.is_none() && !self.is_killed {
+            if end.is_failure(&self.asked) && self.failure.is_none() && !self.is_killed {
                 let place = self.watch.place(self.ranks[index].rank);
                 let failure = self.ranks[index].failure(place);
                 peers.tell(&failure);
@@ -173,7 +173,7 @@ impl<'a> Round<'a> {
 
     /// Whether nobody has asked the ranks to end so far.
     fn is_left_alone(&self) -> bool {
-        self.asked.is_none() && self.failure.is_none() && !self.is_saving
+        self.asked.is_empty() && self.failure.is_none() && !self.is_saving
     }
 
     /// One rank saved because it alone was asked to: the others are to save, too.
@@ -185,7 +185,7 @@ impl<'a> Round<'a> {
                 "rank {rank} saved and asks to be started again; asking {others} to save"
             ));
             self.ranks.iter().for_each(|rank| rank.send(Signal::TERM));
-            self.asked = Some(Signal::TERM.as_raw());
+            self.asked.push(Signal::TERM.as_raw());
         }
     }
 

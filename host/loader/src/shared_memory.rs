@@ -14,8 +14,12 @@ use std::sync::atomic::AtomicU64;
 pub fn share_words(path: &Path, count: usize) -> io::Result<&'static [AtomicU64]> {
     let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
     let length = count.checked_mul(size_of::<AtomicU64>()).ok_or_else(too_large)?;
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    // One that is there may be the memory of another process, which nobody may shorten: that one keeps its own.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
     // Written, not only made longer: a full disk is an error here, and would be a fault at a store.
     file.write_all(&vec![0; length])?;
     // SAFETY: asks for new memory at any address, of the length that the file has.
@@ -51,5 +55,12 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!((bytes.len(), &bytes[4088..]), (4096, b"the last".as_slice()));
         assert!(share_words(&folder.path().join("none/words"), 1).is_err());
+        // A second one of that name takes nothing away from the first.
+        let second = share_words(&path, 1).unwrap();
+        words[511].store(7, Ordering::Release);
+        assert_eq!(
+            (second[0].load(Ordering::Acquire), std::fs::read(&path).unwrap().len()),
+            (0, 8)
+        );
     }
 }

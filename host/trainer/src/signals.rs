@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 use snaphook_runner::Interrupt;
 
@@ -25,6 +25,8 @@ fn install() -> Interrupt {
     for signal in [SIGTERM, SIGUSR1, SIGINT] {
         let _ = flag::register_usize(signal, interrupt.flag(), signal as usize);
     }
+    // It asks for nothing here, and must not end a run that a launcher passes it on to.
+    let _ = flag::register(SIGUSR2, Arc::default());
     // Fails for sets that are none, and this one is.
     let _ = snaphook_cli::asking_signals().thread_unblock();
     interrupt

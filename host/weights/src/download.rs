@@ -10,6 +10,7 @@ pub(crate) fn download(url: &str, part: &Path, place: &Path) -> Result<(), Weigh
     let (own_url, own_place) = (url.to_owned(), place.to_owned());
     let output = Command::new("curl")
         .args(["--fail", "--location", "--silent", "--show-error", "--retry", "3"])
+        .arg("--globoff")
         .args(["--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60"])
         // Nothing but the web: an address may come with a config from anywhere, and redirects from any server.
         .args(["--proto", "=http,https", "--proto-redir", "=http,https", "--output"])

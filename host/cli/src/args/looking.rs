@@ -68,6 +68,11 @@ impl DataSection {
     }
 }
 
+fn score(text: &str) -> Result<f32, String> {
+    let score = text.parse().ok().filter(|score| (0.0..=1.0).contains(score));
+    score.ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
 /// `predict CONFIG CHECKPOINT IMAGE…`
 #[derive(Clone, Debug, Args)]
 pub struct PredictArguments {
@@ -82,7 +87,7 @@ pub struct PredictArguments {
     #[arg(long, value_name = "DIR", default_value = "predictions")]
     pub out: PathBuf,
     /// Least score of what is drawn; the file holds everything that the model gives.
-    #[arg(long, value_name = "SCORE", default_value_t = 0.3, alias = "score_thr")]
+    #[arg(long, value_name = "SCORE", default_value_t = 0.3, alias = "score_thr", value_parser = score)]
     pub score_thr: f32,
     /// Writes predictions.json alone.
     #[arg(long)]

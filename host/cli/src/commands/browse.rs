@@ -14,6 +14,8 @@ use crate::{CliError, Exit, load_with_warnings, output};
 
 /// Quality of the pictures on the page.
 const JPEG_QUALITY: u8 = 90;
+/// Between the steps of a pipeline.
+const ARROW: &str = " → ";
 /// Blue, green, red of boxes that are neither object nor background.
 const IGNORED: [u8; 3] = [150, 150, 150];
 
@@ -29,6 +31,7 @@ pub(super) fn browse(arguments: &BrowseArguments) -> Result<Exit, CliError> {
     let seed = arguments.seed.or(in_config).unwrap_or(0);
     let loader = Loader::from_config(section, LoaderConfig { seed, ..LoaderConfig::default() })?;
     if !arguments.skip.is_empty() {
+        check_skipped(section, &arguments.skip)?;
         loader.set_skip_types(&arguments.skip);
     }
     let start = Instant::now();
@@ -59,6 +62,18 @@ pub(super) fn browse(arguments: &BrowseArguments) -> Result<Exit, CliError> {
     })?;
     output::print(&format!("{}\n", arguments.out.display()))?;
     Ok(Exit::Done)
+}
+
+/// Errors: a transform to skip that no pipeline has.
+fn check_skipped(section: &Json, skipped: &[String]) -> Result<(), CliError> {
+    let mut pipelines = Vec::new();
+    collect_pipelines(&section["dataset"], &mut pipelines);
+    let plain = snaphook_components::plain_type;
+    let known: Vec<&str> = pipelines.iter().flat_map(|text| text.split(ARROW)).map(plain).collect();
+    match skipped.iter().find(|name| !known.contains(&plain(name))) {
+        None => Ok(()),
+        Some(name) => Err(CliError::Skip { name: name.clone(), known: known.join(", ") }),
+    }
 }
 
 fn words(set: DataSection) -> &'static str {
@@ -159,7 +174,7 @@ fn collect_pipelines(dataset: &Json, found: &mut Vec<String>) {
     parts.for_each(|part| collect_pipelines(part, found));
     let steps = dataset["pipeline"].as_array().into_iter().flatten();
     let types: Vec<&str> = steps.filter_map(|step| step["type"].as_str()).collect();
-    let text = types.join(" → ");
+    let text = types.join(ARROW);
     if !types.is_empty() && !found.contains(&text) {
         found.push(text);
     }

@@ -5,10 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use snaphook_launch::{AnyProgram, LaunchArguments, LaunchError, LaunchPlan, Program, Variables};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use snaphook_launch::{
+    AnyProgram, LaunchArguments, LaunchError, LaunchPlan, Launcher, Program, Variables,
+};
 
 use super::train;
-use crate::args::{Cli, Command, Resume, TrainArguments};
+use crate::args::{Cli, Command, Resume, TestArguments, TrainArguments};
 use crate::{CliError, Exit, report};
 
 /// What a run's folder has the path of its newest checkpoint in.
@@ -49,6 +53,14 @@ impl Job {
         }
         let line = std::iter::once(OsString::from("snaphook")).chain(words.iter().cloned());
         let cli = Cli::read(line).unwrap_or_else(|error| error.exit());
+        if let Command::Train(TrainArguments { ranks, .. })
+        | Command::Test(TestArguments { ranks, .. }) = &cli.command
+            && !matches!(ranks.launcher, None | Some(Launcher::Pytorch))
+        {
+            // Each rank would train alone, all into one folder, or look for another launcher.
+            let message = "--launcher: the launcher is this one here, expected pytorch or nothing";
+            Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
+        }
         let (program, work_dir): (Box<dyn Program>, PathBuf) = match &cli.command {
             Command::Train(arguments) => {
                 let work_dir = train::check_train(arguments, train::Warnings::Kept)?;

@@ -52,7 +52,9 @@ fn contract(ranks: RankArguments) -> Result<Contract, CliError> {
         place.local_rank = local_rank;
         contract.notes.clear();
     }
-    contract.notes.iter().for_each(|note| report::print_warning(note));
+    if warnings_of(&contract) == Warnings::Told {
+        contract.notes.iter().for_each(|note| report::print_warning(note));
+    }
     Ok(contract)
 }
 

@@ -126,6 +126,10 @@ fn context(
         })?;
         return Ok((ScheduleContext { max_epochs: length, max_iters, epoch_length }, true));
     }
+    if length > MOST_ITERATIONS {
+        let message = format!("expected at most {MOST_ITERATIONS} iterations, found {length}");
+        return Err(CliError::EpochLength(message));
+    }
     // As in MMEngine: one epoch, which ends with the run. Its length counts for schedules that are converted.
     let epoch_length = match epoch_length {
         Some(length) => length,

@@ -21,6 +21,7 @@ mod slurm;
 
 pub use error::ContractError;
 pub use host_list::{first_host, hosts, tasks_on};
+pub(crate) use slurm::{NODE_LISTS, first_machine};
 
 use clap::ValueEnum;
 

@@ -5,6 +5,7 @@ use super::{
     ContractError, Launcher, RankPlace, expect_all, number, number_if_set, port, port_of_job,
 };
 use crate::Variables;
+use crate::endpoint::USUAL_PORT;
 
 /// Names of one family.
 struct Names {
@@ -28,8 +29,6 @@ const HYDRA: Names = Names {
 };
 /// What is the same in all processes of a job, and in no other job: of Open MPI 5 and 4.
 const JOBS: [&str; 2] = ["PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid"];
-/// torch's usual port, and MMEngine's.
-const USUAL_PORT: u16 = 29_500;
 
 pub(super) fn is_hydra_of_several(variables: &Variables) -> bool {
     let size = variables.get(HYDRA.size).and_then(|size| size.parse::<u32>().ok());

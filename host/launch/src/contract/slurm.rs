@@ -8,7 +8,8 @@ use crate::Variables;
 
 /// Steps from here on are SLURM's own, not `srun`'s: the batch script, an interactive shell. Source: slurm.h.in.
 const FIRST_SPECIAL_STEP: u32 = 0xffff_fff0;
-const NODE_LISTS: [&str; 3] = ["SLURM_STEP_NODELIST", "SLURM_NODELIST", "SLURM_JOB_NODELIST"];
+pub(crate) const NODE_LISTS: [&str; 3] =
+    ["SLURM_STEP_NODELIST", "SLURM_NODELIST", "SLURM_JOB_NODELIST"];
 
 /// Whether this is a task of a step that has others.
 pub(super) fn is_step_of_several(variables: &Variables) -> bool {
@@ -46,7 +47,11 @@ pub(super) fn place(variables: &Variables) -> Result<RankPlace, ContractError> {
     })
 }
 
-fn first_machine(variables: &Variables, name: &'static str) -> Result<String, ContractError> {
+/// The first machine of the list that this variable has.
+pub(crate) fn first_machine(
+    variables: &Variables,
+    name: &'static str,
+) -> Result<String, ContractError> {
     let value = variables.get(name).unwrap_or_default();
     first_host(value).map_err(|problem| ContractError::HostList {
         name,

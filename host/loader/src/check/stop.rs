@@ -60,10 +60,14 @@ pub fn end_by_signal(signal: c_int) -> ! {
 ///
 /// Errors: the system refuses, or the parent is gone already.
 pub(super) fn end_with(parent: libc::pid_t) -> io::Result<()> {
-    // SAFETY: both calls only concern this process, and may be made between fork and exec.
+    // SAFETY: only concerns this process, and may be called between fork and exec.
     let is_asked = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } == 0;
-    match is_asked && unsafe { libc::getppid() } == parent {
+    if !is_asked {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: reads a number, and may be made between fork and exec.
+    match unsafe { libc::getppid() } == parent {
         true => Ok(()),
-        false => Err(io::Error::last_os_error()),
+        false => Err(io::ErrorKind::NotFound.into()),
     }
 }
