@@ -51,7 +51,6 @@ pub use component::{Component, Wrong};
 pub use declared::Declared;
 pub use error::{ComponentError, Problem, ProblemKind};
 pub use json_schema::{SchemaOf, config_schema};
-pub use not_yet::is_known_elsewhere;
 pub use read::{plain_type, read, type_name, unknown_type};
 pub use role::Role;
 pub use values::{Auto, Colour, OneOrMany, OneOrTwo};

@@ -46,8 +46,8 @@ pub use cache::ImageCache;
 pub use class_aware::ClassAwareSampler;
 pub use dataset::{
     AnnotatedImages, BadImages, ClassBalancedDataset, ConcatDataset, Dataset, DatasetMeta, Draw,
-    MultiImageMixDataset, RepeatDataset, build_dataset, dataset_names, default_classes,
-    draw_usable, find_images, image_files,
+    MultiImageMixDataset, RepeatDataset, build_dataset, default_classes, draw_usable, find_images,
+    image_files,
 };
 pub use error::DataError;
 pub use eval::{
@@ -59,4 +59,4 @@ pub use loader::{Batch, EpochBatches, Loader, LoaderConfig, OnBadImage};
 pub use rng::SampleRng;
 pub use sample::{ImageId, ImageRecord, Instance, Sample, SampleMeta};
 pub use sampler::{DefaultSampler, InfiniteSampler, Rank};
-pub use transform::{Mixing, Pipeline, Surroundings, Transform, build_transform, transform_names};
+pub use transform::{Mixing, Pipeline, Surroundings, Transform, build_transform};

@@ -115,12 +115,6 @@ impl Optimizer {
         Ok((changed, others))
     }
 
-    /// The same optimizer with another learning rate.
-    pub fn scale_learning_rate(&mut self, factor: f64) {
-        self.hyper.learning_rate *= factor;
-        self.arguments.insert("lr".to_owned(), json!(self.hyper.learning_rate));
-    }
-
     /// Whether it has a number of this kind that a schedule could drive.
     pub fn has(&self, quantity: Quantity) -> bool {
         let rule: UpdateRule = self.hyper.rule;

@@ -61,6 +61,11 @@ impl Component for AnchorGenerator {
         Wrong::unless(octaves != self.scales.is_some(), "scales", || {
             "expected either scales, or octave_base_scale with scales_per_octave".to_owned()
         })?;
+        for (name, is_empty) in
+            [("ratios", self.ratios.is_empty()), ("scales", self.all_scales().is_empty())]
+        {
+            Wrong::unless(!is_empty, name, || "expected at least one, found none".to_owned())?;
+        }
         let levels = self.strides.len();
         let fits = self.base_sizes.as_ref().is_none_or(|sizes| sizes.len() == levels);
         Wrong::unless(fits, "base_sizes", || format!("expected one for each of {levels} strides"))?;

@@ -81,14 +81,6 @@ pub struct ResNet {
     pub base_width: i64,
 }
 
-impl ResNet {
-    /// Channels of each map that is handed on.
-    pub fn out_channels(&self) -> Vec<i64> {
-        let expansion = if self.depth < 50 { 1 } else { 4 };
-        self.out_indices.iter().map(|stage| (self.base_channels << stage) * expansion).collect()
-    }
-}
-
 impl Component for ResNet {
     const ROLE: Role = Role::Backbone;
     const NAMES: &'static [&'static str] = &["ResNet", "ResNeXt"];

@@ -55,6 +55,12 @@ pub struct SingleRoiExtractor {
 impl Component for SingleRoiExtractor {
     const ROLE: Role = Role::RoiExtractor;
     const NAMES: &'static [&'static str] = &["SingleRoIExtractor"];
+
+    fn check(&self) -> Result<(), Wrong> {
+        Wrong::unless(!self.featmap_strides.is_empty(), "featmap_strides", || {
+            "expected at least one map, found none".to_owned()
+        })
+    }
 }
 
 /// Means of interpolated features in a grid of bins (arXiv 1703.06870, section 3).

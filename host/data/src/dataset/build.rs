@@ -24,11 +24,6 @@ const DATASETS: [(&str, Build); 7] = [
     ("MultiImageMixDataset", |v| build_mix(read(v, "MultiImageMixDataset")?)),
 ];
 
-/// The `type` names of all data sets.
-pub fn dataset_names() -> Vec<&'static str> {
-    DATASETS.iter().map(|(name, _)| *name).collect()
-}
-
 /// Builds the data set of a configuration entry, and all that it wraps.
 ///
 /// Errors: an unknown type or keyword, with the nearest known name; a wrong value; annotations that are

@@ -1,6 +1,7 @@
 //! Pictures without annotations: files, folders and patterns, as a person names them.
 //! Knows nothing of models.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,13 +19,9 @@ const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 ///
 /// Errors: a name that means nothing, a folder that cannot be read.
 pub fn find_images(names: &[PathBuf]) -> Result<Vec<PathBuf>, DataError> {
-    let mut all: Vec<PathBuf> = Vec::new();
+    let (mut all, mut seen) = (Vec::new(), HashSet::new());
     for name in names {
-        for path in meant(name)? {
-            if !all.contains(&path) {
-                all.push(path);
-            }
-        }
+        all.extend(meant(name)?.into_iter().filter(|path| seen.insert(path.clone())));
     }
     Ok(all)
 }

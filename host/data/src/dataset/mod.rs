@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use build::{build_dataset, dataset_names, default_classes};
+pub use build::{build_dataset, default_classes};
 pub use class_balanced::ClassBalancedDataset;
 pub(crate) use coco_file::CocoFile;
 pub use draw::{BadImages, Draw, draw_usable};

@@ -90,23 +90,6 @@ impl CocoEvaluator {
         self.found.add(image_id, detections);
     }
 
-    /// All that was added, to be sent to another process.
-    pub fn collected(&self) -> impl Iterator<Item = (&ImageId, &[Detection])> {
-        self.found.iter()
-    }
-
-    /// All that was added as JSON, for [`CocoEvaluator::merge`] in another process.
-    pub fn state(&self) -> Value {
-        self.found.state()
-    }
-
-    /// Adds what another process collected; the order of processes does not matter.
-    ///
-    /// Errors: no [`CocoEvaluator::state`].
-    pub fn merge(&mut self, state: &Value) -> Result<(), DataError> {
-        self.found.merge(state, "CocoMetric")
-    }
-
     /// All that was added in COCO's results format, which pycocotools reads: one object for each detection, with
     /// `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`.
     pub fn results(&self) -> Value {

@@ -46,24 +46,6 @@ impl MetricEvaluator {
         }
     }
 
-    /// All that was added as JSON, for [`MetricEvaluator::merge`] in another process.
-    pub fn state(&self) -> Value {
-        match self {
-            Self::Coco(evaluator) => evaluator.state(),
-            Self::Voc(evaluator) => evaluator.collected().state(),
-        }
-    }
-
-    /// Adds what another process collected; the order of processes does not matter.
-    ///
-    /// Errors: no [`MetricEvaluator::state`].
-    pub fn merge(&mut self, state: &Value) -> Result<(), DataError> {
-        match self {
-            Self::Coco(evaluator) => evaluator.merge(state),
-            Self::Voc(evaluator) => evaluator.collected_mut().merge(state, "VOCMetric"),
-        }
-    }
-
     /// All that was added in COCO's results format; see [`CocoEvaluator::results`].
     pub fn results(&self) -> Value {
         match self {

@@ -21,7 +21,7 @@ mod pipeline;
 mod random_resize;
 mod resize;
 
-pub use pipeline::{Mixing, Pipeline, Surroundings, Transform, build_transform, transform_names};
+pub use pipeline::{Mixing, Pipeline, Surroundings, Transform, build_transform};
 
 #[cfg(test)]
 pub(crate) mod tests {

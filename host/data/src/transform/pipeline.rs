@@ -109,11 +109,6 @@ const TRANSFORMS: [(&str, Build); 26] = [
     ("PackDetInputs", |v| built(v, |_: &declared::PackDetInputs| PackDetInputs)),
 ];
 
-/// The `type` names of all transforms.
-pub fn transform_names() -> Vec<&'static str> {
-    TRANSFORMS.iter().map(|(name, _)| *name).collect()
-}
-
 /// Builds the transform of a configuration entry.
 ///
 /// Errors: an unknown type or keyword, with the nearest known name; a wrong value.

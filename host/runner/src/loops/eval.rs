@@ -294,7 +294,12 @@ impl LossMeans {
         let precision = precision(machine, EvalStage::Val);
         let Some(batch) = &machine.batch else { return Ok(()) };
         let losses = precision.run(|| machine.task.model.validation_loss(batch));
-        for (name, loss) in losses.map_err(failed)?.0 {
+        let losses = losses.map_err(failed)?.0;
+        if losses.is_empty() {
+            // None of its pictures could be read.
+            return Ok(());
+        }
+        for (name, loss) in losses {
             match self.sums.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, sum)) => *sum += loss.detach(),
                 None => self.sums.push((name, loss.detach())),

@@ -51,6 +51,15 @@ impl LabelledRows {
     }
 }
 
+/// How many outputs a head has for each box, by the kind of its loss.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClassOutputs {
+    /// Where each class is judged by itself.
+    pub(crate) sigmoid: i64,
+    /// Where they share out one whole.
+    pub(crate) softmax: i64,
+}
+
 impl ClassLoss {
     /// Binary, with weight 1.
     pub(crate) fn binary() -> ClassLoss {
@@ -66,12 +75,12 @@ impl ClassLoss {
     pub(crate) fn read(
         value: &Json,
         path: &str,
-        classes: i64,
+        outputs: ClassOutputs,
     ) -> Result<ClassLoss, ComponentError> {
         match type_name(Role::Loss, value, path)? {
             "CrossEntropyLoss" => {
                 let own: CrossEntropyLoss = read(value, path)?;
-                let outputs = if own.use_sigmoid { classes } else { classes + 1 };
+                let outputs = if own.use_sigmoid { outputs.sigmoid } else { outputs.softmax };
                 if own.class_weight.as_ref().is_some_and(|w| w.len() as i64 != outputs) {
                     let found = own.class_weight.map_or(0, |weights| weights.len());
                     let message = format!("expected {outputs} weights, found {found}");
@@ -231,11 +240,13 @@ fn power(base: &Tensor, exponent: f64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TWO: ClassOutputs = ClassOutputs { sigmoid: 2, softmax: 3 };
     use serde_json::json;
 
     fn loss(config: Json, rows: &LabelledRows) -> f64 {
         let logits = Tensor::from_slice(&[0.0_f32, 2.0, -1.0, 0.5, 1.5, -3.0]).view([3, 2]);
-        ClassLoss::read(&config, "loss", 2).unwrap().forward(&logits, rows, 4.0).double_value(&[])
+        ClassLoss::read(&config, "loss", TWO).unwrap().forward(&logits, rows, 4.0).double_value(&[])
     }
 
     fn rows() -> LabelledRows {
@@ -269,7 +280,7 @@ mod tests {
     fn the_background_is_a_class_of_its_own_for_softmax() {
         let logits = Tensor::from_slice(&[1.0_f32, 2.0, 3.0]).view([1, 3]);
         let config = json!({"type": "CrossEntropyLoss", "class_weight": [1.0, 1.0, 2.0]});
-        let loss = ClassLoss::read(&config, "loss", 2).unwrap();
+        let loss = ClassLoss::read(&config, "loss", TWO).unwrap();
         assert_eq!(loss.outputs(2), 3);
         let mut rows = LabelledRows::default();
         rows.push(0, 2, 1.0);
@@ -280,7 +291,8 @@ mod tests {
 
     #[test]
     fn sums_and_wrong_numbers_of_weights_are_refused() {
-        let error = |config: Json| ClassLoss::read(&config, "loss_cls", 2).unwrap_err().to_string();
+        let error =
+            |config: Json| ClassLoss::read(&config, "loss_cls", TWO).unwrap_err().to_string();
         assert!(
             error(json!({"type": "FocalLoss", "reduction": "sum"}))
                 .starts_with("loss_cls.reduction: expected 'mean'")

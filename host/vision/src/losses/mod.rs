@@ -9,7 +9,7 @@ mod reduction;
 
 pub(crate) use binary_cross_entropy::BinaryCrossEntropy;
 pub(crate) use box_loss::BoxLoss;
-pub(crate) use class_loss::{ClassLoss, LabelledRows};
+pub(crate) use class_loss::{ClassLoss, ClassOutputs, LabelledRows};
 pub(crate) use iou::IouLoss;
 pub(crate) use l1::L1Loss;
 use reduction::Reduced;

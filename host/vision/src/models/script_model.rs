@@ -115,8 +115,12 @@ impl ScriptModel {
             else {
                 return Err(self.wrong("predict", expected));
             };
+            let count = scores.numel();
+            if boxes.numel() != 4 * count || labels.numel() != count {
+                return Err(self.wrong("predict", expected));
+            }
             let single = |tensor: &Tensor| tensor.to_kind(Kind::Float);
-            let rows = corners_of(&single(&boxes.view([-1, 4]))).into_iter();
+            let rows = corners_of(&single(&boxes.reshape([-1, 4]))).into_iter();
             let rows = rows.zip(to_host(&single(scores))).zip(to_host(&single(labels)));
             let [x, y] = shape.scale;
             let mut found: Vec<Detection> = rows
@@ -176,6 +180,9 @@ impl Model for ScriptModel {
 
     fn validation_loss(&mut self, batch: &AnyBatch) -> Result<Losses, BoxError> {
         let batch = pictures_of(batch)?;
+        if batch.samples.is_empty() {
+            return Ok(Losses::default());
+        }
         let targets = validation_targets_of(batch, self.num_classes)?;
         let prepared = self.preprocessor.prepare(&pixels(batch), &scales(batch))?;
         tch::no_grad(|| self.losses(&prepared, &targets))

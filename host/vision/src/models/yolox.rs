@@ -41,7 +41,7 @@ pub(crate) fn build_yolox(value: &Json, path: &str, device: Device) -> Result<Yo
 impl DetectionHead for YoloxHead {
     fn loss(&mut self, input: &HeadInput<'_>, _: &StepContext) -> Losses {
         let outputs = self.forward(input.features, input.mode);
-        self.losses(&outputs, input.targets)
+        self.losses(&outputs, input.targets, input.mode)
     }
 
     fn predict(&mut self, input: &HeadInput<'_>) -> Vec<Vec<Detection>> {

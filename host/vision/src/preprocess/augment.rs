@@ -57,9 +57,9 @@ impl BatchAugment {
                 if right + below > 0 {
                     let sides = [0, right, 0, below];
                     prepared.images = prepared.images.pad(sides, "constant", *value);
+                    let size = [height + below, width + right].map(|side| side as usize);
+                    prepared.shapes.iter_mut().for_each(|shape| shape.padded = size);
                 }
-                let size = [height + below, width + right].map(|side| side as usize);
-                prepared.shapes.iter_mut().for_each(|shape| shape.padded = size);
             }
         }
     }

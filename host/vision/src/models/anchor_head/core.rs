@@ -13,7 +13,7 @@ use crate::anchors::{AnchorGenerator, Anchors};
 use crate::box_coder::DeltaCoder;
 use crate::box_sampler::BoxSampler;
 use crate::boxes::{Corners, from_corners};
-use crate::losses::{BoxLoss, ClassLoss};
+use crate::losses::{BoxLoss, ClassLoss, ClassOutputs};
 use crate::max_iou::MaxIou;
 use crate::preprocess::PictureShape;
 use crate::sim_ota::Targets;
@@ -63,9 +63,10 @@ impl AnchorCore {
         let below = |key: &str| format!("{path}.{key}");
         let generator = parts.generator.unwrap_or(&parts.default_generator);
         let coder = parts.coder.map(|value| DeltaCoder::read(value, &below("bbox_coder")));
-        let class_loss = parts
-            .class_loss
-            .map(|value| ClassLoss::read(value, &below("loss_cls"), parts.num_classes));
+        let classes = parts.num_classes;
+        let outputs = ClassOutputs { sigmoid: classes, softmax: classes + 1 };
+        let class_loss =
+            parts.class_loss.map(|value| ClassLoss::read(value, &below("loss_cls"), outputs));
         let box_loss = parts.box_loss.map(|value| BoxLoss::read(value, &below("loss_bbox")));
         let default_train = json!({"assigner": {"type": "MaxIoUAssigner", "pos_iou_thr": 0.5,
             "neg_iou_thr": 0.4, "min_pos_iou": 0.0}});

@@ -11,7 +11,7 @@ use super::layers::{LayerParts, Layers};
 use crate::box_coder::DeltaCoder;
 use crate::boxes::{Corners, corners_of, from_corners, to_host};
 use crate::init_cfg::Starts;
-use crate::losses::{BoxLoss, ClassLoss, LabelledRows};
+use crate::losses::{BoxLoss, ClassLoss, ClassOutputs, LabelledRows};
 use crate::nms::Suppression;
 use crate::nn::{Fill, Linear, Mode, Rule};
 use crate::preprocess::PictureShape;
@@ -103,10 +103,12 @@ impl BoxHead {
             norm_cfg: norm.as_ref(),
         };
         let classes = common.num_classes;
+        // The background is an output of its own in either case.
+        let outputs = ClassOutputs { sigmoid: classes + 1, softmax: classes + 1 };
         let class_loss = common
             .loss_cls
             .as_ref()
-            .map(|value| ClassLoss::read(value, &below("loss_cls"), classes));
+            .map(|value| ClassLoss::read(value, &below("loss_cls"), outputs));
         let class_loss = class_loss.transpose()?.unwrap_or_else(ClassLoss::softmax);
         let box_loss = common.loss_bbox.as_ref().map(|v| BoxLoss::read(v, &below("loss_bbox")));
         let coder = common.bbox_coder.as_ref().map(|v| DeltaCoder::read(v, &below("bbox_coder")));

@@ -8,6 +8,7 @@ use super::YoloxHead;
 use super::forward::HeadOutputs;
 use super::priors::Priors;
 use super::targets::BatchTargets;
+use crate::nn::Mode;
 use crate::sim_ota::Targets;
 
 /// Keeps the logarithm of a size finite.
@@ -19,11 +20,17 @@ impl YoloxHead {
     ///
     /// Differs from MMDetection in one point: where nothing is matched, the zero that keeps all parameters in
     /// the graph comes from the predictions before their exponential, which cannot be infinite times zero.
-    pub(crate) fn losses(&mut self, outputs: &HeadOutputs, targets: &[Targets]) -> Losses {
+    pub(crate) fn losses(
+        &mut self,
+        outputs: &HeadOutputs,
+        targets: &[Targets],
+        mode: Mode,
+    ) -> Losses {
         let priors = self.priors.get(&outputs.map_sizes);
         let matched = self.match_batch(outputs, &priors, targets);
-        // As in MMDetection, where several processes train: the mean over them.
-        let samples = mean_over_ranks(matched.positives as f64).max(1.0);
+        // As in MMDetection, where several processes train: the mean over them. In a validation they do not meet.
+        let own = matched.positives as f64;
+        let samples = if mode == Mode::Train { mean_over_ranks(own) } else { own }.max(1.0);
         let objectness = self.objectness_loss(outputs, &matched) / samples;
         let mut losses = Losses::default();
         let mut push = |name: &str, loss: Tensor| losses.0.push((name.into(), loss));
