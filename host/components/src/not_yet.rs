@@ -1,6 +1,5 @@
 //! Names that MMEngine and MMDetection have and this version has not, so that a `type` that is not there
-//! yet is told apart from a misspelt one. A name leaves the list by being declared: declared ones are
-//! looked up first.
+//! yet is told apart from a misspelt one. A name that is declared leaves the list.
 //!
 //! Source: MMDetection 3.3.0 and MMEngine 0.10.7, the `type` names of their configs.
 

@@ -67,6 +67,19 @@ struct Download {
     received: Arc<AtomicU64>,
 }
 
+/// Why the newest checkpoint is not here.
+enum Missed {
+    /// The list does not fit what is there, which another look may mend.
+    Stale(String),
+    Other(String),
+}
+
+impl From<String> for Missed {
+    fn from(text: String) -> Missed {
+        Missed::Other(text)
+    }
+}
+
 impl Download {
     fn run(&self) -> Result<PathBuf, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -78,14 +91,14 @@ impl Download {
                 match self.newest().await {
                     Ok(path) => return Ok(path),
                     // The list may be older than what another process has removed meanwhile, or damaged on its way.
-                    Err(error) if tries < TRIES => log::warn!("{error}; once more"),
-                    Err(error) => return Err(error),
+                    Err(Missed::Stale(error)) if tries < TRIES => log::warn!("{error}; once more"),
+                    Err(Missed::Stale(error) | Missed::Other(error)) => return Err(error),
                 }
             }
         })
     }
 
-    async fn newest(&self) -> Result<PathBuf, String> {
+    async fn newest(&self) -> Result<PathBuf, Missed> {
         let index = self.store.read_index().await?;
         if let Some(entry) = index.newest() {
             let root = self.store.place.below(&entry.name);
@@ -102,25 +115,27 @@ impl Download {
         root: &StorePath,
         name: &str,
         entry: Option<&Entry>,
-    ) -> Result<PathBuf, String> {
+    ) -> Result<PathBuf, Missed> {
         let manifest = self.bytes(&root.clone().join(MANIFEST)).await?;
         let Some(manifest) = manifest else {
-            return Err(format!("{}: expected checkpoints, found none", self.url));
+            let text = format!("{}: expected checkpoints, found none", self.url);
+            return Err(if entry.is_some() { Missed::Stale(text) } else { Missed::Other(text) });
         };
         if entry.is_some_and(|entry| entry.manifest != sha256(&manifest)) {
             let url = self.store.place.url(root);
-            return Err(format!("{url}/{MANIFEST}: expected the one of the list, found another"));
+            let text = format!("{url}/{MANIFEST}: expected the one of the list, found another");
+            return Err(Missed::Stale(text));
         }
         let (target, lock) = (self.folder.join(name), self.folder.join(".fetching.lock"));
         fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
-        // Every process of a job comes here: one of them fetches, the others find what it has brought.
+        // Two jobs may share a folder: one of them fetches, the other finds what it has brought. The file stays: whoever
+        // waits for its lock must not wait for another file of its name.
         let guard = File::create(&lock).and_then(|file| file.lock().map(|()| file));
         let guard = guard.map_err(failed(&lock))?;
         let fetched = self.files(root, name, &manifest, &target).await;
-        // Nobody waits for the name of the file, only for the lock on it.
-        let _ = fs::remove_file(&lock);
         drop(guard);
-        fetched.map(|()| target)
+        fetched?;
+        Ok(target)
     }
 
     /// All files of a checkpoint, unless it is there.
@@ -167,7 +182,13 @@ impl Download {
     async fn file(&self, path: &StorePath, file: &FileRecord, to: &Path) -> Result<(), String> {
         let what = format!("fetch {}", self.store.place.url(path));
         for _ in 0..TRIES {
-            self.store.retry.run(&what, async || self.rest(path, file.bytes, to).await).await?;
+            // Each piece has the time and the patience of a request: a large file has as many as it needs.
+            while !self
+                .store
+                .retry
+                .run(&what, async || self.piece(path, file.bytes, to).await)
+                .await?
+            {}
             let found = sha256_of_file(to).map_err(|error| format!("{}: {error}", to.display()))?;
             if found == file.sha256 {
                 return Ok(());
@@ -178,8 +199,8 @@ impl Download {
         Err(format!("{what}: it arrives damaged, after {TRIES} tries"))
     }
 
-    /// Appends what is missing of a file.
-    async fn rest(&self, path: &StorePath, bytes: u64, to: &Path) -> Result<(), Error> {
+    /// Appends the next piece of a file; whether it is whole then.
+    async fn piece(&self, path: &StorePath, bytes: u64, to: &Path) -> Result<bool, Error> {
         let local = |error: std::io::Error| Error::NotSupported {
             source: format!("{}: {error}", to.display()).into(),
         };
@@ -190,21 +211,23 @@ impl Download {
             return Err(Error::Generic { store: "cloud", source: "a file is too long".into() });
         }
         if have == bytes {
-            return file.sync_all().map_err(local);
+            return file.sync_all().map(|()| true).map_err(local);
         }
-        let options = GetOptions { range: Some(GetRange::Offset(have)), ..GetOptions::default() };
-        let mut pieces = self.store.objects.get_opts(path, options).await?.into_stream();
-        while let Some(piece) = pieces.next().await {
-            let piece = piece?;
-            file.write_all(&piece).map_err(local)?;
-            self.received.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        let end = (have + self.store.part_bytes).min(bytes);
+        let range = Some(GetRange::Bounded(have..end));
+        let options = GetOptions { range, ..GetOptions::default() };
+        let mut answer = self.store.objects.get_opts(path, options).await?.into_stream();
+        while let Some(part) = answer.next().await {
+            let part = part?;
+            file.write_all(&part).map_err(local)?;
+            self.received.fetch_add(part.len() as u64, Ordering::Relaxed);
         }
         let have = file.metadata().map_err(local)?.len();
-        if have < bytes {
-            let text = format!("the answer ended after {have} of {bytes} bytes");
+        if have < end {
+            let text = format!("the answer ended after {have} of {end} bytes");
             return Err(Error::Generic { store: "cloud", source: text.into() });
         }
-        file.sync_all().map_err(local)
+        Ok(false)
     }
 }
 

@@ -127,8 +127,19 @@ fn verdict(error: &Error) -> Verdict {
         | Error::NotSupported { .. }
         | Error::NotImplemented { .. }
         | Error::UnknownConfigurationKey { .. } => Verdict::Stays,
+        _ if is_refused(error) => Verdict::Doubtful,
         _ => Verdict::Passes,
     }
+}
+
+/// Whether the server refused what it was sent, in words that the library knows no kind for: another region, a token that
+/// is too old. 408 and 429 ask for another try.
+fn is_refused(error: &Error) -> bool {
+    let text = format!("{error:?} {error}");
+    let code = text.split("status code: ").nth(1).and_then(|rest| rest.get(..3));
+    let is_client_error =
+        code.is_some_and(|code| code.starts_with('4') && !["408", "429"].contains(&code));
+    is_client_error || text.contains("redirect without LOCATION")
 }
 
 #[cfg(test)]
@@ -173,6 +184,10 @@ mod tests {
     #[test]
     fn what_stays_is_not_tried_again() {
         assert_eq!(run(60_000, |_| Some(denied("AccessDenied"))).0, 1);
+        let refused = "Server returned non-2xx status code: 400 Bad Request: ExpiredToken";
+        assert_eq!(run(60_000, |_| Some(generic(refused))).0, DOUBTS);
+        let busy = "Server returned non-2xx status code: 429 Too Many Requests";
+        assert_eq!(run(60_000, |tries| (tries < 6).then(|| generic(busy))).0, 6);
         let damaged = |tries| (tries == 1).then(|| denied("<Code>SignatureDoesNotMatch</Code>"));
         assert_eq!(run(60_000, damaged), (2, Ok(())));
     }

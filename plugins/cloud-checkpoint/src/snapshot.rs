@@ -91,11 +91,16 @@ impl Snapshot {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
-    /// Removes it after its upload; and the folder of all, when it was the last.
+    /// Removes it after its upload.
     pub(crate) fn forget(&self) {
         // What cannot be removed is uploaded once more by the next run, which finds it there already.
         let _ = fs::remove_dir_all(&self.folder);
-        let _ = self.folder.parent().map(fs::remove_dir);
+    }
+
+    /// Removes the folder of all, if none is left: at the end, when nobody makes one in it.
+    pub(crate) fn clear(work_dir: &Path) {
+        // With something in it, it stays.
+        let _ = fs::remove_dir(work_dir.join(FOLDER));
     }
 }
 
@@ -165,7 +170,11 @@ mod tests {
         let left = Snapshot::left_in(work.path());
         assert_eq!((left.len(), &left[0].entry), (1, &taken.entry));
         assert_eq!((left[0].bytes(), left[0].entry.is_best), (7, true));
+        Snapshot::clear(work.path());
+        assert!(taken.folder.exists(), "not while one is left");
         taken.forget();
+        assert!(work.path().join(FOLDER).exists(), "another one may be on its way into it");
+        Snapshot::clear(work.path());
         assert!(!work.path().join(FOLDER).exists());
     }
 

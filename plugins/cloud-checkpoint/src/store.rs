@@ -56,7 +56,11 @@ fn s3(
 ) -> Result<object_store::aws::AmazonS3, String> {
     let (builder, profile) = match &settings.credentials {
         // The token of another key must not go with this one.
-        Some(file) => (AmazonS3Builder::new(), Profile::of_file(file)?),
+        Some(file) => {
+            let profile = Profile::of_file(file)?;
+            let region = profile.region.clone().or_else(|| Profile::of_user().region);
+            (elsewhere(AmazonS3Builder::new()), Profile { region, ..profile })
+        }
         None => (AmazonS3Builder::from_env(), Profile::of_user()),
     };
     let mut builder = builder.with_bucket_name(&place.bucket);
@@ -88,6 +92,16 @@ fn s3(
     let options = options(settings, endpoint.as_deref());
     let store = builder.with_retry(no_retry()).with_client_options(options).build();
     store.map_err(|error| error.to_string())
+}
+
+/// Where the store is, as the environment says it; no key.
+fn elsewhere(builder: AmazonS3Builder) -> AmazonS3Builder {
+    let environment = AmazonS3Builder::from_env();
+    let places = [AmazonS3ConfigKey::Region, AmazonS3ConfigKey::Endpoint];
+    places.into_iter().fold(builder, |builder, key| match environment.get_config_value(&key) {
+        Some(value) => builder.with_config(key, value),
+        None => builder,
+    })
 }
 
 fn google(

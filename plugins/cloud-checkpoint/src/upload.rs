@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use object_store::multipart::PartId;
 use object_store::path::Path as StorePath;
-use object_store::{Error, MultipartId, ObjectStoreExt, PutPayload};
+use object_store::{Error, MultipartId, ObjectMeta, ObjectStoreExt, PutPayload};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -122,8 +122,14 @@ impl Store {
             return Ok(());
         }
         let what = format!("upload {}", self.place.url(path));
+        let before = self.retry.run(&what, async || match self.objects.head(path).await {
+            Ok(found) => Ok(Some(Version::of(&found))),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        });
+        let before = before.await?;
         let begin = self.retry.run(&what, async || self.parts.create_multipart(path).await);
-        let upload = Upload { id: begin.await?, path: path.clone(), file: open, length };
+        let upload = Upload { id: begin.await?, path: path.clone(), file: open, length, before };
         let sent = self.put_parts(&upload, on_bytes).await;
         if let Err(error) = sent {
             // The store charges for what is left; the first error is the one to tell.
@@ -155,7 +161,7 @@ impl Store {
                 Ok(_) => Ok(()),
                 // The answer to an earlier try may have been lost on its way.
                 Err(error) => match self.objects.head(&upload.path).await {
-                    Ok(found) if found.size == upload.length => Ok(()),
+                    Ok(found) if upload.is_answered_by(&found) => Ok(()),
                     _ => Err(error),
                 },
             }
@@ -185,9 +191,29 @@ struct Upload {
     path: StorePath,
     file: File,
     length: u64,
+    /// What was at the path before: an older checkpoint of this name has files of the same size.
+    before: Option<Version>,
+}
+
+/// Which of several objects of one path it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Version {
+    tag: Option<String>,
+    modified: i64,
+}
+
+impl Version {
+    fn of(object: &ObjectMeta) -> Version {
+        Version { tag: object.e_tag.clone(), modified: object.last_modified.timestamp_millis() }
+    }
 }
 
 impl Upload {
+    /// Whether this object is what was uploaded.
+    fn is_answered_by(&self, object: &ObjectMeta) -> bool {
+        object.size == self.length && self.before.as_ref() != Some(&Version::of(object))
+    }
+
     fn part_length(&self, number: usize, part_bytes: u64) -> u64 {
         (self.length - number as u64 * part_bytes).min(part_bytes)
     }

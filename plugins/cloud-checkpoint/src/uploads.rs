@@ -72,8 +72,9 @@ impl Uploads {
     /// Uploads what comes last, and waits for everything.
     pub(crate) fn finish(&mut self, runner: &mut Runner) -> HookResult {
         let Some(mut begun) = self.begun.take() else { return Ok(()) };
-        begun.push_files(runner)?;
-        let Some(worker) = &mut begun.worker else { return Ok(()) };
+        // What it could not push takes nothing from what is on its way.
+        let files = begun.push_files(runner);
+        let Some(worker) = &mut begun.worker else { return files };
         while !worker.wait(LINE_EVERY) {
             let status = worker.status();
             runner.info(&format!(
@@ -86,7 +87,8 @@ impl Uploads {
         }
         worker.join();
         let failures: Vec<String> = std::iter::from_fn(|| worker.take_failure()).collect();
-        if failures.is_empty() { Ok(()) } else { Err(HookError::new(failures.join("; "))) }
+        Snapshot::clear(&begun.work_dir);
+        if failures.is_empty() { files } else { Err(HookError::new(failures.join("; "))) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! MLflow's REST API, as much of it as a run needs. Knows nothing of hooks.
 
 use serde_json::{Value as Json, json};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use ureq::Agent;
 
@@ -16,6 +17,8 @@ pub(crate) struct Server {
     agent: Agent,
     authorization: Option<String>,
     patience: Duration,
+    /// When nothing is tried any more, once the run has ended.
+    deadline: Arc<OnceLock<Instant>>,
 }
 
 impl Server {
@@ -34,7 +37,13 @@ impl Server {
             agent: config.build().into(),
             authorization: basic.or_else(bearer),
             patience,
+            deadline: Arc::default(),
         }
+    }
+
+    /// How long one request is tried, and when none is tried any more: set once, at the end.
+    pub(crate) fn limits(&self) -> (Duration, Arc<OnceLock<Instant>>) {
+        (self.patience, Arc::clone(&self.deadline))
     }
 
     /// Calls a method until it answers.
@@ -55,7 +64,8 @@ impl Server {
                 }
                 Err(error) => format!("{method}: {error}"),
             };
-            if began.elapsed() + pause > self.patience {
+            let is_late = self.deadline.get().is_some_and(|end| Instant::now() + pause > *end);
+            if is_late || began.elapsed() + pause > self.patience {
                 return Err((String::new(), why));
             }
             std::thread::sleep(pause);
@@ -104,16 +114,26 @@ impl Api {
         Api { server, run_id: None }
     }
 
+    /// See [`Server::limits`].
+    pub(crate) fn limits(&self) -> (Duration, Arc<OnceLock<Instant>>) {
+        self.server.limits()
+    }
+
     pub(crate) fn run_id(&self) -> Option<&str> {
         self.run_id.as_deref()
     }
 
     /// Goes on with a run of the server, if it is still there.
-    pub(crate) fn go_on(&mut self, run_id: &str) -> Result<(), String> {
+    ///
+    /// Errors: `(code, message)` of the server, which has no such run; with an empty code it did not answer, and the run
+    /// is taken to be there.
+    pub(crate) fn go_on(&mut self, run_id: &str) -> Result<(), (String, String)> {
         let body = json!({ "run_id": run_id, "status": "RUNNING" });
-        self.server.call("runs/update", &body).map_err(|(_, message)| message)?;
-        self.run_id = Some(run_id.to_owned());
-        Ok(())
+        let told = self.server.call("runs/update", &body);
+        if told.as_ref().err().is_none_or(|(code, _)| code.is_empty()) {
+            self.run_id = Some(run_id.to_owned());
+        }
+        told.map(drop)
     }
 
     /// Makes a run, and its experiment where there is none of that name.
@@ -142,10 +162,10 @@ impl Api {
     }
 
     pub(crate) fn parameters(&self, parameters: &[(String, String)]) -> Result<(), String> {
-        for part in parameters.chunks(PARAMETERS) {
-            self.log_batch(json!({ "params": pairs(part) }))?;
-        }
-        Ok(())
+        // A part that the server refuses takes the others nothing.
+        let parts = parameters.chunks(PARAMETERS);
+        let sent = parts.map(|part| self.log_batch(json!({ "params": pairs(part) })));
+        sent.fold(Ok(()), Result::and)
     }
 
     pub(crate) fn metrics(

@@ -2,8 +2,9 @@
 
 use crate::api::{Api, NewRun};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Something for the server.
 pub(crate) enum Work {
@@ -32,17 +33,20 @@ pub(crate) struct Outbox {
     work: Sender<Work>,
     thread: JoinHandle<()>,
     run_id: Arc<Mutex<Option<String>>>,
+    /// How long the end waits, and where it says until when.
+    limits: (Duration, Arc<OnceLock<Instant>>),
 }
 
 impl Outbox {
     pub(crate) fn open(api: Api) -> std::io::Result<Outbox> {
         let (work, queue) = channel();
+        let limits = api.limits();
         let run_id = Arc::new(Mutex::new(None));
         let told = Arc::clone(&run_id);
         let thread = std::thread::Builder::new()
             .name("mlflow".to_owned())
             .spawn(move || Post { api, run_id: told, is_resumed: false, lost: 0 }.all(&queue))?;
-        Ok(Outbox { work, thread, run_id })
+        Ok(Outbox { work, thread, run_id, limits })
     }
 
     pub(crate) fn push(&self, work: Work) {
@@ -55,8 +59,13 @@ impl Outbox {
         self.run_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until everything has arrived or was given up.
+    /// Waits until everything has arrived or was given up, as long as one request is tried.
     pub(crate) fn close(self) -> Option<String> {
+        let (patience, deadline) = &self.limits;
+        if let Some(end) = Instant::now().checked_add(*patience) {
+            // This is the one place that sets it.
+            let _ = deadline.set(end);
+        }
         drop(self.work);
         // As in `push`.
         let _ = self.thread.join();
@@ -75,7 +84,13 @@ struct Post {
 
 impl Post {
     fn all(mut self, queue: &Receiver<Work>) {
+        let (_, deadline) = self.api.limits();
         while let Ok(work) = queue.recv() {
+            if deadline.get().is_some_and(|end| Instant::now() > *end) {
+                let left = 1 + queue.try_iter().count() as u64;
+                log::warn!("MLflow was not told of {left} more requests: the run has ended");
+                return;
+            }
             if let Err(why) = self.one(&work) {
                 self.lost += 1;
                 // A power of two, so that a server that is away does not fill the log.
@@ -93,7 +108,14 @@ impl Post {
                 let resumed = resumed.as_ref().map(|run_id| self.api.go_on(run_id));
                 match resumed {
                     Some(Ok(())) => self.is_resumed = true,
-                    Some(Err(why)) => {
+                    // The server did not answer: what comes next belongs to that run all the same.
+                    Some(Err((code, why))) if code.is_empty() => {
+                        self.is_resumed = true;
+                        *self.run_id.lock().unwrap_or_else(PoisonError::into_inner) =
+                            self.api.run_id().map(str::to_owned);
+                        return Err(why);
+                    }
+                    Some(Err((_, why))) => {
                         log::warn!(
                             "The MLflow run that was resumed is not there, a new one is begun: {why}"
                         );

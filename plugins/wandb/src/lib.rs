@@ -36,13 +36,13 @@ pub struct WandbHook {
     run: Option<Open>,
     /// Of this run, or of the one that was resumed.
     id: Option<String>,
+    /// Number of the next row, which goes on after a resume.
+    step: i64,
 }
 
 struct Open {
     file: RunFile,
     began: Instant,
-    /// Number of the next row.
-    step: i64,
 }
 
 #[hook(priority = "LOWEST")]
@@ -90,15 +90,12 @@ impl Hook for WandbHook {
     }
 
     fn save_state(&self) -> Option<HookState> {
-        let open = self.run.as_ref().map_or(0, |run| run.step);
-        Some(HookState { version: 1, data: json!({ "id": self.id.as_ref()?, "step": open }) })
+        Some(HookState { version: 1, data: json!({ "id": self.id.as_ref()?, "step": self.step }) })
     }
 
     fn load_state(&mut self, state: HookState) -> HookResult {
         self.id = state.data["id"].as_str().map(str::to_owned);
-        if let (Some(run), Some(step)) = (&mut self.run, state.data["step"].as_i64()) {
-            run.step = step;
-        }
+        self.step = state.data["step"].as_i64().unwrap_or_default();
         Ok(())
     }
 }
@@ -127,7 +124,7 @@ impl WandbHook {
             is_resumed,
         }))?;
         runner.info(&format!("For Weights & Biases: wandb sync {}", folder.display()));
-        self.run = Some(Open { file, began: Instant::now(), step: 0 });
+        self.run = Some(Open { file, began: Instant::now() });
         Ok(())
     }
 
@@ -139,11 +136,11 @@ impl WandbHook {
             ("iter".to_owned(), iter as f64),
             ("_timestamp".to_owned(), now.as_secs_f64()),
             ("_runtime".to_owned(), run.began.elapsed().as_secs_f64()),
-            ("_step".to_owned(), run.step as f64),
+            ("_step".to_owned(), self.step as f64),
         ]);
-        run.file.write(Record::history(run.step, &values))?;
+        run.file.write(Record::history(self.step, &values))?;
         run.file.write(Record::summary(&values))?;
-        run.step += 1;
+        self.step += 1;
         Ok(())
     }
 
@@ -224,13 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_run_keeps_its_id() {
+    fn a_resumed_run_keeps_its_id_and_counts_on() {
         let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (mut first, mut second) = (hook(), hook());
         run(folder.path(), &mut first);
         second.load_state(first.save_state().unwrap()).unwrap();
         run(other.path(), &mut second);
         assert_eq!(first.id, second.id);
+        assert_eq!((first.step, second.step), (2, 4), "rows go on where they ended");
     }
 
     /// The package's own messages read every record.

@@ -1,9 +1,9 @@
 //! Letters on their way, in a thread, in order, tried again. Knows nothing of what is in them.
 
 use serde_json::Value as Json;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,9 @@ pub(crate) struct Outbox {
     bodies: Sender<Vec<u8>>,
     thread: JoinHandle<()>,
     waiting: Arc<AtomicUsize>,
+    patience: Duration,
+    /// When nothing is tried any more, once the run has ended.
+    deadline: Arc<OnceLock<Instant>>,
 }
 
 impl Outbox {
@@ -34,10 +37,12 @@ impl Outbox {
         let (bodies, queue) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let left = Arc::clone(&waiting);
+        let (patience, deadline) = (letter.patience, Arc::<OnceLock<Instant>>::default());
+        let end = Arc::clone(&deadline);
         let thread = std::thread::Builder::new()
             .name("webhook".to_owned())
-            .spawn(move || post_all(&letter, &queue, &left))?;
-        Ok(Outbox { bodies, thread, waiting })
+            .spawn(move || post_all(&letter, &queue, &left, &end))?;
+        Ok(Outbox { bodies, thread, waiting, patience, deadline })
     }
 
     pub(crate) fn send(&self, body: &Json) {
@@ -50,15 +55,24 @@ impl Outbox {
         self.waiting.load(Ordering::Acquire) > 0
     }
 
-    /// Waits until everything has arrived or was given up.
+    /// Waits until everything has arrived or was given up, as long as one letter is tried.
     pub(crate) fn close(self) {
+        if let Some(end) = Instant::now().checked_add(self.patience) {
+            // This is the one place that sets it.
+            let _ = self.deadline.set(end);
+        }
         drop(self.bodies);
         // As in `send`.
         let _ = self.thread.join();
     }
 }
 
-fn post_all(letter: &Letter, queue: &Receiver<Vec<u8>>, waiting: &AtomicUsize) {
+fn post_all(
+    letter: &Letter,
+    queue: &Receiver<Vec<u8>>,
+    waiting: &AtomicUsize,
+    deadline: &OnceLock<Instant>,
+) {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(letter.timeout))
         .http_status_as_error(false)
@@ -67,7 +81,13 @@ fn post_all(letter: &Letter, queue: &Receiver<Vec<u8>>, waiting: &AtomicUsize) {
         .build()
         .into();
     while let Ok(body) = queue.recv() {
-        if let Err(why) = post(letter, &agent, &body) {
+        if deadline.get().is_some_and(|end| Instant::now() > *end) {
+            let left = 1 + queue.try_iter().count();
+            log::warn!("{} was not told of {left} more events: the run has ended", letter.shown);
+            waiting.store(0, Ordering::Release);
+            return;
+        }
+        if let Err(why) = post(letter, &agent, &body, deadline) {
             log::warn!("{} was not told: {why}", letter.shown);
         }
         waiting.fetch_sub(1, Ordering::AcqRel);
@@ -77,7 +97,12 @@ fn post_all(letter: &Letter, queue: &Receiver<Vec<u8>>, waiting: &AtomicUsize) {
 /// Posts until it arrives.
 ///
 /// Errors: the last one, when patience is at its end or no repetition helps.
-fn post(letter: &Letter, agent: &ureq::Agent, body: &[u8]) -> Result<(), String> {
+fn post(
+    letter: &Letter,
+    agent: &ureq::Agent,
+    body: &[u8],
+    deadline: &OnceLock<Instant>,
+) -> Result<(), String> {
     let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
     loop {
         let mut request = agent.post(&letter.url).header("Content-Type", "application/json");
@@ -97,7 +122,8 @@ fn post(letter: &Letter, agent: &ureq::Agent, body: &[u8]) -> Result<(), String>
             }
             Err(error) => worded(&error, letter),
         };
-        if began.elapsed() + pause > letter.patience {
+        let is_late = deadline.get().is_some_and(|end| Instant::now() + pause > *end);
+        if is_late || began.elapsed() + pause > letter.patience {
             return Err(why);
         }
         std::thread::sleep(pause);
