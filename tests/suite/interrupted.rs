@@ -120,7 +120,8 @@ fn wait_for_trainer(running: &Running) {
     // The kernel keeps fifteen letters.
     let is_other =
         || std::fs::read_to_string(&name).is_ok_and(|name| name.trim() != "snaphook-traine");
-    while is_other() && Instant::now() < end {
+    while is_other() {
+        assert!(Instant::now() < end, "it never became the trainer");
         std::thread::yield_now();
     }
 }
