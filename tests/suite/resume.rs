@@ -1,5 +1,6 @@
 //! A run that was interrupted and resumed ends as if nothing had been.
 
+use snaphook_data::shapes::ShapesOptions;
 use snaphook_tests::{Workspace, checkpoints, scalars, weights};
 
 #[test]
@@ -130,4 +131,22 @@ fn a_training_by_iterations_keeps_its_place_when_the_data_changes() {
     resumed.expect_code(0).expect_text(&["iteration 4 stays", "(epoch 0, iteration 4)"]);
     let iterations: Vec<u64> = rates(&workspace).into_iter().map(|(iter, _)| iter).collect();
     assert_eq!(iterations, (1..=8).collect::<Vec<u64>>());
+}
+
+#[test]
+fn other_pictures_of_the_same_number_are_told_on_a_resume() {
+    let workspace = Workspace::new();
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    std::fs::rename(workspace.file("data"), workspace.file("moved")).unwrap();
+    let config = workspace.read("tiny.py").replace("data_root = 'data/'", "data_root = 'moved/'");
+    workspace.write("tiny.py", config);
+    let told = "on other pictures or other annotations";
+    let resumed = workspace.train(&["train_cfg.max_epochs=2", "--resume"]);
+    resumed.expect_code(0).expect_text(&["epoch_1 (epoch 1"]);
+    assert!(!resumed.text().contains(told), "{resumed}");
+
+    let other = ShapesOptions { train: 4, val: 4, size: 64, seed: 8 };
+    other.draw_into(&workspace.file("moved")).unwrap();
+    let resumed = workspace.train(&["train_cfg.max_epochs=3", "--resume"]);
+    resumed.expect_code(0).expect_text(&[told]);
 }

@@ -47,7 +47,7 @@ pub use class_aware::ClassAwareSampler;
 pub use dataset::{
     AnnotatedImages, BadImages, ClassBalancedDataset, ConcatDataset, Dataset, DatasetMeta, Draw,
     MultiImageMixDataset, RepeatDataset, build_dataset, default_classes, draw_usable, find_images,
-    image_files,
+    fingerprint, image_files,
 };
 pub use error::DataError;
 pub use eval::{

@@ -71,6 +71,10 @@ impl DataSource for Limited {
         self.inner.meta()
     }
 
+    fn fingerprint(&self) -> Option<String> {
+        self.inner.fingerprint()
+    }
+
     fn set_epoch(&mut self, epoch: u64) {
         self.inner.set_epoch(if self.is_repeating { 0 } else { epoch });
     }

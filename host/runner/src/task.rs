@@ -92,6 +92,10 @@ pub trait DataSource {
     fn end_epoch(&mut self);
     /// Meta data: classes, palette.
     fn meta(&self) -> Json;
+    /// What tells this data from other data of the same size, the same in every run; `None`: nothing does.
+    fn fingerprint(&self) -> Option<String> {
+        None
+    }
     /// The epoch that the sampler shuffles for, from the next start on.
     fn set_epoch(&mut self, epoch: u64);
     /// Leaves out transforms of these types from the next epoch on.

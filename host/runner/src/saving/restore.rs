@@ -31,6 +31,16 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
     if checkpoint.meta["dataset_meta"] != machine.data_meta("train") {
         machine.log.warn("The checkpoint was trained on a data set with other classes or colours");
     }
+    let data = machine.task.train_data.as_ref().and_then(|data| data.fingerprint());
+    let saved_data = checkpoint.meta["data"].as_str();
+    if let (Some(saved), Some(now)) = (saved_data, data)
+        && saved != now
+    {
+        machine.log.warn(
+            "The checkpoint was trained on other pictures or other annotations than this run's: its place in the data is \
+             kept, and batches are not those that its run would have seen",
+        );
+    }
     let entries = std::mem::take(&mut machine.entries);
     let has_moved = machine.progress.iter != saved_iter;
     restore_optimizer(machine, checkpoint, &entries, has_moved)?;

@@ -244,6 +244,7 @@ fn meta(machine: &Machine, request: &SaveRequest) -> Json {
         "experiment_name": machine.info.experiment_name,
         "snaphook_version": env!("CARGO_PKG_VERSION"),
         "dataset_meta": machine.data_meta("train"),
+        "data": machine.task.train_data.as_ref().and_then(|data| data.fingerprint()),
         "plugins": machine.plugins,
         "validation_pending": machine.is_validation_pending || machine.wants_validation,
         "interim": request.interim,

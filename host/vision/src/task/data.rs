@@ -1,5 +1,7 @@
 //! The loader of `snaphook-data` as the runner's source of batches.
 
+use std::sync::OnceLock;
+
 use serde_json::Value as Json;
 use snaphook_data::{EpochBatches, Loader};
 use snaphook_runner::{AnyBatch, BoxError, DataSource};
@@ -9,12 +11,13 @@ pub struct DetectionData {
     loader: Loader,
     running: Option<EpochBatches>,
     sampler_epoch: Option<u64>,
+    fingerprint: OnceLock<String>,
 }
 
 impl DetectionData {
     /// Reads nothing yet.
     pub fn new(loader: Loader) -> DetectionData {
-        DetectionData { loader, running: None, sampler_epoch: None }
+        DetectionData { loader, running: None, sampler_epoch: None, fingerprint: OnceLock::new() }
     }
 
     /// The loader behind it.
@@ -51,6 +54,11 @@ impl DataSource for DetectionData {
 
     fn meta(&self) -> Json {
         self.loader.dataset().meta().to_json()
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        let of = || snaphook_data::fingerprint(&*self.loader.dataset());
+        Some(self.fingerprint.get_or_init(of).clone())
     }
 
     fn set_epoch(&mut self, epoch: u64) {
