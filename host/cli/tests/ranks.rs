@@ -55,15 +55,18 @@ fn the_trainer_is_told_its_place_in_torchrun_s_words() {
     let (_, told, _) = run(folder, &slurm, &["train", "a.py", "--launcher", "none"]);
     assert!(told.starts_with("/ / :29501 train"), "{told}");
 
-    let mpi = [
-        ("OMPI_COMM_WORLD_RANK", "1"),
-        ("OMPI_COMM_WORLD_SIZE", "2"),
-        ("OMPI_COMM_WORLD_LOCAL_RANK", "1"),
-        ("OMPI_COMM_WORLD_LOCAL_SIZE", "2"),
-    ];
-    let (_, told, stderr) = run(folder, &mpi, &["train", "a.py", "--launcher", "mpi"]);
-    assert!(told.starts_with("1/2 1/2 127.0.0.1:29500"), "{told}");
-    assert!(stderr.contains("MASTER_PORT is not set"), "{stderr}");
+    for (rank, is_told) in [("0", true), ("1", false)] {
+        let mpi = [
+            ("OMPI_COMM_WORLD_RANK", rank),
+            ("OMPI_COMM_WORLD_SIZE", "2"),
+            ("OMPI_COMM_WORLD_LOCAL_RANK", rank),
+            ("OMPI_COMM_WORLD_LOCAL_SIZE", "2"),
+        ];
+        let (_, told, stderr) = run(folder, &mpi, &["train", "a.py", "--launcher", "mpi"]);
+        assert!(told.starts_with(&format!("{rank}/2 {rank}/2 127.0.0.1:29500")), "{told}");
+        // Once for all ranks.
+        assert_eq!(stderr.contains("MASTER_PORT is not set"), is_told, "{stderr}");
+    }
 
     // torch.distributed.launch of old: the number on the machine is an argument.
     let old = [("RANK", "3"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "m"), ("MASTER_PORT", "1")];
