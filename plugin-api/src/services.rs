@@ -317,6 +317,19 @@ impl Data<'_> {
         self.host.call(ids::DATA, "meta", &json!({ "split": split }))
     }
 
+    /// The names of the metrics that [`Hook::after_val_epoch`](crate::Hook::after_val_epoch) will see, in their order; `None` where
+    /// they are not known before a validation, or there is none.
+    pub fn metric_names(&self) -> ServiceResult<Option<Vec<String>>> {
+        match self.host.call(ids::DATA, "metric_names", &json!({}))? {
+            Json::Null => Ok(None),
+            Json::Array(names) => {
+                let text = |name: &Json| name.as_str().map(str::to_owned);
+                Ok(Some(names.iter().filter_map(text).collect()))
+            }
+            found => Err(wrong("data.metric_names", "an array", &found)),
+        }
+    }
+
     /// Tells the training sampler which epoch comes.
     pub fn set_epoch(&self, epoch: u64) -> ServiceResult<()> {
         self.host.call(ids::DATA, "set_epoch", &json!({ "epoch": epoch })).map(drop)

@@ -56,3 +56,13 @@ fn a_plateau_lowers_the_rate_by_what_validations_say_and_remembers_after_a_resum
     halves.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=4"]).expect_code(0);
     assert_eq!(rates(&halves), seen);
 }
+
+#[test]
+fn a_best_metric_that_nobody_measures_is_refused_before_the_first_epoch() {
+    let workspace = Workspace::new();
+    let hook = |metric: &str| format!("default_hooks.checkpoint.save_best={metric}");
+    let refused = workspace.train(&[&hook("coco/bbox_map")]);
+    refused.expect_code(3).expect_error(&["no metric \"coco/bbox_map\"", "coco/bbox_mAP_50"]);
+    assert!(!refused.text().contains("Epoch(train)"), "{refused}");
+    workspace.train(&[&hook("coco/bbox_mAP_50")]).expect_code(0);
+}

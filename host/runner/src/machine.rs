@@ -247,6 +247,19 @@ impl Machine {
         window.max(batches(&self.task.validation)).max(batches(&self.task.test))
     }
 
+    /// The names of the metrics that a validation gives; `None` where they are not known before one, or there is none.
+    pub(crate) fn metric_names(&self) -> Option<Vec<String>> {
+        if self.task.validation.is_empty() || self.eval_settings.loss {
+            return None;
+        }
+        let mut all = Vec::new();
+        for set in &self.task.validation {
+            let names = set.evaluator.metric_names()?;
+            all.extend(names.into_iter().map(|name| set.metric_name(name)));
+        }
+        Some(all)
+    }
+
     /// Meta data of a split: `train`, `val` or `test`.
     pub(crate) fn data_meta(&self, split: &str) -> Json {
         match split {

@@ -135,6 +135,10 @@ pub trait Evaluator {
     fn process_packed(&mut self, _sample: &[u8]) -> Result<(), BoxError> {
         Err("this metric cannot put together the predictions of several processes (evaluate with one)".into())
     }
+    /// The names of the metrics that [`Evaluator::evaluate`] gives; `None`: known after an evaluation only.
+    fn metric_names(&self) -> Option<Vec<String>> {
+        None
+    }
     /// The metrics over everything taken in, and starts anew.
     fn evaluate(&mut self, samples: usize) -> Result<Evaluation, BoxError>;
 }
@@ -175,6 +179,16 @@ pub struct EvaluationSet {
     pub data: Box<dyn DataSource>,
     /// The metric.
     pub evaluator: Box<dyn Evaluator>,
+}
+
+impl EvaluationSet {
+    /// The name that hooks see of one of its metrics.
+    pub(crate) fn metric_name(&self, name: String) -> String {
+        match &self.name {
+            Some(set) => format!("{set}/{name}"),
+            None => name,
+        }
+    }
 }
 
 /// Everything of a field that a run works with.

@@ -125,6 +125,33 @@ impl CocoEvaluator {
         Ok(result)
     }
 
+    /// The names that [`CocoEvaluator::finish`] gives its metrics.
+    pub fn metric_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        if self.settings.format_only {
+            return names;
+        }
+        for scored in &self.settings.scored {
+            match scored {
+                Scored::Boxes => {
+                    let classes = self.truth.names.iter().filter(|_| self.settings.is_classwise);
+                    names.extend(classes.map(|class| format!("{class}_precision")));
+                    let items = self.settings.items(0..6).into_iter();
+                    names.extend(items.map(|item| format!("bbox_{}", STAT_NAMES[item])));
+                }
+                Scored::Proposals => {
+                    let items = self.settings.items(6..12).into_iter();
+                    names.extend(items.map(|item| STAT_NAMES[item].to_owned()));
+                }
+                Scored::ProposalsFast => {
+                    let limits = self.settings.proposal_nums.iter();
+                    names.extend(limits.map(|limit| format!("AR@{limit}")));
+                }
+            }
+        }
+        names.iter().map(|name| self.name(name)).collect()
+    }
+
     fn check(&self, found: &Collected) -> Result<(), DataError> {
         if let Some((id, _)) = found.iter().find(|(id, _)| !self.truth.images.contains_key(id)) {
             let reason = |place| {
@@ -325,6 +352,25 @@ mod tests {
         let result = evaluator(json!({})).unwrap().finish().unwrap();
         assert_eq!(metric(&result, "coco/bbox_mAP"), 0.0);
         assert_eq!(result.metrics.len(), 6);
+    }
+
+    #[test]
+    fn names_are_known_before_the_numbers() {
+        let kinds = [
+            json!({}),
+            json!({ "classwise": true, "metric": ["proposal", "bbox", "proposal_fast"] }),
+            json!({ "metric_items": ["mAP_s", "mAP"], "prefix": "night" }),
+            json!({ "format_only": true, "outfile_prefix": "/nowhere" }),
+        ];
+        for extra in &kinds[..3] {
+            let mut evaluator = evaluator(extra.clone()).unwrap();
+            let names = evaluator.metric_names();
+            let result = evaluator.finish().unwrap();
+            let told: Vec<String> = result.metrics.into_iter().map(|(name, _)| name).collect();
+            assert!(!names.is_empty());
+            assert_eq!(names, told);
+        }
+        assert!(evaluator(kinds[3].clone()).unwrap().metric_names().is_empty());
     }
 
     #[test]

@@ -54,6 +54,14 @@ impl MetricEvaluator {
         }
     }
 
+    /// The names that [`MetricEvaluator::finish`] gives its metrics.
+    pub fn metric_names(&self) -> Vec<String> {
+        match self {
+            Self::Coco(evaluator) => evaluator.metric_names(),
+            Self::Voc(evaluator) => evaluator.metric_names(),
+        }
+    }
+
     /// Scores all that was added, and forgets it.
     ///
     /// Errors: detections for a picture that the annotations do not have, a file that cannot be written.

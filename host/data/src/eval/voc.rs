@@ -83,6 +83,12 @@ impl VocEvaluator {
         (1..).take(self.classes.len()).collect()
     }
 
+    /// The names that [`VocEvaluator::finish`] gives its metrics.
+    pub fn metric_names(&self) -> Vec<String> {
+        let of_threshold = self.thresholds.iter().map(|threshold| ap_name(*threshold));
+        std::iter::once("mAP".to_owned()).chain(of_threshold).map(|name| self.name(&name)).collect()
+    }
+
     /// Scores all that was added, and forgets it.
     ///
     /// Errors: detections for a picture that the data set does not have.
@@ -103,7 +109,7 @@ impl VocEvaluator {
             let aps: Vec<Option<f64>> = counts.iter().map(|c| self.average_precision(c)).collect();
             let known: Vec<f64> = aps.iter().flatten().copied().collect();
             let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-            let name = self.name(&format!("AP{:02}", (threshold * 100.0) as i64));
+            let name = self.name(&ap_name(*threshold));
             result.metrics.push((name, (mean * 1000.0).round() / 1000.0));
             result.table += &self.table(*threshold, &counts, &aps, mean);
             result.class_aps.push(aps);
@@ -231,6 +237,11 @@ fn eleven_points(points: &[(f64, f64)]) -> f64 {
         beyond.map(|(_, precision)| *precision).fold(0.0, f64::max)
     };
     (0..=10).map(best_from).sum::<f64>() / 11.0
+}
+
+/// `AP50` for 0.5.
+fn ap_name(threshold: f64) -> String {
+    format!("AP{:02}", (threshold * 100.0) as i64)
 }
 
 #[cfg(test)]

@@ -162,23 +162,25 @@ impl CheckpointHook {
         }
     }
 
+    /// The metrics that `save_best` names; none with `auto`.
+    fn named_metrics(&self) -> Result<Vec<String>, HookError> {
+        let text = |name: &Json| name.as_str().map(str::to_owned);
+        match &self.save_best {
+            None | Some(Json::Null) => Ok(Vec::new()),
+            Some(Json::String(auto)) if auto == "auto" => Ok(Vec::new()),
+            Some(Json::String(name)) => Ok(vec![name.clone()]),
+            Some(Json::Array(names)) => Ok(names.iter().filter_map(text).collect()),
+            Some(other) => Err(HookError::fatal(format!(
+                "save_best: expected a metric's name or a list of names, found {other}"
+            ))),
+        }
+    }
+
     fn indicators(&self, metrics: &Metrics) -> Result<Vec<Best>, HookError> {
-        let names = match &self.save_best {
-            None | Some(Json::Null) => return Ok(Vec::new()),
-            Some(Json::String(auto)) if auto == "auto" => {
-                metrics.iter().next().map(|(name, _)| name.to_owned()).into_iter().collect()
-            }
-            Some(Json::String(name)) => vec![name.clone()],
-            Some(Json::Array(names)) => {
-                names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
-            }
-            Some(other) => {
-                let text = format!(
-                    "save_best: expected a metric's name or a list of names, found {other}"
-                );
-                return Err(HookError::fatal(text));
-            }
-        };
+        let mut names = self.named_metrics()?;
+        if self.save_best.as_ref().is_some_and(|auto| auto == "auto") {
+            names.extend(metrics.iter().next().map(|(name, _)| name.to_owned()));
+        }
         let keys = DirectionKeys::read(self.greater_keys.as_ref(), self.less_keys.as_ref())?;
         let best = |(index, metric): (usize, String)| {
             let rule = rule_for(self.rule.as_ref(), index);
@@ -210,6 +212,11 @@ impl CheckpointHook {
         }
         Ok(())
     }
+}
+
+fn no_metric(name: &str, known: &[String]) -> HookError {
+    let known = known.join(", ");
+    HookError::fatal(format!("save_best: no metric \"{name}\" (the metrics are {known})"))
 }
 
 /// Checkpoints are known by their names, so that a work folder may be moved or copied.
@@ -263,6 +270,14 @@ impl Hook for CheckpointHook {
         };
         runner.info(&format!("Checkpoints will be saved to {}.", home.display()));
         self.home = Some(home);
+        // Better now than after an epoch.
+        if let Some(known) = runner.data().metric_names()? {
+            let is_there = |metric: &str| known.iter().any(|name| name == metric);
+            let wanted = self.named_metrics()?;
+            if let Some(metric) = wanted.iter().find(|metric| !is_there(metric)) {
+                return Err(no_metric(metric, &known));
+            }
+        }
         self.forget_old(runner)
     }
 
@@ -329,12 +344,7 @@ impl Hook for CheckpointHook {
         for candidate in self.indicators(metrics)? {
             let Some(score) = metrics.get(&candidate.metric) else {
                 let known: Vec<_> = metrics.iter().map(|(name, _)| name.to_owned()).collect();
-                let text = format!(
-                    "save_best: no metric \"{}\" (the metrics are {})",
-                    candidate.metric,
-                    known.join(", ")
-                );
-                return Err(HookError::fatal(text));
+                return Err(no_metric(&candidate.metric, &known));
             };
             let known = self.best.iter().position(|best| best.metric == candidate.metric);
             let position = known.unwrap_or(self.best.len());

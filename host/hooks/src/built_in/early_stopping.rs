@@ -42,6 +42,18 @@ impl EarlyStoppingHook {
         DirectionKeys::default().is_greater_better("monitor", &self.monitor, self.rule.as_deref())
     }
 
+    /// There is no such metric: an error where that is asked for.
+    fn is_missing<'a>(&self, runner: &Runner, known: impl Iterator<Item = &'a str>) -> HookResult {
+        let known: Vec<&str> = known.collect();
+        let (monitor, known) = (&self.monitor, known.join(", "));
+        let text = format!("monitor: no metric \"{monitor}\" (the metrics are {known})");
+        if self.strict {
+            return Err(HookError::fatal(text));
+        }
+        runner.warn(&text);
+        Ok(())
+    }
+
     fn best_so_far(&self) -> String {
         self.best.map_or("none yet".to_owned(), |best| format!("{best:.3}"))
     }
@@ -81,19 +93,17 @@ impl Checked for EarlyStoppingHook {
 
 #[hook(priority = "LOWEST")]
 impl Hook for EarlyStoppingHook {
+    fn before_train(&mut self, runner: &mut Runner) -> HookResult {
+        let known = runner.data().metric_names()?;
+        match known.filter(|known| !known.contains(&self.monitor)) {
+            Some(known) => self.is_missing(runner, known.iter().map(String::as_str)),
+            None => Ok(()),
+        }
+    }
+
     fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
         let Some(value) = metrics.get(&self.monitor) else {
-            let known: Vec<_> = metrics.iter().map(|(name, _)| name.to_owned()).collect();
-            let text = format!(
-                "monitor: no metric \"{}\" (the metrics are {})",
-                self.monitor,
-                known.join(", ")
-            );
-            if self.strict {
-                return Err(HookError::fatal(text));
-            }
-            runner.warn(&text);
-            return Ok(());
+            return self.is_missing(runner, metrics.iter().map(|(name, _)| name));
         };
         let is_greater = self.is_greater_better()?;
         match self.judge(value, is_greater) {

@@ -14,6 +14,7 @@ impl Machine {
     pub(super) fn data_service(&mut self, method: &str, arguments: &Json) -> Answer {
         match method {
             "meta" => return Ok(self.data_meta(text(arguments, "split")?)),
+            "metric_names" => return Ok(json!(self.metric_names())),
             "set_epoch" => {
                 let epoch = whole(arguments, "epoch")?;
                 self.train_data()?.set_epoch(epoch);

@@ -85,6 +85,10 @@ impl Evaluator for DetectionMetrics {
         Ok(())
     }
 
+    fn metric_names(&self) -> Option<Vec<String>> {
+        Some(self.evaluators.iter().flat_map(|evaluator| evaluator.metric_names()).collect())
+    }
+
     fn evaluate(&mut self, _samples: usize) -> Result<Evaluation, BoxError> {
         self.write()?;
         let mut evaluation = Evaluation::default();
