@@ -135,6 +135,9 @@ pub trait Evaluator {
     fn process_packed(&mut self, _sample: &[u8]) -> Result<(), BoxError> {
         Err("this metric cannot put together the predictions of several processes (evaluate with one)".into())
     }
+    /// Scores only samples that it is given, for evaluations of a part of the data; nothing to do for a metric that never
+    /// knows of others.
+    fn score_only_seen(&mut self) {}
     /// The names of the metrics that [`Evaluator::evaluate`] gives; `None`: known after an evaluation only.
     fn metric_names(&self) -> Option<Vec<String>> {
         None
@@ -212,7 +215,8 @@ impl Task {
             self.train_data = self.train_data.take().map(|data| limited(data, amount));
         }
         if let Some(amount) = validation {
-            for set in std::mem::take(&mut self.validation) {
+            for mut set in std::mem::take(&mut self.validation) {
+                set.evaluator.score_only_seen();
                 self.validation.push(EvaluationSet { data: limited(set.data, amount), ..set });
             }
         }

@@ -35,6 +35,7 @@ pub struct CocoEvaluator {
     truth: Truth,
     settings: Settings,
     found: Collected,
+    only_seen: bool,
 }
 
 /// The scores of a whole data set.
@@ -82,7 +83,7 @@ impl CocoEvaluator {
     }
 
     fn new(truth: Truth, settings: Settings) -> Self {
-        Self { truth, settings, found: Collected::default() }
+        Self { truth, settings, found: Collected::default(), only_seen: false }
     }
 
     /// Notes what was found in one picture; a second time for the same picture replaces the first.
@@ -115,6 +116,8 @@ impl CocoEvaluator {
             return Ok(result);
         }
         self.check(&found)?;
+        let seen = self.only_seen.then(|| self.truth.about(|id| found.has(id)));
+        let whole = seen.map(|seen| std::mem::replace(&mut self.truth, seen));
         for scored in &self.settings.scored {
             match scored {
                 Scored::Boxes => self.score_boxes(&found, &mut result),
@@ -122,7 +125,15 @@ impl CocoEvaluator {
                 Scored::ProposalsFast => self.count_proposals(&found, &mut result),
             }
         }
+        if let Some(whole) = whole {
+            self.truth = whole;
+        }
         Ok(result)
+    }
+
+    /// Scores only pictures for which something was added, were it an empty list: for evaluations of a part of the data.
+    pub fn score_only_seen(&mut self) {
+        self.only_seen = true;
     }
 
     /// The names that [`CocoEvaluator::finish`] gives its metrics.
@@ -352,6 +363,22 @@ mod tests {
         let result = evaluator(json!({})).unwrap().finish().unwrap();
         assert_eq!(metric(&result, "coco/bbox_mAP"), 0.0);
         assert_eq!(result.metrics.len(), 6);
+    }
+
+    #[test]
+    fn pictures_that_were_left_out_do_not_count_when_only_a_part_is_scored() {
+        let mut evaluator = evaluator(json!({})).unwrap();
+        let seen = |evaluator: &mut CocoEvaluator| {
+            evaluator.add(&2.into(), vec![]);
+            metric(&evaluator.finish().unwrap(), "coco/bbox_mAP")
+        };
+        assert_eq!(seen(&mut evaluator), 0.0);
+        evaluator.score_only_seen();
+        // Nothing is to be found in picture 2.
+        assert_eq!(seen(&mut evaluator), -1.0);
+        let hit = Detection { bbox: [0.0, 0.0, 40.0, 40.0], score: 0.9, label: 0 };
+        evaluator.add(&1.into(), vec![hit]);
+        assert_eq!(metric(&evaluator.finish().unwrap(), "coco/bbox_mAP"), 1.0);
     }
 
     #[test]

@@ -28,6 +28,10 @@ impl Collected {
         self.found.get(image_id).map_or(&[], Vec::as_slice)
     }
 
+    pub(super) fn has(&self, image_id: &ImageId) -> bool {
+        self.found.contains_key(image_id)
+    }
+
     pub(super) fn take(&mut self) -> Self {
         std::mem::take(self)
     }

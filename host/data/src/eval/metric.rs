@@ -46,6 +46,14 @@ impl MetricEvaluator {
         }
     }
 
+    /// Scores only pictures for which something was added, were it an empty list: for evaluations of a part of the data.
+    pub fn score_only_seen(&mut self) {
+        match self {
+            Self::Coco(evaluator) => evaluator.score_only_seen(),
+            Self::Voc(evaluator) => evaluator.score_only_seen(),
+        }
+    }
+
     /// All that was added in COCO's results format; see [`CocoEvaluator::results`].
     pub fn results(&self) -> Value {
         match self {

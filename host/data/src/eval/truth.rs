@@ -100,6 +100,20 @@ impl Truth {
         Ok(Self { file: None, names, category_ids, images, anything })
     }
 
+    /// The part about these pictures.
+    pub(super) fn about(&self, wanted: impl Fn(&ImageId) -> bool) -> Self {
+        fn part<T: Clone>(
+            all: &BTreeMap<ImageId, T>,
+            wanted: impl Fn(&ImageId) -> bool,
+        ) -> BTreeMap<ImageId, T> {
+            let pairs = all.iter().filter(|(id, _)| wanted(id));
+            pairs.map(|(id, value)| (id.clone(), value.clone())).collect()
+        }
+        let (images, anything) = (part(&self.images, &wanted), part(&self.anything, &wanted));
+        let (names, category_ids) = (self.names.clone(), self.category_ids.clone());
+        Self { file: self.file.clone(), names, category_ids, images, anything }
+    }
+
     /// Refuses a data set with pictures that the annotation file does not have.
     pub(super) fn check_images(&self, dataset: &dyn Dataset) -> Result<(), DataError> {
         let Some(file) = &self.file else { return Ok(()) };

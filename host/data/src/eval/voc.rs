@@ -23,6 +23,7 @@ pub struct VocEvaluator {
     is_eleven_points: bool,
     prefix: String,
     found: Collected,
+    only_seen: bool,
 }
 
 /// The scores of a whole data set.
@@ -68,7 +69,13 @@ impl VocEvaluator {
             is_eleven_points,
             prefix: declared.prefix,
             found: Collected::default(),
+            only_seen: false,
         })
+    }
+
+    /// Scores only pictures for which something was added, were it an empty list: for evaluations of a part of the data.
+    pub fn score_only_seen(&mut self) {
+        self.only_seen = true;
     }
 
     pub(super) fn collected(&self) -> &Collected {
@@ -127,6 +134,9 @@ impl VocEvaluator {
     fn count(&self, found: &Collected, label: i64, threshold: f64) -> ClassCount {
         let mut count = ClassCount { objects: 0, is_right: Vec::new(), detections: 0 };
         for (id, instances) in &self.truth {
+            if self.only_seen && !found.has(id) {
+                continue;
+            }
             let own: Vec<&Instance> = instances.iter().filter(|i| i.label == label).collect();
             count.objects += own.iter().filter(|i| !i.ignore).count();
             let mut detections: Vec<&Detection> =

@@ -85,6 +85,10 @@ impl Evaluator for DetectionMetrics {
         Ok(())
     }
 
+    fn score_only_seen(&mut self) {
+        self.evaluators.iter_mut().for_each(MetricEvaluator::score_only_seen);
+    }
+
     fn metric_names(&self) -> Option<Vec<String>> {
         Some(self.evaluators.iter().flat_map(|evaluator| evaluator.metric_names()).collect())
     }
