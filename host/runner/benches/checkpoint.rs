@@ -37,15 +37,20 @@ fn main() {
     let (asked, _) = train(config, folder.path(), WEIGHTS, ITERATIONS);
     let millis: Vec<f64> =
         asked.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64() * 1e3).collect();
-    let (saving, others): (Vec<_>, Vec<_>) =
-        millis.iter().enumerate().partition(|(iter, _)| (*iter as u64 + 1).is_multiple_of(INTERVAL));
+    let (saving, others): (Vec<_>, Vec<_>) = millis
+        .iter()
+        .enumerate()
+        .partition(|(iter, _)| (*iter as u64 + 1).is_multiple_of(INTERVAL));
     let median = |times: Vec<(usize, &f64)>| {
         let mut times: Vec<f64> = times.into_iter().map(|(_, time)| *time).collect();
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
     };
     let (saving, others) = (median(saving), median(others));
-    println!("an iteration that saves {saving:.0} ms, another {others:.0} ms: a save stops the loop for {:.0} ms", saving - others);
+    println!(
+        "an iteration that saves {saving:.0} ms, another {others:.0} ms: a save stops the loop for {:.0} ms",
+        saving - others
+    );
     mmengine();
 }
 

@@ -62,7 +62,8 @@ fn main() {
     let (mut with, mut without) = (f64::INFINITY, f64::INFINITY);
     for round in 0..ROUNDS {
         without = without.min(micros(bare()));
-        with = with.min(micros(train(config(), &folder.path().join(round.to_string()), 1, ITERATIONS).1));
+        with = with
+            .min(micros(train(config(), &folder.path().join(round.to_string()), 1, ITERATIONS).1));
     }
     println!("bare loop       {without:8.2} us an iteration");
     println!("with the machine{with:8.2} us an iteration");

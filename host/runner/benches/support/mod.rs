@@ -15,22 +15,22 @@ use snaphook_runner::{
 use tch::{Device, Kind, Tensor};
 
 /// A model that is one vector of weights, whose loss is the mean of their doubles.
-pub struct Line {
+pub(crate) struct Line {
     /// Its weights, for an optimizer.
-    pub state: ModelState,
+    pub(crate) state: ModelState,
     weight: Tensor,
 }
 
 impl Line {
     /// One of so many weights.
-    pub fn new(weights: i64) -> Line {
+    pub(crate) fn new(weights: i64) -> Line {
         let scope = Scope::root(Device::Cpu);
         let weight = scope.parameter("weight", &[weights], Layer::Other);
         Line { state: scope.finish(), weight }
     }
 
     /// The loss of every batch.
-    pub fn loss(&self) -> Tensor {
+    pub(crate) fn loss(&self) -> Tensor {
         (&self.weight * 2.0).mean(Kind::Float)
     }
 }
@@ -61,7 +61,7 @@ impl Model for Line {
 }
 
 /// Empty batches, with the moments at which they were asked for.
-pub struct Nothing {
+pub(crate) struct Nothing {
     iterations: u64,
     left: u64,
     asked: Arc<Mutex<Vec<Instant>>>,
@@ -69,7 +69,7 @@ pub struct Nothing {
 
 impl Nothing {
     /// So many batches an epoch.
-    pub fn new(iterations: u64) -> Nothing {
+    pub(crate) fn new(iterations: u64) -> Nothing {
         let asked = Arc::new(Mutex::new(Vec::with_capacity(iterations as usize + 1)));
         Nothing { iterations, left: 0, asked }
     }
@@ -106,7 +106,12 @@ impl DataSource for Nothing {
 
 /// Trains a [`Line`] for an epoch of so many iterations with the default hooks; the moments at which batches were asked for,
 /// the last at the end of the epoch, and how long all of the training took.
-pub fn train(config: Json, work_dir: &Path, weights: i64, iterations: u64) -> (Vec<Instant>, Duration) {
+pub(crate) fn train(
+    config: Json,
+    work_dir: &Path,
+    weights: i64,
+    iterations: u64,
+) -> (Vec<Instant>, Duration) {
     let mut dispatcher = Dispatcher::default();
     for spec in hook_specs(&config).unwrap() {
         let hook = (built_in::find(&spec.type_name).unwrap().construct)(&spec.kwargs).unwrap();
