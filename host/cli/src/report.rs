@@ -16,13 +16,23 @@ pub fn print_error(error: &dyn Error) {
 pub fn print_error_as(format: LogFormat, error: &dyn Error) {
     match format {
         LogFormat::Text => print_error(error),
-        LogFormat::Json => {
-            let time = chrono::Local::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, false);
-            let line = json!({ "time": time, "level": "ERROR", "message": error_text(error) });
-            // When stderr itself is closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "{line}");
-        }
+        LogFormat::Json => tell_json("ERROR", &error_text(error)),
     }
+}
+
+/// As [`print_warning`], as one line of JSON where a program reads.
+pub(crate) fn print_warning_as(format: LogFormat, text: &str) {
+    match format {
+        LogFormat::Text => print_warning(text),
+        LogFormat::Json => tell_json("WARNING", text),
+    }
+}
+
+fn tell_json(level: &str, text: &str) {
+    let time = chrono::Local::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, false);
+    let line = json!({ "time": time, "level": level, "message": text });
+    // When stderr itself is closed there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Writes `warning: …` to stderr.

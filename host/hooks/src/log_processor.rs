@@ -4,7 +4,7 @@
 
 use regex_lite::Regex;
 use serde_json::Value as Json;
-use snaphook_plugin_api::{HookError, Runner};
+use snaphook_plugin_api::{HookError, Metrics, Runner};
 
 use crate::Fields;
 
@@ -106,11 +106,17 @@ impl LogProcessor {
         stage: &str,
         seen: u64,
     ) -> Result<Fields, HookError> {
-        self.collect(runner, stage, seen, &self.custom)
+        self.collect(runner, (stage, seen), &self.custom, &Metrics::default())
     }
 
-    /// What the end of an evaluation logs: times last, and as means over its batches.
-    pub(crate) fn summary(&self, runner: &mut Runner, stage: &str) -> Result<Fields, HookError> {
+    /// What the end of an evaluation logs: times last, and as means over its batches. Its metrics are its own, also those that
+    /// have a loss in their name and would be smoothed over several evaluations in MMEngine.
+    pub(crate) fn summary(
+        &self,
+        runner: &mut Runner,
+        stage: &str,
+        metrics: &Metrics,
+    ) -> Result<Fields, HookError> {
         let mut custom = self.custom.clone();
         for name in ["time", "data_time"] {
             if !custom.iter().any(|entry| entry.source == name) {
@@ -124,7 +130,7 @@ impl LogProcessor {
         }
         // MMEngine counts one batch too many here, so that the mean takes in the last batch of the evaluation before.
         let seen = runner.epoch_length() + 1;
-        let fields = self.collect(runner, stage, seen, &custom)?;
+        let fields = self.collect(runner, (stage, seen), &custom, metrics)?;
         let is_time = |(name, _): &(String, f64)| name == "time" || name == "data_time";
         let (times, mut others): (Fields, Fields) = fields.into_iter().partition(is_time);
         others.extend(times);
@@ -134,15 +140,15 @@ impl LogProcessor {
     fn collect(
         &self,
         runner: &mut Runner,
-        stage: &str,
-        seen: u64,
+        (stage, seen): (&str, u64),
         custom: &[Custom],
+        metrics: &Metrics,
     ) -> Result<Fields, HookError> {
         let prefix = format!("{stage}/");
         let mut fields = Fields::new();
         for key in runner.messages().keys()? {
             let Some(name) = key.strip_prefix(&prefix) else { continue };
-            let value = if self.mean_pattern.is_match(name) {
+            let value = if metrics.get(name).is_none() && self.mean_pattern.is_match(name) {
                 runner.messages().mean(&key, self.window_size)
             } else {
                 runner.messages().current(&key)

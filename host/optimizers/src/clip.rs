@@ -13,6 +13,8 @@ pub enum ClipGrad {
         max_norm: f64,
         /// The order of the norm; infinity for the largest element.
         norm_type: f64,
+        /// Whether a norm that is not finite ends the run.
+        error_if_nonfinite: bool,
     },
     /// Each element is limited to at most this size.
     Value {
@@ -34,7 +36,8 @@ struct ClipSettings {
     /// The order of the norm, for `norm`; `inf` for the largest number.
     #[kwarg(default = 2.0, any_of(f64, String))]
     norm_type: Json,
-    /// Without effect: a norm that is not finite is in the log, and hooks decide.
+    /// Whether a norm that is not finite ends the run; the processor waits for the device at each step then. Without it such
+    /// a norm is in the log, and hooks decide.
     #[kwarg(default = false)]
     error_if_nonfinite: bool,
     /// The largest size of a number, for `value`.
@@ -86,6 +89,7 @@ impl ClipGrad {
             settings => ClipGrad::Norm {
                 max_norm: settings.max_norm.unwrap_or(f64::INFINITY),
                 norm_type: settings.order().unwrap_or(2.0),
+                error_if_nonfinite: settings.error_if_nonfinite,
             },
         })
     }

@@ -22,6 +22,16 @@ pub struct Curve {
     pub points: Vec<Point>,
 }
 
+impl Point {
+    /// Where it is: `epoch 3`, or `iter 800` in a run that has no epochs.
+    pub fn place(&self) -> String {
+        match self.epoch {
+            0 => format!("iter {}", self.iter),
+            epoch => format!("epoch {epoch}"),
+        }
+    }
+}
+
 impl Curve {
     /// The last value that is a number.
     pub fn last(&self) -> Option<Point> {
@@ -66,8 +76,12 @@ impl Scalars {
             if is_training {
                 iter = step;
                 epoch = record.get("epoch").and_then(Json::as_u64).unwrap_or(0);
-            } else if step > 0 && step <= iter {
-                epoch = step;
+            } else {
+                match placed(step, iter, epoch) {
+                    Place::Epoch(step) => epoch = step,
+                    Place::Iter(step) => iter = step,
+                    Place::Unknown => {}
+                }
             }
             let curves = if is_training { &mut scalars.train } else { &mut scalars.validation };
             for (name, value) in &record {
@@ -108,6 +122,26 @@ impl Scalars {
         }
         beginning.broken_lines += self.broken_lines;
         beginning
+    }
+}
+
+/// What the `step` of a validation's record counts.
+enum Place {
+    Epoch(u64),
+    Iter(u64),
+    Unknown,
+}
+
+/// Records of validations have the epoch as their step, or the iteration with `log_metric_by_epoch=False` and in trainings by
+/// iterations; `iter` and `epoch` are those of the last record of training, where epochs are counted from 1.
+fn placed(step: u64, iter: u64, epoch: u64) -> Place {
+    match step {
+        0 => Place::Unknown,
+        _ if iter == 0 || step == epoch => Place::Epoch(step),
+        // No epoch has passed that has not as many iterations.
+        _ if step >= iter => Place::Iter(step),
+        _ if epoch > 0 => Place::Epoch(step),
+        _ => Place::Unknown,
     }
 }
 
@@ -157,6 +191,27 @@ mod tests {
         assert_eq!(metric.best(true), Some(Point { iter: 20, epoch: 1, value: 0.3 }));
         assert_eq!(metric.last(), Some(Point { iter: 30, epoch: 2, value: 0.2 }));
         assert_eq!(scalars.broken_lines, 1);
+    }
+
+    #[test]
+    fn validations_are_placed_by_epochs_or_by_iterations() {
+        let places = |text: &str| -> Vec<String> {
+            let scalars = Scalars::parse(text);
+            scalars.validation[0].points.iter().map(Point::place).collect()
+        };
+        let by_iterations = "{\"loss\": 1, \"iter\": 3, \"step\": 3}\n{\"mAP\": 0.1, \"step\": 5}\n\
+                             {\"loss\": 1, \"iter\": 9, \"step\": 9}\n{\"mAP\": 0.2, \"step\": 10}\n";
+        assert_eq!(places(by_iterations), ["iter 5", "iter 10"]);
+        let of_mmengine = by_iterations.replace("5}", "0}").replace("10}", "0}");
+        assert_eq!(places(&of_mmengine), ["iter 3", "iter 9"]);
+        let metrics_by_iteration =
+            LINES.replace("\"step\": 1}", "\"step\": 20}").replace("\"step\": 2}", "\"step\": 30}");
+        assert_eq!(places(&metrics_by_iteration), ["epoch 1", "epoch 2"]);
+        // The log's interval is longer than an epoch.
+        assert_eq!(
+            places("{\"mAP\": 0.1, \"step\": 1}\n{\"mAP\": 0.1, \"step\": 2}"),
+            ["epoch 1", "epoch 2"]
+        );
     }
 
     #[test]

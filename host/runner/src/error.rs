@@ -51,6 +51,14 @@ pub enum RunError {
         /// What the model said.
         source: BoxError,
     },
+    /// libtorch refused a computation, or there is a mistake in Snaphook.
+    #[error("{place}: {message}")]
+    Panic {
+        /// `training, iter 7`: iterations finished.
+        place: String,
+        /// What was said.
+        message: String,
+    },
     /// A metric could not be computed.
     #[error("metric: {0}")]
     Metric(#[source] BoxError),
@@ -121,6 +129,7 @@ impl RunError {
         match self {
             RunError::Hook(fault) if fault.point == HookPoint::BeforeRun => 1,
             RunError::Hook(_) | RunError::Model { .. } | RunError::Metric(_) => 3,
+            RunError::Panic { .. } => 3,
             RunError::Ranks(_) | RunError::OtherRank { .. } | RunError::LostRanks { .. } => 3,
             RunError::Checkpoint(error) if error.is_write() => 3,
             RunError::File { .. } => 3,
@@ -140,7 +149,7 @@ impl RunError {
             | RunError::Schedule(_) => "config",
             RunError::Hook(_) => "hook",
             RunError::Data { .. } => "data",
-            RunError::Model { .. } => "model",
+            RunError::Model { .. } | RunError::Panic { .. } => "model",
             RunError::Metric(_) => "metric",
             RunError::Checkpoint(_) | RunError::Averaging(_) | RunError::History(_) => "checkpoint",
             RunError::File { .. } => "file",

@@ -15,6 +15,7 @@ pub mod log;
 mod loops;
 mod machine;
 pub mod optim;
+pub mod panics;
 mod progress_bar;
 mod ranks;
 mod record;

@@ -14,6 +14,7 @@ use crate::log::{VisBackends, VisSettings};
 use crate::loops::{self, EvalStage};
 use crate::machine::{Machine, stage};
 use crate::optim::{OptimError, OptimWrapper};
+use crate::panics;
 use crate::progress_bar::TrainingBar;
 use crate::record::RecordKeeper;
 use crate::saving;
@@ -45,8 +46,24 @@ impl Run {
     /// Errors: a wrong section of the config, a checkpoint that does not fit, a batch that cannot be
     /// read, a hook that asks for the end. Hooks hear of it at `on_exception`.
     pub fn train(&mut self, start: &Start) -> Result<(), RunError> {
-        let result = self.try_train(start);
+        let result = self.guarded(|run| run.try_train(start));
         self.finish(result)
+    }
+
+    /// A panic ends the run as any error does: hooks hear of it, and the record is closed.
+    fn guarded<T>(
+        &mut self,
+        work: impl FnOnce(&mut Run) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        let result = panics::caught(|| work(self));
+        result.unwrap_or_else(|message| {
+            Err(RunError::Panic { place: self.stage_and_iter(), message })
+        })
+    }
+
+    fn stage_and_iter(&self) -> String {
+        let progress = self.machine.progress;
+        format!("{}, iter {}", stage_name(progress.stage), progress.iter)
     }
 
     /// Runs a few batches of every validation set before training, see [`Run::train`]; 0 by default.
@@ -58,7 +75,7 @@ impl Run {
     ///
     /// Errors: as [`Run::train`].
     pub fn test(&mut self, start: &Start) -> Result<Evaluation, RunError> {
-        let result = self.try_test(start);
+        let result = self.guarded(|run| run.try_test(start));
         self.finish(result)
     }
 
@@ -175,12 +192,7 @@ impl Run {
     /// Where the run stands, for other ranks.
     fn place(&self) -> String {
         let progress = self.machine.progress;
-        let doing = match progress.stage {
-            stage::TRAIN => "training",
-            stage::VAL => "validation",
-            stage::TEST => "test",
-            _ => "start or end",
-        };
+        let doing = stage_name(progress.stage);
         format!(
             "rank {}, {doing}, epoch {}, iteration {}",
             self.machine.ranks.rank(),
@@ -195,7 +207,12 @@ impl Run {
         let name = signal_name(signal);
         self.machine.log.info(match saved {
             Some(path) => {
-                format!("Interrupted by {name}, saved to {} (go on with --resume)", path.display())
+                // --resume alone looks into the work folder, which trials leave alone.
+                let is_found = path.parent() == Some(&self.machine.info.work_dir);
+                let path = path.display();
+                let flag =
+                    if is_found { "--resume".to_owned() } else { format!("--resume {path}") };
+                format!("Interrupted by {name}, saved to {path} (go on with {flag})")
             }
             None => format!("Interrupted by {name}, nothing was there to save"),
         });
@@ -387,6 +404,15 @@ enum Turns {
     UntilError,
     /// All the same.
     All,
+}
+
+fn stage_name(number: u32) -> &'static str {
+    match number {
+        stage::TRAIN => "training",
+        stage::VAL => "validation",
+        stage::TEST => "test",
+        _ => "start or end",
+    }
 }
 
 /// A signal as people call it.

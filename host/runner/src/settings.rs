@@ -118,6 +118,12 @@ impl EvalSettings {
     /// Errors: an unknown loop or key.
     pub fn from_config(config: &Json) -> Result<EvalSettings, RunError> {
         let mut settings = EvalSettings::default();
+        let is_removed = config.get("val_cfg").is_some_and(Json::is_null);
+        if is_removed && !config["val_dataloader"].is_null() {
+            let text = "expected a dict beside val_dataloader, found None (a training without validation has None for \
+                        val_dataloader, val_evaluator and val_cfg)";
+            return Err(RunError::config("val_cfg", text));
+        }
         if !config["val_cfg"].is_null() {
             let declared: ValLoop = read(&config["val_cfg"], "val_cfg")?;
             settings.loss = declared.loss;

@@ -219,6 +219,11 @@ impl Schedules {
                 let name = &scheduler.plan.name;
                 let what = differences(was, &scheduler.plan.settings);
                 changes.push(format!("scheduler {index} ({name}): {what}"));
+            } else if let Some((was, now)) = scheduler.other_groups(entry) {
+                let name = &scheduler.plan.name;
+                changes.push(format!(
+                    "scheduler {index} ({name}): was for {was} parameter groups, is for {now}"
+                ));
             }
         }
         changes

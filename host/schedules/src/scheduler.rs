@@ -122,6 +122,13 @@ impl Scheduler {
         saved
     }
 
+    /// The number of groups that it was saved for, and its own, where they differ.
+    pub(crate) fn other_groups(&self, saved: &Json) -> Option<(usize, usize)> {
+        let State::Counted { base_values, .. } = &self.state else { return None };
+        let was = saved.get("base_values")?.as_array()?.len();
+        (was != base_values.len()).then_some((was, base_values.len()))
+    }
+
     /// Takes over saved counters; `None` when they are not there.
     pub(crate) fn load(&mut self, saved: &Json) -> Option<()> {
         match &mut self.state {

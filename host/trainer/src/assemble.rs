@@ -2,7 +2,6 @@
 //! could be built. Knows nothing of how a run goes.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
 use snaphook_cli::args::{
@@ -27,17 +26,18 @@ use crate::company::{Company, Facts};
 use crate::error::TrainerError;
 use crate::fetch::{Arrival, fetch, located};
 use crate::hooks::{self, Hooks};
+use crate::start::{choose_seed, concrete_start};
 use crate::{cuda, environment, flags, heartbeat, plugin_watch, signals, trial};
 
 /// What a config and the command line ask for, before anything is built.
-struct Request<'a> {
+pub(crate) struct Request<'a> {
     config: Config,
     /// The resolved config with the command line's flags in it.
-    value: Json,
+    pub(crate) value: Json,
     plugins: &'a PluginArguments,
     work_dir: Option<PathBuf>,
-    start: Start,
-    seed: Option<u64>,
+    pub(crate) start: Start,
+    pub(crate) seed: Option<u64>,
     predictions_out: Option<PathBuf>,
     log_format: LogFormat,
 }
@@ -86,7 +86,7 @@ impl<'a> Request<'a> {
     }
 
     /// The folder of checkpoints, as it will be called.
-    fn checkpoints(&self) -> PathBuf {
+    pub(crate) fn checkpoints(&self) -> PathBuf {
         self.work_dir.clone().unwrap_or_else(|| Path::new("work_dirs").join(self.config.stem()))
     }
 
@@ -104,7 +104,7 @@ impl<'a> Request<'a> {
         self.config.location(key).map_or(String::new(), |location| format!("{location}: "))
     }
 
-    fn run_error(&self, error: RunError) -> TrainerError {
+    pub(crate) fn run_error(&self, error: RunError) -> TrainerError {
         TrainerError::Run { place: self.place_named_in(&error.to_string()), error: Box::new(error) }
     }
 
@@ -236,6 +236,7 @@ fn build(
         ));
     }
     let built = build_hooks(request).and_then(|mut hooks| {
+        request.start = concrete_start(request, &log)?;
         if company.rank() == 0 {
             request.fetch_start(&mut hooks.dispatcher, &log)?;
         } else if request.is_start_remote() {
@@ -243,7 +244,7 @@ fn build(
             request.start = Start::Fresh;
         }
         let seed = choose_seed(request, &log)?;
-        Ok((hooks, seed, concrete_start(request)?))
+        Ok((hooks, seed, request.start.clone()))
     });
     let told = built.as_ref().map(|(hooks, seed, start)| Facts {
         config_path: request.config.path().display().to_string(),
@@ -288,16 +289,6 @@ fn build_run(
     Ok(run)
 }
 
-/// A resume of the last checkpoint is one of a certain checkpoint, the same on all ranks.
-fn concrete_start(request: &Request<'_>) -> Result<Start, TrainerError> {
-    if request.start != Start::ResumeLast {
-        return Ok(request.start.clone());
-    }
-    let last = snaphook_runner::checkpoint::find_last(&request.checkpoints());
-    let last = last.map_err(|error| request.run_error(error.into()))?;
-    Ok(last.map_or(Start::ResumeLast, Start::Resume))
-}
-
 fn names<'a>(request: &'a Request<'_>, seed: u64) -> RunNames<'a> {
     RunNames {
         config_path: request.config.path(),
@@ -336,43 +327,6 @@ fn build_model_and_data(
         place: request.place_named_in(&error.to_string()),
         error: Box::new(error),
     })
-}
-
-/// `--seed`, the resumed run's seed, `randomness.seed`, or one drawn from the clock.
-fn choose_seed(request: &Request<'_>, log: &RunLogger) -> Result<u64, TrainerError> {
-    let resumed = match request.start {
-        Start::Resume(_) | Start::ResumeLast => {
-            snaphook_runner::peek(&request.start, &request.checkpoints())
-                .map_err(|error| request.run_error(error))?
-                .and_then(|(_, meta)| meta["seed"].as_u64())
-        }
-        Start::Fresh | Start::Weights(_) => None,
-    };
-    let in_config = seed_of(&request.value).map_err(|error| request.run_error(error))?;
-    let asked = request.seed.or(in_config);
-    if let (Some(asked), Some(resumed)) = (asked, resumed)
-        && asked != resumed
-    {
-        log.warn(format!("the resumed run had seed {resumed}, this one is asked to have {asked}"));
-    }
-    let drawn = || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::from(now.subsec_nanos()) ^ (now.as_secs() << 10) & 0x7fff_ffff
-    };
-    Ok(asked.or(resumed).unwrap_or_else(|| drawn() & 0x7fff_ffff))
-}
-
-fn seed_of(config: &Json) -> Result<Option<u64>, RunError> {
-    match &config["randomness"]["seed"] {
-        Json::Null => Ok(None),
-        value => match value.as_u64() {
-            Some(seed) => Ok(Some(seed)),
-            None => {
-                let message = format!("expected a whole number of at least 0, found {value}");
-                Err(RunError::config("randomness.seed", message))
-            }
-        },
-    }
 }
 
 fn log_level(config: &Json) -> LogLevel {

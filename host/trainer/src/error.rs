@@ -40,6 +40,9 @@ pub(crate) enum TrainerError {
     Weights(#[from] WeightsError),
     #[error("work folder {}: expected a folder that can be written to, found otherwise: {source} (choose one with --work-dir)", path.display())]
     WorkFolder { path: PathBuf, source: std::io::Error },
+    /// libtorch refused something, or there is a mistake in Snaphook.
+    #[error("{0}")]
+    Panic(String),
     #[error("{name}: {message}")]
     Environment { name: &'static str, message: String },
     /// The store could not be served or reached.
@@ -76,7 +79,9 @@ impl TrainerError {
         match self {
             TrainerError::Usage(_) => Exit::Usage.code(),
             TrainerError::Run { error, .. } => error.exit_code(),
-            TrainerError::Meeting { .. } | TrainerError::Company(_) => Exit::Training.code(),
+            TrainerError::Meeting { .. } | TrainerError::Company(_) | TrainerError::Panic(_) => {
+                Exit::Training.code()
+            }
             // As the shell shows a program that the signal itself has ended.
             TrainerError::TestStopped { signal } => 128 + u8::try_from(*signal).unwrap_or(0),
             _ => Exit::Input.code(),

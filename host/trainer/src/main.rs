@@ -13,6 +13,7 @@ mod hooks;
 mod plugin_watch;
 mod predict;
 mod signals;
+mod start;
 mod trial;
 
 use std::process::ExitCode;
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
             signals::catch();
             let cli = Cli::parse_arguments();
             format = cli.log_format();
-            run(&cli)
+            // A run that has begun ends its panics itself; this is for what comes before and after.
+            let done = snaphook_runner::panics::caught(|| run(&cli));
+            done.unwrap_or_else(|message| Err(TrainerError::Panic(message)))
         }
     };
     match result {

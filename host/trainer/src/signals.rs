@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::flag;
 use snaphook_runner::Interrupt;
 
@@ -27,6 +27,8 @@ fn install() -> Interrupt {
     }
     // It asks for nothing here, and must not end a run that a launcher passes it on to.
     let _ = flag::register(SIGUSR2, Arc::default());
+    // A file beyond `ulimit -f` is then an error of writing it, told by its name, as on a full disk.
+    let _ = flag::register(SIGXFSZ, Arc::default());
     // Fails for sets that are none, and this one is.
     let _ = snaphook_cli::asking_signals().thread_unblock();
     interrupt

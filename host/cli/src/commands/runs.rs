@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value as Json, json};
 use snaphook_config::{Change, LoadOptions, Written};
-use snaphook_report::{RunData, RunFolder, RunRecord, find_run, find_runs, is_greater_better};
+use snaphook_report::{
+    Point, RunData, RunFolder, RunRecord, find_run, find_runs, is_greater_better,
+};
 
 use crate::args::{Format, RunsDiffArguments, RunsListArguments};
 use crate::{CliError, Exit, output};
@@ -53,14 +55,19 @@ fn progress(record: &RunRecord) -> String {
 
 fn best(run: &RunData) -> Option<String> {
     if let Some((metric, best)) = run.main_metric().zip(run.best()) {
-        let at = match best.epoch {
-            0 => format!("it {}", best.iter),
-            epoch => epoch.to_string(),
-        };
-        return Some(format!("{:.4} {} @{at}", best.value, output::plain(&metric.name)));
+        let (value, name) = (best.value, output::plain(&metric.name));
+        return Some(format!("{value:.4} {name} @{}", at(best)));
     }
     let (name, value) = run.test.first()?;
     Some(format!("{value:.4} {} (test)", output::plain(name)))
+}
+
+/// The epoch, or the iteration of a training without epochs.
+fn at(point: Point) -> String {
+    match point.epoch {
+        0 => format!("it {}", point.iter),
+        epoch => epoch.to_string(),
+    }
 }
 
 /// The last one, which is NaN for a run that diverged.
@@ -74,11 +81,14 @@ fn duration(seconds: f64) -> String {
     format!("{}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60)
 }
 
-/// What programs want to know of a run; `metrics` are `{name: {best, epoch, last}}`.
+/// What programs want to know of a run; `metrics` are `{name: {best, epoch, iter, last}}`, with null for the
+/// epoch of a training without epochs.
 fn summary(run: &RunData) -> Json {
     let metric = |curve: &snaphook_report::Curve| {
         let best = curve.best(is_greater_better(&curve.name))?;
-        let value = json!({ "best": best.value, "epoch": best.epoch, "last": curve.last()?.value });
+        let epoch = (best.epoch > 0).then_some(best.epoch);
+        let last = curve.last()?.value;
+        let value = json!({ "best": best.value, "epoch": epoch, "iter": best.iter, "last": last });
         Some((curve.name.clone(), value))
     };
     let metrics: Map<String, Json> = run.metrics().filter_map(metric).collect();
@@ -155,7 +165,7 @@ fn comparison(runs: &[RunData; 2], changes: Result<Vec<String>, String>) -> Stri
         };
         let change = value(a).zip(value(b)).map(|(a, b)| b.value - a.value);
         let text =
-            |run: &RunData| value(run).map(|best| format!("{:.4} @{}", best.value, best.epoch));
+            |run: &RunData| value(run).map(|best| format!("{:.4} @{}", best.value, at(best)));
         row(&format!("best {}", output::plain(name)), &text, change);
     }
     let config = match changes {

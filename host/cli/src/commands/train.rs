@@ -7,7 +7,7 @@ use snaphook_config::Config;
 use snaphook_launch::{Contract, Variables};
 
 use crate::args::{
-    LoadArguments, PluginArguments, RankArguments, Resume, TestArguments, TrainArguments,
+    LoadArguments, LogFormat, PluginArguments, RankArguments, Resume, TestArguments, TrainArguments,
 };
 use crate::check::{Finding, check_components, excerpts};
 use crate::loading::resolver;
@@ -18,32 +18,34 @@ use crate::{CliError, Exit, checkpoint_url, report, trainer};
 /// What becomes of what looks wrong but is none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Warnings {
-    Told,
+    Told(LogFormat),
     /// Somebody else will tell it.
     Kept,
 }
 
 pub(super) fn train(arguments: &TrainArguments) -> Result<Exit, CliError> {
-    let contract = contract(arguments.ranks)?;
-    check_train(arguments, warnings_of(&contract))?;
+    let format = arguments.log.log_format;
+    let contract = contract(arguments.ranks, format)?;
+    check_train(arguments, warnings_of(&contract, format))?;
     Err(trainer::become_it(std::env::args_os().skip(1), &contract))
 }
 
 pub(super) fn test(arguments: &TestArguments) -> Result<Exit, CliError> {
-    let contract = contract(arguments.ranks)?;
-    check_test(arguments, warnings_of(&contract))?;
+    let format = arguments.log.log_format;
+    let contract = contract(arguments.ranks, format)?;
+    check_test(arguments, warnings_of(&contract, format))?;
     Err(trainer::become_it(std::env::args_os().skip(1), &contract))
 }
 
 /// Of several ranks one is enough to warn.
-fn warnings_of(contract: &Contract) -> Warnings {
+fn warnings_of(contract: &Contract, format: LogFormat) -> Warnings {
     match &contract.place {
         Some(place) if place.rank > 0 => Warnings::Kept,
-        _ => Warnings::Told,
+        _ => Warnings::Told(format),
     }
 }
 
-fn contract(ranks: RankArguments) -> Result<Contract, CliError> {
+fn contract(ranks: RankArguments, format: LogFormat) -> Result<Contract, CliError> {
     let variables = Variables::of_process();
     let mut contract = Contract::read(ranks.launcher, &variables)?;
     if let (Some(place), Some(local_rank)) = (&mut contract.place, ranks.local_rank)
@@ -52,8 +54,8 @@ fn contract(ranks: RankArguments) -> Result<Contract, CliError> {
         place.local_rank = local_rank;
         contract.notes.clear();
     }
-    if warnings_of(&contract) == Warnings::Told {
-        contract.notes.iter().for_each(|note| report::print_warning(note));
+    if let Warnings::Told(format) = warnings_of(&contract, format) {
+        contract.notes.iter().for_each(|note| report::print_warning_as(format, note));
     }
     Ok(contract)
 }
@@ -110,9 +112,9 @@ pub(super) fn check(
         let (config, count) = (path.to_path_buf(), wrong.len());
         return Err(CliError::Check { config, count, excerpts });
     }
-    if warnings == Warnings::Told {
+    if let Warnings::Told(format) = warnings {
         let lost = resolver.lost(path)?.into_iter().filter_map(Finding::lost);
-        lost.for_each(|finding| report::print_warning(&finding.line()));
+        lost.for_each(|finding| report::print_warning_as(format, &finding.line()));
     }
     Ok(config)
 }

@@ -176,6 +176,18 @@ impl CheckpointHook {
         }
     }
 
+    fn check_number_of_rules(&self) -> HookResult {
+        let rules = self.rule.as_ref().and_then(Json::as_array).map_or(1, Vec::len);
+        let is_auto = self.save_best.as_ref().is_some_and(|auto| auto == "auto");
+        let metrics = if is_auto { 1 } else { self.named_metrics()?.len() };
+        if rules == 1 || rules == metrics {
+            return Ok(());
+        }
+        Err(HookError::fatal(format!(
+            "rule: expected one rule, or one for each of the {metrics} metrics of save_best, found {rules}"
+        )))
+    }
+
     fn indicators(&self, metrics: &Metrics) -> Result<Vec<Best>, HookError> {
         let mut names = self.named_metrics()?;
         if self.save_best.as_ref().is_some_and(|auto| auto == "auto") {
@@ -226,6 +238,9 @@ fn file_name(path: &Path) -> PathBuf {
 
 fn rule_for(rule: Option<&Json>, index: usize) -> Option<&str> {
     let rule = rule?;
+    // One rule is for all metrics, also in a list.
+    let one = rule.as_array().is_some_and(|rules| rules.len() == 1);
+    let index = if one { 0 } else { index };
     rule.as_str().or_else(|| rule.get(index).and_then(Json::as_str))
 }
 
@@ -239,6 +254,7 @@ impl Checked for CheckpointHook {
         self.published()?;
         self.name("epoch", 1)?;
         check_rules(self.rule.as_ref())?;
+        self.check_number_of_rules()?;
         // A metric of an unknown direction is refused here, not after the first validation.
         let is_auto = self.save_best.as_ref().is_some_and(|names| names == "auto");
         if is_auto { Ok(()) } else { self.indicators(&Metrics::default()).map(drop) }

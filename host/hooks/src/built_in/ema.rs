@@ -17,6 +17,7 @@ pub struct EMAHook {
         choices(
             "ExponentialMovingAverage",
             "ExpMomentumEMA",
+            "mmdet.ExpMomentumEMA",
             "MomentumAnnealingEMA",
             "StochasticWeightAverage"
         )

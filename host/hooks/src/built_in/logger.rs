@@ -87,8 +87,13 @@ impl LoggerHook {
         Ok(())
     }
 
-    fn summary(&self, runner: &mut Runner, stage: &str) -> Result<Fields, HookError> {
-        let mut fields = self.processor.summary(runner, stage)?;
+    fn summary(
+        &self,
+        runner: &mut Runner,
+        stage: &str,
+        metrics: &Metrics,
+    ) -> Result<Fields, HookError> {
+        let mut fields = self.processor.summary(runner, stage, metrics)?;
         self.name_in_full(&mut fields, stage);
         let header = self.eval_header(runner, stage, runner.epoch_length());
         runner.info(&summary_line(&header, &fields, self.processor.num_digits));
@@ -222,14 +227,17 @@ impl Hook for LoggerHook {
         self.eval_iteration(runner, "test", step.batch_idx)
     }
 
-    fn after_val_epoch(&mut self, runner: &mut Runner, _: &Metrics) -> HookResult {
-        let fields = self.summary(runner, "val")?;
-        let step = if self.log_metric_by_epoch { runner.epoch() } else { runner.iter() };
+    fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
+        let fields = self.summary(runner, "val", metrics)?;
+        // A training by iterations is one epoch, which is no place for a curve.
+        let has_epochs = runner.progress().by_epoch != 0;
+        let by_epoch = self.log_metric_by_epoch && has_epochs;
+        let step = if by_epoch { runner.epoch() } else { runner.iter() };
         Ok(runner.visuals().add_scalars(&Json::Object(record(&fields)), step)?)
     }
 
-    fn after_test_epoch(&mut self, runner: &mut Runner, _: &Metrics) -> HookResult {
-        let fields = self.summary(runner, "test")?;
+    fn after_test_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
+        let fields = self.summary(runner, "test", metrics)?;
         if runner.distributed().rank() > 0 {
             return Ok(());
         }

@@ -30,7 +30,7 @@ pub(super) fn metrics(run: &RunData) -> String {
         else {
             continue;
         };
-        let place = if best.epoch > 0 { best.epoch } else { best.iter };
+        let place = best.place();
         rows += &format!(
             "<tr><td>{}</td><td class=\"n best\">{}</td><td class=\"n\">{place}</td><td class=\"n\">{}</td></tr>",
             escape(&curve.name),
@@ -41,7 +41,7 @@ pub(super) fn metrics(run: &RunData) -> String {
     if !rows.is_empty() {
         return format!(
             "<div class=\"card scroll\"><table><tr><th>metric</th><th class=\"n\">best</th>\
-             <th class=\"n\">at epoch</th><th class=\"n\">last</th></tr>{rows}</table></div>"
+             <th class=\"n\">at</th><th class=\"n\">last</th></tr>{rows}</table></div>"
         );
     }
     for (name, value) in &run.test {

@@ -80,11 +80,7 @@ fn metric_tile(run: &RunData) -> Option<Tile> {
     if let Some((metric, best)) = run.main_metric().zip(run.best()) {
         let last = metric.last()?;
         let is_last = last.iter == best.iter;
-        let place = if best.epoch > 0 {
-            format!("epoch {}", best.epoch)
-        } else {
-            format!("iteration {}", count(best.iter))
-        };
+        let place = best.place();
         let more = match is_last {
             true => format!("at {place}, the last validation"),
             false => format!("at {place}; last {}", number(last.value)),

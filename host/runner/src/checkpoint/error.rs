@@ -95,7 +95,7 @@ pub enum CheckpointError {
         problems: Vec<String>,
     },
     /// `last_checkpoint` names a checkpoint that is not there.
-    #[error("{}: names {}, which does not exist (give the checkpoint to resume from, or remove this file)", file.display(), target.display())]
+    #[error("{}: names {}, which is no whole checkpoint: {} (give the checkpoint to resume from, or remove this file)", file.display(), target.display(), if target.exists() { "it has no manifest.json" } else { "it does not exist" })]
     StaleLast {
         /// The file `last_checkpoint`.
         file: PathBuf,

@@ -107,6 +107,17 @@ fn backward(run: &mut Run, loss: &Tensor, exchanges: bool) -> Result<(), RunErro
     Ok(run.machine.ranks.backward(&scaled, exchanges)?)
 }
 
+/// `clip_grad.error_if_nonfinite`.
+fn check_norm(norm: &Tensor, iter: u64) -> Result<(), RunError> {
+    let value = norm.double_value(&[]);
+    if value.is_finite() {
+        return Ok(());
+    }
+    let text =
+        format!("the norm of all gradients is {value} (clip_grad.error_if_nonfinite is set)");
+    Err(RunError::Model { stage: "training", iter, source: text.into() })
+}
+
 fn optimize(run: &mut Run, batch_idx: u64) -> Result<(), RunError> {
     let (iter, max_iters) = (run.machine.progress.iter, run.machine.progress.max_iters);
     let Some(optim) = &mut run.machine.optim else { return Ok(()) };
@@ -114,6 +125,9 @@ fn optimize(run: &mut Run, batch_idx: u64) -> Result<(), RunError> {
         return Ok(());
     }
     if let Some(norm) = optim.clip() {
+        if optim.wants_finite_norms() {
+            check_norm(&norm, iter)?;
+        }
         run.machine.messages.add_tensor("train/grad_norm", &norm);
     }
     run.call_batch(HookPoint::BeforeOptimStep, batch_idx)?;

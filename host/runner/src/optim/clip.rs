@@ -19,7 +19,7 @@ pub(super) fn clip(clip: ClipGrad, buckets: &[Bucket]) -> Option<Tensor> {
             }
             None
         }
-        ClipGrad::Norm { max_norm, norm_type } => {
+        ClipGrad::Norm { max_norm, norm_type, .. } => {
             let total = total_norm(with_gradients(), norm_type)?;
             let factor = (&total + 1e-6).reciprocal().g_mul_scalar(max_norm).clamp_max(1.0);
             for bucket in with_gradients() {

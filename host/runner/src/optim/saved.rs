@@ -66,24 +66,32 @@ fn saved_numbers(saved: &OptimState, member: &Member) -> Result<Vec<f64>, OptimE
         .ok_or_else(|| OptimError::Malformed { expected: format!("`numbers` of {}", member.name) })
 }
 
-/// Puts saved steps and tensors into the buckets; changes nothing unless everything fits.
+/// Puts saved steps and tensors into the buckets; changes nothing unless everything fits. Says what begins from nothing,
+/// because the saved optimizer did not keep it: the momentum of one that had none.
 pub(super) fn load(
     buckets: &mut [Bucket],
     slot_names: &[&str],
     saved: &OptimState,
-) -> Result<(), OptimError> {
+) -> Result<Vec<String>, OptimError> {
     let expected = "`steps`, an object of whole numbers";
     let steps = saved.scalars.get("steps").and_then(Json::as_object);
     let steps = steps.ok_or_else(|| OptimError::Malformed { expected: expected.into() })?;
     check_names(buckets, steps)?;
     let (mut copies, mut numbers) = (Vec::new(), Vec::new());
+    let is_kept = |name: &str| {
+        let mut names = saved.tensors.iter().map(|(key, _)| key.as_str());
+        names.any(|key| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    };
+    let new: Vec<&str> = slot_names.iter().copied().filter(|name| !is_kept(name)).collect();
+    let has_stepped = steps.values().any(|count| count.as_u64() > Some(0));
     for bucket in buckets.iter() {
         for member in &bucket.members {
             let count = steps[&member.name].as_u64();
             let count = count.ok_or_else(|| OptimError::Malformed { expected: expected.into() })?;
             numbers.push(saved_numbers(saved, member)?);
             let names = if count == 0 { &[][..] } else { slot_names };
-            for (slot, name) in bucket.slots.iter().zip(names) {
+            let slots = bucket.slots.iter().zip(names);
+            for (slot, name) in slots.filter(|(_, name)| !new.contains(*name)) {
                 copies.push((
                     member.view(slot),
                     saved_tensor(saved, name, (member.name.as_str(), &member.view(slot)))?,
@@ -102,7 +110,8 @@ pub(super) fn load(
     for (mut place, tensor) in copies {
         place.copy_(tensor);
     }
-    Ok(())
+    let told = new.iter().filter(|_| has_stepped);
+    Ok(told.map(|name| format!("{name} was not kept, and begins from nothing")).collect())
 }
 
 fn check_names(buckets: &[Bucket], steps: &Map<String, Json>) -> Result<(), OptimError> {

@@ -159,6 +159,11 @@ impl OptimWrapper {
         no_grad(|| clip(settings, &self.buckets))
     }
 
+    /// Whether a norm that is not finite ends the run.
+    pub(crate) fn wants_finite_norms(&self) -> bool {
+        matches!(self.clip, Some(ClipGrad::Norm { error_if_nonfinite: true, .. }))
+    }
+
     /// The norm of all gradients, of order 2, without the loss scale; `None` before the first backward pass.
     pub fn gradient_norm(&mut self) -> Option<Tensor> {
         self.ensure_captured();
@@ -226,8 +231,8 @@ impl OptimWrapper {
             return Err(OptimError::OtherOptimizer { expected, found: found.to_owned() });
         }
         let mut groups = self.groups.clone();
-        let edits = groups.load(&saved.scalars)?;
-        no_grad(|| saved::load(&mut self.buckets, &self.slot_names, saved))?;
+        let mut edits = groups.load(&saved.scalars)?;
+        edits.extend(no_grad(|| saved::load(&mut self.buckets, &self.slot_names, saved))?);
         self.groups = groups;
         if let Some(scaler) = &mut self.scaler {
             scaler.load(&saved.scalars["loss_scaler"]);

@@ -5,6 +5,7 @@
 //!                                                  └─ between two batches: after_save_checkpoint
 //! ```
 
+mod edits;
 mod ending;
 mod gradients;
 mod restore;

@@ -5,6 +5,7 @@ use snaphook_hooks::SavedHook;
 use snaphook_plugin_api::HookState;
 use snaphook_schedules::LoadedSchedules;
 
+use super::edits;
 use crate::RunError;
 use crate::checkpoint::Checkpoint;
 use crate::machine::Machine;
@@ -25,8 +26,13 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
     } else if length.is_some_and(|length| length != machine.progress.epoch_length) {
         recount(machine, length.unwrap_or(0));
     }
-    for change in plugin_changes(&checkpoint.meta["plugins"], &machine.plugins) {
+    for change in edits::of_plugins(&checkpoint.meta["plugins"], &machine.plugins) {
         machine.log.warn(change);
+    }
+    let edits = edits::of_settings(&checkpoint.meta["cfg"], &machine.config);
+    if !edits.is_empty() {
+        let edits = edits.join("; ");
+        machine.log.warn(format!("Edited since the save, the edited ones hold: {edits}"));
     }
     if checkpoint.meta["dataset_meta"] != machine.data_meta("train") {
         machine.log.warn("The checkpoint was trained on a data set with other classes or colours");
@@ -104,32 +110,6 @@ fn resize(machine: &mut Machine, meta: &Json, world: u64) -> Result<(), RunError
         "The checkpoint was saved by {world} ranks with {before} samples a step, this run has {now} with {after}: {what}"
     ));
     Ok(())
-}
-
-/// What differs between the plugins of a checkpoint and those of this run, a sentence each.
-fn plugin_changes(saved: &Json, now: &[Json]) -> Vec<String> {
-    let saved = saved.as_array().map_or(&[][..], Vec::as_slice);
-    let text = |plugin: &Json, key: &str| plugin[key].as_str().unwrap_or("?").to_owned();
-    let version = |plugin: &Json| {
-        let hash: String = text(plugin, "sha256").chars().take(12).collect();
-        format!("version {} (SHA-256 {hash})", text(plugin, "version"))
-    };
-    let changed = |plugin: &Json| {
-        let old = saved
-            .iter()
-            .find(|old| old["name"] == plugin["name"] && old["type"] == plugin["type"])?;
-        let is_same = old["sha256"] == plugin["sha256"];
-        (!is_same).then(|| {
-            format!(
-                "Plugin {} is another one than when the checkpoint was saved: {} then, {} now ({})",
-                text(plugin, "name"),
-                version(old),
-                version(plugin),
-                text(plugin, "path")
-            )
-        })
-    };
-    now.iter().filter_map(changed).collect()
 }
 
 /// Takes over optimizer and schedules; what was edited since the save holds, and is told.

@@ -79,6 +79,11 @@ impl Machine {
 
     pub(super) fn averaging_service(&mut self, method: &str, arguments: &Json) -> Answer {
         if method == "create" {
+            if self.averager.is_some() {
+                return Err(failed(
+                    "a run has one average, and another hook makes it (one EMAHook)",
+                ));
+            }
             self.averager =
                 Some(Averager::build(arguments, self.task.model.state()).map_err(failed)?);
             return Ok(Json::Null);
