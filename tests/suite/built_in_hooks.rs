@@ -19,6 +19,9 @@ fn early_stopping_ends_a_run_and_goes_on_counting_after_a_resume() {
     let outcome = workspace.train(&["train_cfg.max_epochs=9"]);
     outcome.expect_code(0).expect_text(&["Training stops: coco/bbox_mAP did not improve in 2"]);
     assert_eq!(epochs(&workspace), ["epoch_1", "epoch_2", "epoch_3"]);
+    let again = workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=9"]);
+    again.expect_code(0).expect_text(&["the run had stopped for it before"]);
+    assert_eq!(epochs(&workspace), ["epoch_1", "epoch_2", "epoch_3"]);
 
     // The end that nobody planned is a last epoch too.
     let rare = Workspace::with(STOPS_AFTER);

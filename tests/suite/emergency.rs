@@ -63,3 +63,18 @@ fn a_run_that_stops_in_mid_iteration_keeps_the_last_good_checkpoint_only() {
     assert_eq!(names(&workspace, "emergency"), [] as [&str; 0]);
     assert!(is_whole(&workspace.file("work/epoch_1")));
 }
+
+#[test]
+fn a_model_whose_parts_do_not_fit_ends_its_run_in_good_order() {
+    let workspace = Workspace::with("model['bbox_head']['in_channels'] = 16");
+    workspace.add_plugin(&fixture("stumble"));
+    let outcome = workspace.train(&[]);
+    outcome
+        .expect_code(3)
+        .expect_error(&["training, iter 0: libtorch: Given groups=1", "to have 16 channels"]);
+    assert!(!outcome.text().contains("panicked"), "{outcome}");
+    outcome.expect_text(&["The report is in"]);
+    let runs = workspace.snaphook(["runs", "list", "work", "--format", "json"]);
+    runs.expect_code(0).expect_text(&["\"failed\"", "to have 16 channels"]);
+    workspace.train(&["--dry-run"]).expect_code(3).expect_error(&["libtorch: Given groups=1"]);
+}

@@ -160,3 +160,21 @@ fn two_trainings_do_not_share_a_work_folder() {
     let third = workspace.train(&["train_cfg.max_epochs=1"]);
     third.expect_code(0).expect_text(&["has checkpoints of an earlier run"]);
 }
+
+#[test]
+fn a_limited_run_says_how_to_go_on() {
+    let workspace = Workspace::new();
+    let limit = ["--limit-train-batches", "1"];
+    let mut running =
+        workspace.start_training(&[&limit[..], &["train_cfg.max_epochs=2000"]].concat());
+    assert!(running.wait_until(|| records(&workspace) >= 1), "it ended before the signal");
+    send_at_once(&running, "-TERM");
+    let outcome = running.wait();
+    outcome.expect_code(75);
+    let text = outcome.text();
+    let way = text.split("(go on with --resume ").nth(1).unwrap();
+    let path = way.split(')').next().unwrap();
+    assert!(is_whole(std::path::Path::new(&workspace.file(path))), "{path}");
+    let short = ["--resume", path, "--cfg-options", "train_cfg.max_epochs=1"];
+    workspace.train(&[&limit[..], &short].concat()).expect_code(0).expect_text(&["Resumed"]);
+}

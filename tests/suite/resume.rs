@@ -150,3 +150,41 @@ fn other_pictures_of_the_same_number_are_told_on_a_resume() {
     let resumed = workspace.train(&["train_cfg.max_epochs=3", "--resume"]);
     resumed.expect_code(0).expect_text(&[told]);
 }
+
+#[test]
+fn a_resume_without_a_checkpoint_starts_from_the_weights_that_the_config_names() {
+    let workspace = Workspace::new();
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    let first_loss = |flags: &[&str], work: &str| {
+        let start = ["train", "tiny.py", "--work-dir", work, "train_cfg.max_epochs=1"];
+        let outcome =
+            workspace.snaphook(start.iter().chain(&["load_from=work/epoch_1"]).chain(flags));
+        outcome.expect_code(0);
+        if !flags.is_empty() {
+            outcome.expect_text(&["training starts from load_from=work/epoch_1"]);
+        }
+        scalars(&workspace.file(work))[0]["loss"].clone()
+    };
+    assert_eq!(first_loss(&["--resume"], "again"), first_loss(&[], "fresh"));
+}
+
+#[test]
+fn what_was_edited_holds_and_is_told() {
+    let sgd = "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.001, momentum=0))\n";
+    let workspace = Workspace::with(&format!("{WARM_UP}{sgd}"));
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    let edits = [
+        "train_cfg.max_epochs=2",
+        "optim_wrapper.paramwise_cfg.bias_lr_mult=2",
+        "optim_wrapper.accumulative_counts=2",
+        "optim_wrapper.clip_grad.max_norm=35",
+        "optim_wrapper.optimizer.momentum=0.9",
+    ];
+    let resumed = workspace.train(&[&["--resume", "--cfg-options"][..], &edits].concat());
+    resumed.expect_code(0).expect_text(&[
+        "parameter groups",
+        "optim_wrapper.accumulative_counts was not given, is now 2",
+        "optim_wrapper.clip_grad was not given, is now",
+        "momentum_buffer was not kept, and begins from nothing",
+    ]);
+}

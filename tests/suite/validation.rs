@@ -66,3 +66,16 @@ fn a_best_metric_that_nobody_measures_is_refused_before_the_first_epoch() {
     assert!(!refused.text().contains("Epoch(train)"), "{refused}");
     workspace.train(&[&hook("coco/bbox_mAP_50")]).expect_code(0);
 }
+
+#[test]
+fn a_logged_loss_of_validation_is_that_of_the_last_one() {
+    let losses = |lines: &str| -> Vec<f64> {
+        let workspace = Workspace::with(&format!("val_cfg = dict(loss=True)\n{lines}"));
+        workspace.train(&[]).expect_code(0);
+        let records = scalars(&workspace.work());
+        records.iter().filter_map(|record| record["val_loss"].as_f64()).collect()
+    };
+    let found = losses("");
+    assert_eq!(found.len(), 3);
+    assert_eq!(found, losses("log_processor = dict(window_size=1)"));
+}

@@ -54,6 +54,11 @@ impl EarlyStoppingHook {
         Ok(())
     }
 
+    fn out_of_patience(&self) -> String {
+        let (monitor, best) = (&self.monitor, self.best_so_far());
+        format!("{monitor} did not improve in {} validations (best: {best})", self.waited)
+    }
+
     fn best_so_far(&self) -> String {
         self.best.map_or("none yet".to_owned(), |best| format!("{best:.3}"))
     }
@@ -74,10 +79,7 @@ impl EarlyStoppingHook {
         let delta = if is_greater { self.min_delta } else { -self.min_delta };
         if self.best.is_some_and(|best| is_better(best + delta, value)) {
             self.waited += 1;
-            let best = self.best_so_far();
-            let text =
-                format!("{monitor} did not improve in {} validations (best: {best})", self.waited);
-            return (self.waited >= self.patience).then_some(text);
+            return (self.waited >= self.patience).then(|| self.out_of_patience());
         }
         self.best = Some(value);
         self.waited = 0;
@@ -96,9 +98,14 @@ impl Hook for EarlyStoppingHook {
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
         let known = runner.data().metric_names()?;
         match known.filter(|known| !known.contains(&self.monitor)) {
-            Some(known) => self.is_missing(runner, known.iter().map(String::as_str)),
-            None => Ok(()),
+            Some(known) => self.is_missing(runner, known.iter().map(String::as_str))?,
+            None => {}
         }
+        if self.waited > 0 && self.waited >= self.patience {
+            let reason = format!("{}; the run had stopped for it before", self.out_of_patience());
+            runner.control().stop(&reason)?;
+        }
+        Ok(())
     }
 
     fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
