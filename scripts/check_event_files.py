@@ -3,7 +3,7 @@
     pip install tensorboard
     python scripts/check_event_files.py work_dirs/config/20260131_235959
 
-A longer check that `cargo xtask test` does not need: without TensorBoard it says so and ends well.
+`tests/suite/logs.rs` runs it too. Without TensorBoard it says so and ends well.
 """
 import json
 import pathlib

@@ -1,7 +1,9 @@
 //! What a run writes for people and programs: MMEngine's lines and files, JSON lines, TensorBoard's event files.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value as Json;
 use snaphook_report::tensorboard::{Value, read_events};
@@ -161,6 +163,18 @@ fn event_files_hold_scalars_pictures_and_the_config() {
     }
     let config = std::fs::read_to_string(vis_data.join("config.py")).unwrap();
     assert_eq!(of("config/text_summary"), [(0, Value::Text(config))]);
+    read_by_tensorboard(&run_folder(&workspace));
+}
+
+/// TensorBoard's own package reads the same, where a `python3` has it (or the one that `SNAPHOOK_TENSORBOARD_PYTHON` names).
+fn read_by_tensorboard(run: &Path) {
+    let python = std::env::var("SNAPHOOK_TENSORBOARD_PYTHON");
+    let python = python.unwrap_or_else(|_| "python3".to_owned());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/check_event_files.py");
+    let Ok(output) = Command::new(&python).arg(script).arg(run).output() else { return };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let _ = write!(std::io::stderr(), "{}", text(&output.stdout));
 }
 
 #[test]
