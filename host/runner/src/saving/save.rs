@@ -67,17 +67,20 @@ pub(super) fn save(
     let gathered = gradients::gather(machine, request)?;
     let folder = request.folder.clone().unwrap_or_else(|| machine.home().to_owned());
     let path = folder.join(&request.name);
+    // Hooks run on every rank, rank 0 writes.
+    let states = match machine.ranks.is_main() {
+        true => Some(hook_states(hooks, machine, request.interim)?),
+        false => None,
+    };
     if request.last {
         // On every rank, so that all of them know alike whether a moment is saved.
         machine.saved = Some(moment(machine, request, path.clone()));
         machine.saved_state = None;
     }
-    if !machine.ranks.is_main() {
-        // Hooks run on every rank, rank 0 writes.
+    let Some(states) = states else {
         machine.entries = Map::new();
         return Ok(());
-    }
-    let states = hook_states(hooks, machine, request.interim)?;
+    };
     let checkpoint = collect(machine, request, states, gathered);
     let details = json!({
         "epoch": checkpoint.meta["epoch"],
