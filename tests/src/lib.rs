@@ -22,5 +22,6 @@ pub use fixtures::fixture;
 pub use outcome::Outcome;
 pub use process::{Running, start};
 pub use programs::{Programs, programs, repository};
+pub use ranks::claimed_port;
 pub use records::{checkpoints, is_whole, scalars, trace, weights};
 pub use workspace::Workspace;

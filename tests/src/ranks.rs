@@ -1,8 +1,25 @@
 //! Several processes of one run, as a launcher would start them. Knows nothing of what they train.
 
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 
 use crate::{Outcome, Running, Workspace, start};
+
+/// A free port that no other test takes while this process lives, and that the system gives nobody who asks for any.
+pub fn claimed_port() -> u16 {
+    // Below the ports of connections; launchers begin at 29500, and claim by the same name.
+    let claim = |port: &u16| {
+        let name = SocketAddr::from_abstract_name(format!("snaphook-launch-port-{port}")).unwrap();
+        let claim = UnixListener::bind_addr(&name).ok()?;
+        TcpListener::bind(("127.0.0.1", *port)).ok()?;
+        Some(claim)
+    };
+    let found = (20_000..29_500).find_map(|port| Some((port, claim(&port)?)));
+    let (port, claim) = found.unwrap_or_else(|| panic!("no free port from 20000 on"));
+    std::mem::forget(claim);
+    port
+}
 
 impl Workspace {
     /// Starts `snaphook …` as each of `world` ranks on this machine; `arguments` are those of a rank.
@@ -11,8 +28,7 @@ impl Workspace {
         world: usize,
         arguments: impl Fn(usize) -> Vec<String>,
     ) -> Vec<Running> {
-        // Free a moment ago; rank 0 takes it within a second.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = claimed_port();
         let start = |rank: usize| {
             let mut command = self.command(arguments(rank));
             let variables = [

@@ -26,6 +26,7 @@
 //! | `full_disk` | a checkpoint that cannot be written is a failed run; the older one stays |
 //! | `logs` | MMEngine's lines and files, JSON lines, TensorBoard's event files |
 //! | `ranks` | several processes train as one, measure as one, and end together |
+//! | `ranks_network` | two ranks whose connection is cut end within the timeout and name each other |
 //! | `reports` | the page about a run, lists and comparisons of runs |
 //! | `cli` | what the commands print; none of them runs a plugin's code |
 //! | `tidy` | what the sources promise: headers, lengths, no libtorch where none belongs |
@@ -58,6 +59,7 @@ mod precision;
 mod pth;
 mod ranks;
 mod ranks_break;
+mod ranks_network;
 mod reports;
 mod resume;
 mod tidy;

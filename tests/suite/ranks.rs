@@ -92,12 +92,17 @@ fn metrics_and_predictions_are_the_same_for_every_number_of_ranks() {
 
 #[test]
 fn a_resume_is_exact_with_as_many_ranks_and_says_what_it_does_with_others() {
-    let whole = Workspace::new();
-    expect_codes(&whole.train_ranks(2, &["train_cfg.max_epochs=3"]), 0);
+    // Three: the sum of two numbers does not depend on their order.
+    let small = "train_dataloader.batch_size=1";
+    let three = Workspace::new();
+    expect_codes(&three.train_ranks(3, &[small, "train_cfg.max_epochs=3"]), 0);
+    let parts = Workspace::new();
+    expect_codes(&parts.train_ranks(3, &[small, "train_cfg.max_epochs=2"]), 0);
+    expect_codes(&parts.train_ranks(3, &["--resume", "--cfg-options", small]), 0);
+    assert!(weights(&three.file("work/epoch_3")) == weights(&parts.file("work/epoch_3")));
+
     let halves = Workspace::new();
     expect_codes(&halves.train_ranks(2, &["train_cfg.max_epochs=2"]), 0);
-    expect_codes(&halves.train_ranks(2, &["--resume"]), 0);
-    assert!(weights(&whole.file("work/epoch_3")) == weights(&halves.file("work/epoch_3")));
 
     let alone = halves.train(&["--resume", "work/epoch_2"]);
     alone.expect_code(0).expect_text(&[
@@ -113,6 +118,43 @@ fn a_resume_is_exact_with_as_many_ranks_and_says_what_it_does_with_others() {
 }
 
 #[test]
+fn a_resume_between_two_steps_of_the_optimizer_is_exact_with_three_ranks() {
+    // Two iterations in an epoch: the first checkpoint has half of what a step needs.
+    let shared = ["train_dataloader.batch_size=1", "optim_wrapper.accumulative_counts=4"];
+    let train = |workspace: &Workspace, more: &[&str]| {
+        expect_codes(&workspace.train_ranks(3, &[more, &shared].concat()), 0);
+    };
+    let (whole, halves) = (Workspace::new(), Workspace::new());
+    train(&whole, &["train_cfg.max_epochs=4"]);
+    train(&halves, &["train_cfg.max_epochs=4"]);
+    let gathered = std::fs::read(halves.file("work/epoch_1/gradients.safetensors")).unwrap();
+    assert!(gathered.windows(6).any(|part| part == b"rank2/"));
+    assert!(weights(&whole.file("work/epoch_4")) == weights(&halves.file("work/epoch_4")));
+    std::fs::remove_dir_all(halves.file("work/epoch_4")).unwrap();
+    train(&halves, &["--resume", "work/epoch_1", "--cfg-options", "train_cfg.max_epochs=4"]);
+    assert!(weights(&whole.file("work/epoch_4")) == weights(&halves.file("work/epoch_4")));
+    // With other numbers of ranks they go on with the mean.
+    for world in [1, 2] {
+        let more = ["--resume", "work/epoch_1", "--cfg-options", "train_cfg.max_epochs=4"];
+        expect_codes(&halves.train_ranks(world, &[&more[..], &shared].concat()), 0);
+    }
+}
+
+#[test]
+fn learning_rates_are_scaled_by_the_samples_of_all_ranks() {
+    let workspace = Workspace::new();
+    let scaled = ["auto_scale_lr.enable=True", "auto_scale_lr.base_batch_size=16"];
+    let line = "LR is set based on batch size of 16 and the current batch size is 4. Scaling the original LR by 0.25.";
+    let outcomes = workspace.train_ranks(2, &[&["train_cfg.max_epochs=1"], &scaled[..]].concat());
+    expect_codes(&outcomes, 0);
+    outcomes[0].expect_text(&[line]);
+    let resumed = ["--resume", "work/epoch_1", "--cfg-options", "train_dataloader.batch_size=1"];
+    workspace.train(&[&resumed[..], &scaled[..]].concat()).expect_code(1).expect_error(&[
+        "auto_scale_lr.enable: the checkpoint's batch was 4 over 2 ranks, this run's is 1 over 1",
+    ]);
+}
+
+#[test]
 fn another_config_on_one_rank_is_refused_with_files_and_keys() {
     let workspace = Workspace::new();
     workspace.write("other.py", "_base_ = 'tiny.py'\ntrain_cfg = dict(max_epochs=7)\n");
@@ -125,6 +167,28 @@ fn another_config_on_one_rank_is_refused_with_files_and_keys() {
             "expected the same config on every rank",
             "rank 0: tiny.py",
             "rank 1: other.py: train_cfg.max_epochs is 7, on rank 0 it is 3",
+        ]);
+    }
+    assert!(!workspace.work().exists(), "nothing is written");
+}
+
+#[test]
+fn another_plugin_file_on_one_rank_is_refused_with_all_files() {
+    let workspace = Workspace::with("custom_hooks = [dict(type='MeetHook')]");
+    let plugin = std::fs::read(fixture("meet")).unwrap();
+    workspace.write("ours/libmeet.so", &plugin);
+    // What lies behind an ELF file's end changes its content and nothing else.
+    workspace.write("theirs/libmeet.so", [plugin.as_slice(), b"newer"].concat());
+    let running = workspace.start_ranks(2, |rank| {
+        let folder = if rank == 1 { "theirs" } else { "ours" };
+        let fixed = ["train", "tiny.py", "--work-dir", "work", "--plugins", folder];
+        fixed.map(str::to_owned).to_vec()
+    });
+    for outcome in running.into_iter().map(Running::wait) {
+        outcome.expect_code(1).expect_error(&[
+            "expected the same plugins on every rank, found others",
+            "plugin meet on rank 0: ours/libmeet.so (",
+            "plugin meet on rank 1: theirs/libmeet.so (",
         ]);
     }
     assert!(!workspace.work().exists(), "nothing is written");
@@ -159,7 +223,9 @@ fn a_hook_that_fails_on_one_rank_ends_all_with_its_reason() {
         let outcomes = workspace.train_ranks(2, &[]);
         expect_codes(&outcomes, 3);
         let words = format!("misbehaves {does} the iteration");
-        outcomes[1].expect_error(&[&words]);
+        let place =
+            format!("hook MeetHook (plugin meet 0.1.0) at {does}_train_iter (epoch 1, iter 1)");
+        outcomes[1].expect_error(&[&words, &place]);
         outcomes[0].expect_error(&["rank 1 failed, and the run ends on every rank: ", &words]);
         let emergency = workspace.work().join("emergency_iter_2");
         // Between two iterations the state of all ranks is one moment's.
@@ -172,7 +238,11 @@ fn a_rank_that_is_gone_is_named() {
     let workspace = meeting("abort");
     let outcomes = workspace.train_ranks(3, &["env_cfg.dist_cfg.timeout=30"]);
     for rank in [0, 2] {
-        outcomes[rank].expect_code(3).expect_error(&["rank 1 is gone or does not answer: "]);
+        let place = format!(
+            "(rank {rank}, training, epoch 1, iteration 2, last hook point before_train_iter"
+        );
+        let gone = "rank 1 is gone or does not answer: ";
+        outcomes[rank].expect_code(3).expect_error(&[gone, &place]);
     }
 }
 

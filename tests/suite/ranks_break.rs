@@ -1,7 +1,7 @@
 //! Two ranks under `snaphook launch`, of which one is killed, stopped, slow, hangs or fails: all end, and the message names the
 //! rank, the hook point and the iteration.
 
-use snaphook_tests::{Outcome, Running, Workspace, start, weights};
+use snaphook_tests::{Outcome, Running, Workspace, claimed_port, start, weights};
 
 use crate::launched::{PLACE, launch, log_says, send, stumbling, trainers};
 
@@ -122,7 +122,7 @@ fn a_signal_to_the_launcher_saves_one_checkpoint_of_all_ranks() {
 #[test]
 fn no_master_is_told_within_the_timeout() {
     let workspace = Workspace::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = claimed_port();
     let line = ["train", "tiny.py", "--work-dir", "work", "env_cfg.dist_cfg.timeout=2"];
     let mut command = workspace.command(line);
     command.env("RANK", "1").env("WORLD_SIZE", "2").env("LOCAL_RANK", "0");

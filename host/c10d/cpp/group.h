@@ -19,6 +19,16 @@ struct Contexts : c10d::ProcessGroupGloo {
   }
 };
 
+// The part of a group that talks between GPUs, if it has one.
+inline c10::intrusive_ptr<c10d::Backend> nccl_of(const GroupHandle& group) {
+  for (const auto& device : group->getDeviceTypes()) {
+    if (device.type() == c10::DeviceType::CUDA) {
+      return group->getBackend(device.type());
+    }
+  }
+  return {};
+}
+
 inline std::vector<at::Tensor> tensors(at::Tensor* const* pointers, size_t count) {
   std::vector<at::Tensor> all;
   all.reserve(count);
@@ -67,7 +77,12 @@ int snaphook_c10d_group_gloo(
 }
 
 void snaphook_c10d_group_free(GroupHandle* group) noexcept {
-  snaphook::guarded([&] { delete group; });
+  snaphook::guarded([&] {
+    std::unique_ptr<GroupHandle> owned(group);
+    if (auto nccl = owned->defined() ? snaphook::nccl_of(*owned) : nullptr) {
+      nccl->shutdown();
+    }
+  });
 }
 
 // Closes the connections at once: what waits on either side fails. Taking the group down would wait for it instead, so
@@ -78,6 +93,9 @@ void snaphook_c10d_group_close(GroupHandle* group) noexcept {
     auto* gloo = static_cast<c10d::ProcessGroupGloo*>(backend.get());
     for (auto& context : gloo->*snaphook::Contexts::member()) {
       context->closeConnections();
+    }
+    if (auto nccl = snaphook::nccl_of(*group)) {
+      nccl->abort();
     }
     new GroupHandle(std::move(*group));
   });

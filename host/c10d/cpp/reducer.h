@@ -4,6 +4,37 @@
 
 using ReducerHandle = std::shared_ptr<c10d::Reducer>;
 
+namespace snaphook {
+
+using Buckets = std::vector<std::vector<size_t>>;
+
+// For buckets that are made anew after the first backward pass, in the order in which gradients came: one bucket serves until
+// then, or several in the order of the parameters where they stay.
+inline Buckets first_buckets(const std::vector<at::Tensor>& parameters, const std::vector<size_t>& limits) {
+  std::vector<bool> sparse(parameters.size(), false);
+  auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(parameters, limits, sparse));
+  std::reverse(buckets.begin(), buckets.end());
+  return buckets;
+}
+
+// For buckets that stay as they are: what the above ends with where gradients come in the reverse order of the parameters.
+inline Buckets lasting_buckets(const std::vector<at::Tensor>& parameters, const std::vector<size_t>& limits) {
+  std::vector<at::Tensor> reversed(parameters.rbegin(), parameters.rend());
+  std::vector<int64_t> indices(parameters.size());
+  std::iota(indices.rbegin(), indices.rend(), 0);
+  std::vector<bool> sparse(parameters.size(), false);
+  return std::get<0>(c10d::compute_bucket_assignment_by_size(reversed, limits, sparse, indices));
+}
+
+// libtorch keeps it to the reducer and its subclasses whether buckets have been made anew.
+struct Rebuilding : c10d::Reducer {
+  static auto is_over() {
+    return &Rebuilding::has_rebuilt_bucket_;
+  }
+};
+
+} // namespace snaphook
+
 extern "C" {
 
 int snaphook_c10d_reducer_new(
@@ -14,30 +45,26 @@ int snaphook_c10d_reducer_new(
     int64_t bucket_bytes,
     int64_t first_bucket_bytes,
     bool finds_unused,
+    bool keeps_buckets,
     ReducerHandle** out) noexcept {
   return snaphook::guarded([&] {
     auto parameters = snaphook::tensors(pointers, count);
     c10d::verify_params_across_processes(snaphook::open_group(group), parameters, std::nullopt);
-    // Without a look for unused parameters, buckets are made anew after the first backward pass, in the order in which
-    // gradients came: one bucket serves until then.
-    std::vector<size_t> limits;
-    if (finds_unused) {
-      limits = {static_cast<size_t>(first_bucket_bytes), static_cast<size_t>(bucket_bytes)};
-    } else {
+    std::vector<size_t> limits{static_cast<size_t>(first_bucket_bytes), static_cast<size_t>(bucket_bytes)};
+    if (!finds_unused && !keeps_buckets) {
       limits = {std::numeric_limits<size_t>::max()};
     }
-    std::vector<bool> sparse(count, false);
-    auto [buckets, bucket_limits] = c10d::compute_bucket_assignment_by_size(parameters, limits, sparse);
-    std::reverse(buckets.begin(), buckets.end());
+    auto buckets = keeps_buckets ? snaphook::lasting_buckets(parameters, limits)
+                                 : snaphook::first_buckets(parameters, limits);
     std::unordered_map<size_t, std::string> by_index;
     for (size_t index = 0; index < count; index++) {
       by_index[index] = names[index];
     }
-    *out = new ReducerHandle(std::make_shared<c10d::Reducer>(
+    auto reducer = std::make_shared<c10d::Reducer>(
         std::move(parameters),
         std::move(buckets),
         *group,
-        std::move(sparse),
+        std::vector<bool>(count, false),
         bucket_bytes,
         finds_unused,
         /*gradient_as_bucket_view=*/false,
@@ -45,7 +72,11 @@ int snaphook_c10d_reducer_new(
         first_bucket_bytes,
         /*skip_all_reduce_unused_params=*/false,
         /*use_python_reducer=*/false,
-        std::vector<int64_t>{}));
+        std::vector<int64_t>{});
+    if (keeps_buckets) {
+      (*reducer).*snaphook::Rebuilding::is_over() = true;
+    }
+    *out = new ReducerHandle(std::move(reducer));
   });
 }
 

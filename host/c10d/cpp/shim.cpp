@@ -3,8 +3,13 @@
 
 #define USE_C10D_GLOO
 
-#include <cstdlib>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
+
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -17,5 +22,6 @@
 #include "failure.h"
 #include "store.h"
 #include "group.h"
+#include "nccl.h"
 #include "reducer.h"
 #include "sync_batch_norm.h"

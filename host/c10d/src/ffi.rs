@@ -106,6 +106,12 @@ unsafe extern "C" {
         timeout_ms: i64,
         out: *mut *mut GroupHandle,
     ) -> c_int;
+    pub(crate) fn snaphook_c10d_group_add_nccl(
+        group: *const GroupHandle,
+        store: *const StoreHandle,
+        device: c_int,
+        timeout_ms: i64,
+    ) -> c_int;
     pub(crate) fn snaphook_c10d_group_free(group: *mut GroupHandle);
     pub(crate) fn snaphook_c10d_group_close(group: *mut GroupHandle);
     pub(crate) fn snaphook_c10d_group_set_timeout(
@@ -170,6 +176,7 @@ unsafe extern "C" {
         bucket_bytes: i64,
         first_bucket_bytes: i64,
         finds_unused: bool,
+        keeps_buckets: bool,
         out: *mut *mut ReducerHandle,
     ) -> c_int;
     pub(crate) fn snaphook_c10d_reducer_free(reducer: *mut ReducerHandle);

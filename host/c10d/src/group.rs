@@ -79,6 +79,7 @@ struct Inner {
     rank: usize,
     size: usize,
     store: Store,
+    timeout: Cell<Duration>,
     is_broken: Cell<bool>,
     is_closed: Cell<bool>,
     failure: RefCell<Option<Error>>,
@@ -138,12 +139,33 @@ impl Group {
                 rank,
                 size,
                 store: store.clone(),
+                timeout: Cell::new(options.timeout),
                 is_broken: Cell::new(false),
                 is_closed: Cell::new(false),
                 failure: RefCell::new(None),
                 synchronizes_norms: Cell::new(false),
             }),
         })
+    }
+
+    /// From now on collectives on tensors of GPUs go over NCCL, and those on the CPU over Gloo as before. `device` is the
+    /// GPU that this rank alone uses, and becomes the thread's current one. The ranks' GPUs meet at their first collective.
+    ///
+    /// libtorch's part for GPUs, `libtorch_cuda.so`, is opened if it is not open: it must lie beside libtorch's other
+    /// libraries and be of the same build.
+    ///
+    /// Errors: there is no such part, it is of another version or has no NCCL, there is no such GPU.
+    pub fn add_nccl(&self, device: usize) -> Result<(), Error> {
+        // SAFETY: group and store live during the call.
+        let code = unsafe {
+            ffi::snaphook_c10d_group_add_nccl(
+                self.handle(),
+                self.inner.store.handle(),
+                device as c_int,
+                milliseconds(self.inner.timeout.get()),
+            )
+        };
+        self.checked(check(code, "adding NCCL"))
     }
 
     /// This process' number, from 0.
@@ -220,7 +242,9 @@ impl Group {
         // SAFETY: the group lives.
         let code =
             unsafe { ffi::snaphook_c10d_group_set_timeout(self.handle(), milliseconds(timeout)) };
-        self.checked(check(code, "setting the timeout"))
+        self.checked(check(code, "setting the timeout"))?;
+        self.inner.timeout.set(timeout);
+        Ok(())
     }
 
     /// Gloo takes as many elements from the first one on as the tensor has, whatever its strides say.

@@ -19,6 +19,11 @@ pub struct ReducerOptions {
     /// Whether a backward pass may leave out parameters. Each pass then costs a walk through the graph and one more
     /// all-reduce.
     pub find_unused_parameters: bool,
+    /// Whether buckets stay as they were made at first, in the reverse order of the parameters, where PyTorch makes them anew
+    /// after the first backward pass, in the order in which gradients came. The order in which numbers are added up depends
+    /// on the buckets, so a run that begins anew in its middle gives the same bits with buckets that stay. All ranks must
+    /// have the same.
+    pub keep_buckets: bool,
 }
 
 impl Default for ReducerOptions {
@@ -27,6 +32,7 @@ impl Default for ReducerOptions {
             bucket_bytes: 25 << 20,
             first_bucket_bytes: 1 << 20,
             find_unused_parameters: false,
+            keep_buckets: false,
         }
     }
 }
@@ -85,6 +91,7 @@ impl Reducer {
                 options.bucket_bytes as i64,
                 options.first_bucket_bytes as i64,
                 options.find_unused_parameters,
+                options.keep_buckets,
                 &mut handle,
             )
         };
@@ -94,7 +101,7 @@ impl Reducer {
     }
 
     /// Before the forward pass. The second one orders the buckets as gradients came in the first, which all ranks take
-    /// over from rank 0.
+    /// over from rank 0, unless they are to stay.
     ///
     /// Errors: an earlier backward pass that left out a parameter, which is named by its number; as
     /// [`Group::all_reduce`].

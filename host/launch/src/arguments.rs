@@ -14,8 +14,8 @@ pub struct LaunchArguments {
     /// Processes on this machine: a number, gpu (one for each GPU), cpu, or auto (GPUs, else processors) [default: 1].
     #[arg(long, value_name = "N", alias = "nproc_per_node")]
     pub nproc_per_node: Option<Processes>,
-    /// Machines of the job; each runs this command [default: $NNODES, else 1].
-    #[arg(long, value_name = "N")]
+    /// Machines of the job; each runs this command [default: $NNODES, else 1]. N:N is the same.
+    #[arg(long, value_name = "N", value_parser = machines)]
     pub nnodes: Option<u32>,
     /// Number of this machine, from 0 [default: $NODE_RANK, else what SLURM or Kubernetes says, else 0].
     #[arg(long, value_name = "N", alias = "node_rank")]
@@ -68,6 +68,21 @@ pub struct LaunchArguments {
     pub program: Vec<OsString>,
 }
 
+/// What a number of machines looks like.
+pub(crate) const MACHINES: &str = "a number of machines of at least 1, N or N:N (a job whose number may change, such as 1:4, cannot be had)";
+
+/// Reads torchrun's `N` or `MIN:MAX`.
+///
+/// Errors: what was expected; also for a number that may change.
+pub(crate) fn machines(text: &str) -> Result<u32, String> {
+    let (least, most) = text.split_once(':').unwrap_or((text, text));
+    let number = least.trim().parse().ok().filter(|number| *number > 0);
+    match number.filter(|_| least.trim() == most.trim()) {
+        Some(number) => Ok(number),
+        None => Err(format!("expected {MACHINES}")),
+    }
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         // Less than a tick of the watch, or more than a clock can add, means nothing.
@@ -101,6 +116,19 @@ impl FromStr for Processes {
                 Ok(count) if count > 0 => Ok(Processes::Count(count)),
                 _ => Err("expected a number of at least 1, gpu, cpu or auto".to_owned()),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::machines;
+
+    #[test]
+    fn a_number_of_machines_is_one_number() {
+        assert_eq!((machines("3"), machines("2:2")), (Ok(3), Ok(2)));
+        for text in ["0", "1:4", "", "2:", "two"] {
+            assert!(machines(text).unwrap_err().contains("such as 1:4, cannot be had"), "{text}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::arguments::{MACHINES, machines};
 use crate::contract::{NODE_LISTS, first_machine};
 use crate::endpoint::USUAL_PORT;
 use crate::{
@@ -135,13 +136,10 @@ impl Machines {
             return Ok(Machines { nnodes: 1, node_rank: 0, master });
         }
         let number = |names: &[&'static str]| number(variables, names);
-        let nnodes =
-            flags.nnodes.map_or_else(|| number(&["PET_NNODES", "NNODES"]), |n| Ok(Some(n)))?;
-        let nnodes = nnodes.unwrap_or(1);
-        if nnodes == 0 {
-            let (name, expected) = ("nnodes", "a number of at least 1");
-            return Err(LaunchError::Variable { name, expected, value: "0".to_owned() });
-        }
+        let nnodes = match flags.nnodes {
+            Some(nnodes) => nnodes,
+            None => machines_told(variables)?.unwrap_or(1),
+        };
         if nnodes == 1 && flags.node_rank.is_none() {
             // What a batch system says of a larger allocation is not about this job.
             let host = host(flags, variables).unwrap_or_else(|| "127.0.0.1".to_owned());
@@ -160,6 +158,17 @@ impl Machines {
         let host = host.ok_or(LaunchError::NoMaster { nnodes })?;
         Ok(Machines { nnodes, node_rank, master: Endpoint { host, port } })
     }
+}
+
+/// What the environment says of the number of machines.
+fn machines_told(variables: &Variables) -> Result<Option<u32>, LaunchError> {
+    let names = ["PET_NNODES", "NNODES"];
+    let told = names.into_iter().find_map(|name| Some((name, variables.get(name)?)));
+    told.map(|(name, value)| {
+        let wrong = |_| LaunchError::Variable { name, expected: MACHINES, value: value.to_owned() };
+        machines(value).map_err(wrong)
+    })
+    .transpose()
 }
 
 fn first_of_slurm(variables: &Variables) -> Result<Option<String>, LaunchError> {
@@ -288,7 +297,10 @@ mod tests {
         assert!(error("launch --nnodes 2 --node-rank 0 -- x").contains("--master-addr"));
         assert!(error("launch --nnodes 2 --node-rank 2 -- x").contains("below"));
         assert!(error("launch --node-rank 1 -- x").contains("below"));
-        assert!(error("launch --nnodes 0 -- x").contains("at least 1"));
+        let told = plan("launch -- x", Variables::from([("PET_NNODES", "1:4")]));
+        let told = told.unwrap_err().to_string();
+        assert!(told.starts_with("PET_NNODES: expected a number of machines"), "{told}");
+        assert_eq!(plan("launch --nnodes 1:1 -- x", Variables::default()).unwrap().nnodes, 1);
         let port =
             plan("launch -- x", Variables::from([("PORT", "many")])).unwrap_err().to_string();
         assert!(port.starts_with("PORT: expected a port"), "{port}");

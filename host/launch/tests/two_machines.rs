@@ -6,6 +6,8 @@
 mod launcher;
 
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 
 use launcher::{Place, Running, is_alive, send, until};
 
@@ -21,9 +23,17 @@ fn start(place: &Place, flags: &[&str], script: &str) -> [Running; 2] {
     })
 }
 
+/// Below the ports that the system gives to whoever asks for any, and taken by no other test while this process lives.
 fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port().to_string()
+    let claim = |port: &u16| {
+        let name = SocketAddr::from_abstract_name(format!("snaphook-test-port-{port}")).unwrap();
+        let claim = UnixListener::bind_addr(&name).ok()?;
+        TcpListener::bind(("127.0.0.1", *port)).ok()?;
+        Some(claim)
+    };
+    let (port, claim) = (10_000..20_000).find_map(|port| Some((port, claim(&port)?))).unwrap();
+    std::mem::forget(claim);
+    port.to_string()
 }
 
 const WAITING: &str = "echo $$ > pid.$RANK; exec sleep 600";

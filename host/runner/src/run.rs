@@ -33,12 +33,22 @@ pub struct Run {
     record: Option<RecordKeeper>,
     sanity_batches: u64,
     lock: Option<WorkFolderLock>,
+    /// The last point that was called.
+    last_point: Option<HookPoint>,
 }
 
 impl Run {
     /// A run that has not begun.
     pub fn new(machine: Machine, dispatcher: Dispatcher) -> Run {
-        Run { machine, dispatcher, bar: None, record: None, sanity_batches: 0, lock: None }
+        Run {
+            machine,
+            dispatcher,
+            bar: None,
+            record: None,
+            sanity_batches: 0,
+            lock: None,
+            last_point: None,
+        }
     }
 
     /// Trains by `train_cfg`, validating and saving on the way.
@@ -193,8 +203,9 @@ impl Run {
     fn place(&self) -> String {
         let progress = self.machine.progress;
         let doing = stage_name(progress.stage);
+        let last = self.last_point.map_or("none", HookPoint::name);
         format!(
-            "rank {}, {doing}, epoch {}, iteration {}",
+            "rank {}, {doing}, epoch {}, iteration {}, last hook point {last}",
             self.machine.ranks.rank(),
             progress.epoch + 1,
             progress.iter + 1
@@ -327,6 +338,7 @@ impl Run {
         batch_idx: Option<u64>,
         turns: Turns,
     ) -> Result<(), RunError> {
+        self.last_point = Some(point);
         let outer = self.machine.clock.enter(Phase::Hooks);
         let (hooks, machine) = (&mut self.dispatcher, &mut self.machine);
         let result = match turns {

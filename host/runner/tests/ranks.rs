@@ -1,8 +1,9 @@
-//! Runs with one rank and with several, which are threads here, end with the same weights.
+//! Runs with one rank and with several end with the same weights. Ranks are processes: a test starts its own program once for
+//! each, with the test's name and a variable that says which rank it is.
 #![allow(clippy::unwrap_used)] // outside #[test] functions, too
 
 use std::path::Path;
-use std::thread;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -192,43 +193,69 @@ fn train(case: Case, group: Option<Group>, info: RunInfo) -> Vec<f32> {
     entries.iter().flat_map(|entry| values(&entry.tensor)).collect()
 }
 
-/// The weights of every rank.
-fn weights(case: Case, world: usize) -> Vec<Vec<f32>> {
-    tch::set_num_threads(1);
-    let folder = tempfile::tempdir().unwrap();
+/// `rank world port folder`, in a process that is a rank.
+const VARIABLE: &str = "SNAPHOOK_TEST_RANK";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a run is called and where its files are: rank 0's folder, which all are told.
+fn info(folder: &Path) -> RunInfo {
     let names = RunNames {
         config_path: Path::new("net.py"),
-        work_dir: Some(folder.path()),
+        work_dir: Some(folder),
         experiment_name: None,
         seed: 0,
         device: Device::Cpu,
     };
-    let info = names.create().unwrap();
+    RunInfo::planned(&names)
+}
+
+/// Trains as the rank that the variable tells of, and leaves the weights in the folder.
+fn train_as_rank(case: Case, told: &str) {
+    let [rank, world, port, folder] = told.split(' ').collect::<Vec<_>>().try_into().unwrap();
+    let (rank, world) = (rank.parse().unwrap(), world.parse().unwrap());
+    let store = Store::tcp("127.0.0.1", port.parse().unwrap(), PATIENCE).unwrap();
+    let group = Group::gloo(&store, rank, world, &GroupOptions::loopback()).unwrap();
+    set_default_group(Some(group.clone()));
+    let weights = train(case, Some(group), info(Path::new(folder)));
+    set_default_group(None);
+    let bytes: Vec<u8> = weights.iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(Path::new(folder).join(format!("rank{rank}")), bytes).unwrap();
+}
+
+/// The weights of every rank.
+fn weights(case: Case, world: usize) -> Vec<Vec<f32>> {
+    let folder = tempfile::tempdir().unwrap();
     if world == 1 {
-        return vec![train(case, None, info)];
+        return vec![train(case, None, info(folder.path()))];
     }
-    let patience = Duration::from_secs(60);
-    let server = Store::tcp_server("127.0.0.1", 0, patience).unwrap();
+    let server = Store::tcp_server("127.0.0.1", 0, PATIENCE).unwrap();
     let port = server.port().unwrap();
-    thread::scope(|scope| {
-        let start = |rank| {
-            let info = info.clone();
-            scope.spawn(move || {
-                let store = Store::tcp("127.0.0.1", port, patience).unwrap();
-                let group = Group::gloo(&store, rank, world, &GroupOptions::loopback()).unwrap();
-                set_default_group(Some(group.clone()));
-                let weights = train(case, Some(group), info);
-                set_default_group(None);
-                weights
-            })
-        };
-        let ranks: Vec<_> = (0..world).map(start).collect();
-        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
-    })
+    let test = std::thread::current().name().unwrap().to_owned();
+    let start = |rank: usize| {
+        Command::new(std::env::current_exe().unwrap())
+            .args([&test, "--exact", "--nocapture"])
+            .env(VARIABLE, format!("{rank} {world} {port} {}", folder.path().display()))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let ranks: Vec<_> = (0..world).map(start).collect();
+    let ended: Vec<_> = ranks.into_iter().map(|rank| rank.wait_with_output().unwrap()).collect();
+    assert!(ended.iter().all(|output| output.status.success()), "{ended:?}");
+    let weights = |rank: usize| {
+        let bytes = std::fs::read(folder.path().join(format!("rank{rank}"))).unwrap();
+        bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+    };
+    (0..world).map(weights).collect()
 }
 
 #[track_caller]
 fn assert_equal_for_worlds(case: Case, worlds: &[usize], tolerance: f32) {
+    tch::set_num_threads(1);
+    if let Ok(told) = std::env::var(VARIABLE) {
+        return train_as_rank(case, &told);
+    }
     let alone = weights(case, 1).remove(0);
     assert!(alone.iter().all(|value| value.is_finite()));
     for world in worlds {

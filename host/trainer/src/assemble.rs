@@ -258,7 +258,9 @@ fn build(
     let (seed, start) = agreed.unwrap_or((seed, start));
     request.start = start;
     let parts = (log, dispatcher, plugins);
-    let mut run = company.agree(build_run(request, (trains, trial, company), parts, seed))?;
+    let device = company.device()?;
+    let built = build_run(request, (trains, trial, company), parts, (seed, device));
+    let mut run = company.agree(built)?;
     heartbeat::connect(&mut run);
     Ok(run)
 }
@@ -267,15 +269,12 @@ fn build_run(
     request: &Request<'_>,
     (trains, trial, company): (bool, &TrialArguments, &Company),
     (log, dispatcher, plugins): (RunLogger, Dispatcher, Vec<Json>),
-    seed: u64,
+    (seed, device): (u64, Device),
 ) -> Result<Run, TrainerError> {
     let settings =
         RankSettings::from_config(&request.value).map_err(|error| request.run_error(error))?;
-    if company.group().is_some() && cuda::best_device() != Device::Cpu {
-        return Err(TrainerError::NoNccl);
-    }
-    let task = build_model_and_data(request, seed, trains, company)?;
-    let names = names(request, seed);
+    let task = build_model_and_data(request, (seed, device), trains, company)?;
+    let names = names(request, seed, device);
     let info = RunInfo::planned(&names);
     let mut machine = Machine::new(log, request.value.clone(), info, task);
     machine.plugins = plugins;
@@ -289,13 +288,13 @@ fn build_run(
     Ok(run)
 }
 
-fn names<'a>(request: &'a Request<'_>, seed: u64) -> RunNames<'a> {
+fn names<'a>(request: &'a Request<'_>, seed: u64, device: Device) -> RunNames<'a> {
     RunNames {
         config_path: request.config.path(),
         work_dir: request.work_dir.as_deref(),
         experiment_name: request.value["experiment_name"].as_str(),
         seed,
-        device: cuda::best_device(),
+        device,
     }
 }
 
@@ -309,12 +308,12 @@ fn build_hooks(request: &Request<'_>) -> Result<Hooks, TrainerError> {
 
 fn build_model_and_data(
     request: &Request<'_>,
-    seed: u64,
+    (seed, device): (u64, Device),
     trains: bool,
     company: &Company,
 ) -> Result<Task, TrainerError> {
     let options = TaskOptions {
-        device: cuda::best_device(),
+        device,
         seed,
         rank: Rank { rank: company.rank(), world: company.world() },
         with_train: trains,
@@ -356,9 +355,9 @@ fn open_folders(
     request: &Request<'_>,
     company: &Company,
 ) -> Result<(), TrainerError> {
-    let seed = run.machine.info.seed;
+    let (seed, device) = (run.machine.info.seed, run.machine.info.device);
     let create = || {
-        names(request, seed).create().map_err(|error| match error {
+        names(request, seed, device).create().map_err(|error| match error {
             RunError::File { path, source } => TrainerError::WorkFolder { path, source },
             other => request.run_error(other),
         })

@@ -11,7 +11,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use snaphook_c10d::{Group, GroupOptions, Store, set_default_group};
 use snaphook_runner::{RunInfo, Start};
+use tch::Device;
 
+use crate::cuda;
 use crate::error::TrainerError;
 
 /// How long processes wait for each other where the config does not say: half an hour, as in PyTorch.
@@ -133,6 +135,29 @@ impl Company {
         let value = own?;
         others_fine(&all)?;
         Ok(value)
+    }
+
+    /// Where this process trains, alike on all: on the CPU, or on a GPU of its own, of which there is one for each process. GPUs
+    /// talk over NCCL.
+    ///
+    /// Errors: as [`Company::compare`]; fewer GPUs than processes; GPUs on some ranks alone; a libtorch without NCCL.
+    pub(crate) fn device(&self) -> Result<Device, TrainerError> {
+        let Some(group) = &self.group else { return Ok(cuda::best_device()) };
+        let local_rank = number("LOCAL_RANK")?.unwrap_or(0);
+        let local_world = number("LOCAL_WORLD_SIZE")?.unwrap_or(local_rank + 1);
+        let failed = |message| TrainerError::Device { rank: self.rank(), message };
+        let device = self.agree(cuda::device_of(local_rank, local_world).map_err(failed))?;
+        let kind = if device == Device::Cpu { "the CPU" } else { "a GPU" };
+        let told = self.gather(group, &json!(kind))?;
+        if told.iter().any(|other| *other != told[0]) {
+            let kinds: Vec<_> = told.iter().filter_map(Json::as_str).map(str::to_owned).collect();
+            let words = "expected a GPU on every rank or on none (set CUDA_VISIBLE_DEVICES=-1 on all to train on CPUs), found";
+            return Err(TrainerError::RanksDiffer(by_rank(&kinds, words)));
+        }
+        if let Device::Cuda(index) = device {
+            self.agree(group.add_nccl(index).map_err(TrainerError::Company))?;
+        }
+        Ok(device)
     }
 
     /// Rank 0 makes the folders of the run, and all are told how they are called.

@@ -56,10 +56,8 @@ pub(crate) enum TrainerError {
     OtherRank { rank: usize, message: String },
     #[error("{0}")]
     RanksDiffer(String),
-    #[error(
-        "several processes exchange gradients on the CPU only in this version, found a GPU (set CUDA_VISIBLE_DEVICES=-1 to train on CPUs)"
-    )]
-    NoNccl,
+    #[error("rank {rank}: {message}")]
+    Device { rank: usize, message: String },
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
 }

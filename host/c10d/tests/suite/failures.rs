@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use snaphook_c10d::{Failure, Group, GroupOptions, ReduceOp, Store};
 use tch::Tensor;
 
-use crate::{TIMEOUT, on_ranks};
+use crate::processes::{TIMEOUT, alone, on_ranks};
 
 #[test]
 fn a_rank_that_does_not_come_is_waited_for_until_the_timeout() {
@@ -44,13 +44,19 @@ fn a_rank_that_leaves_is_noticed_at_once() {
 
 #[test]
 fn a_group_that_does_not_fill_up_is_refused_after_the_timeout() {
-    let store = Store::tcp_server("127.0.0.1", 0, Duration::from_millis(500)).unwrap();
-    let options = GroupOptions { timeout: Duration::from_millis(500), ..GroupOptions::loopback() };
-    let error = Group::gloo(&store, 0, 2, &options).unwrap_err();
-    assert!(error.to_string().starts_with("rank 0 of 2, joining the group: "), "{error}");
-    assert_eq!(error.failure(), Failure::Timeout, "{error}");
-    let error = Group::gloo(&store, 2, 2, &options).unwrap_err().to_string();
-    assert!(error.ends_with("expected a rank below 2, the size of the group, found 2"), "{error}");
+    alone(|| {
+        let store = Store::tcp_server("127.0.0.1", 0, Duration::from_millis(500)).unwrap();
+        let options =
+            GroupOptions { timeout: Duration::from_millis(500), ..GroupOptions::loopback() };
+        let error = Group::gloo(&store, 0, 2, &options).unwrap_err();
+        assert!(error.to_string().starts_with("rank 0 of 2, joining the group: "), "{error}");
+        assert_eq!(error.failure(), Failure::Timeout, "{error}");
+        let error = Group::gloo(&store, 2, 2, &options).unwrap_err().to_string();
+        assert!(
+            error.ends_with("expected a rank below 2, the size of the group, found 2"),
+            "{error}"
+        );
+    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use snaphook_c10d::{Group, Reducer, ReducerOptions, backward};
 use tch::{Kind, Tensor, no_grad};
 
-use crate::on_ranks;
+use crate::processes::on_ranks;
 
 fn parameters() -> Vec<(String, Tensor)> {
     let parameter = |at: i64| {
@@ -81,7 +81,7 @@ fn gradients_that_are_views_stay_views() {
 }
 
 #[test]
-fn a_parameter_that_takes_no_part_is_named_or_looked_for() {
+fn a_parameter_that_takes_no_part_is_refused_in_the_next_step() {
     on_ranks(2, |group| {
         let all = parameters();
         let reducer = Reducer::new(group, &all, ReducerOptions::default()).unwrap();
@@ -94,6 +94,10 @@ fn a_parameter_that_takes_no_part_is_named_or_looked_for() {
         assert!(error.contains("find_unused_parameters"), "{error}");
         group.give_up();
     });
+}
+
+#[test]
+fn a_parameter_that_takes_no_part_is_looked_for_when_asked() {
     on_ranks(2, |group| {
         let all = parameters();
         let options = ReducerOptions { find_unused_parameters: true, ..ReducerOptions::default() };
@@ -119,5 +123,48 @@ fn ranks_with_other_parameters_are_refused() {
         let error = Reducer::new(group, &all, ReducerOptions::default()).unwrap_err();
         assert!(error.to_string().contains("comparing parameters"), "{error}");
         group.give_up();
+    });
+}
+
+#[test]
+fn buckets_that_stay_give_the_same_bits_in_the_first_step_as_later() {
+    on_ranks(3, |group| {
+        // Sums of three numbers of these sizes depend on their order, which depends on their place in a bucket.
+        let sizes = [7, 300, 41, 5];
+        let parameter = |(at, size): (usize, &i64)| {
+            let values = Tensor::zeros([*size], tch::kind::FLOAT_CPU);
+            (format!("layer{at}.weight"), values.set_requires_grad(true))
+        };
+        let all: Vec<_> = sizes.iter().enumerate().map(parameter).collect();
+        let options = ReducerOptions {
+            bucket_bytes: 1200,
+            first_bucket_bytes: 100,
+            keep_buckets: true,
+            ..ReducerOptions::default()
+        };
+        let reducer = Reducer::new(group, &all, options).unwrap();
+        let factor = [1e-3f32, 1.0, 1e3][group.rank()];
+        let step = || {
+            reducer.prepare_forward().unwrap();
+            // In another order than that of the parameters.
+            let terms = [2, 0, 3, 1].map(|at: usize| {
+                let parameter = &all[at].1;
+                let places = Tensor::arange(parameter.numel() as i64, tch::kind::FLOAT_CPU);
+                (parameter * ((places * 0.37).sin() * f64::from(factor))).sum(Kind::Float)
+            });
+            let loss = terms.into_iter().fold(Tensor::from(0f32), |sum, term| sum + term);
+            reducer.prepare_backward(&[&loss]).unwrap();
+            reducer.backward(&loss).unwrap();
+            let bits = all.iter().flat_map(|(_, parameter)| {
+                let gradient = parameter.grad();
+                let values = Vec::<f32>::try_from(&gradient).unwrap();
+                let _ = no_grad(|| parameter.grad().zero_());
+                values.into_iter().map(f32::to_bits)
+            });
+            bits.collect::<Vec<_>>()
+        };
+        let first = step();
+        assert_eq!(first.len(), 353);
+        assert!((0..3).all(|_| step() == first));
     });
 }

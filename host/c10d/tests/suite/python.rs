@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use snaphook_c10d::{Group, GroupOptions, ReduceOp, Reducer, ReducerOptions, Store, backward};
 use tch::{Kind, Tensor};
 
-use crate::TIMEOUT;
+use crate::processes::{TIMEOUT, alone};
 
 /// Rank 1: an all-reduce, a broadcast, and a step of DistributedDataParallel.
 const PEER: &str = r#"
@@ -50,7 +50,10 @@ fn a_process_of_pytorch_and_one_of_ours_are_one_group() {
         std::io::stderr().write_all(words.as_bytes()).unwrap();
         return;
     };
-    tch::set_num_threads(1);
+    alone(|| meet(&python));
+}
+
+fn meet(python: &str) {
     let server = Store::tcp_server("127.0.0.1", 0, TIMEOUT).unwrap();
     let peer = Command::new(python)
         .args(["-c", PEER, &server.port().unwrap().to_string()])

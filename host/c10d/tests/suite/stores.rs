@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use snaphook_c10d::{Failure, Store};
 
-use crate::TIMEOUT;
+use crate::processes::TIMEOUT;
 
 fn use_it(first: &Store, second: &Store) {
     first.set("key", b"value").unwrap();

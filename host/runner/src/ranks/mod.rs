@@ -93,6 +93,8 @@ impl Ranks {
             .collect();
         let options = ReducerOptions {
             find_unused_parameters: self.settings.find_unused_parameters,
+            // A resumed run adds up in the order of the run that was not interrupted.
+            keep_buckets: true,
             ..ReducerOptions::default()
         };
         // Compares names and shapes first: broadcasting what differs would hang.

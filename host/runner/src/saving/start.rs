@@ -138,7 +138,8 @@ fn resume(run: &mut Run, path: &Path) -> Result<(), RunError> {
     restore(run, &checkpoint)?;
     if let Some(gathered) = checkpoint.tensors.get(GRADIENTS) {
         if checkpoint.meta["iter"] == run.machine.progress.iter {
-            gradients::restore(&run.machine, gathered, path)?;
+            let world = checkpoint.meta["world_size"].as_u64().unwrap_or(1);
+            gradients::restore(&run.machine, gathered, world, path)?;
         } else {
             run.machine.log.warn("Gradients that were gathered for the next step are left out: iterations are counted anew");
         }

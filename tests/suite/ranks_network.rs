@@ -1,0 +1,77 @@
+//! Two ranks that train on two machines whose cable is cut: two network namespaces, so that no end hears that the other one
+//! is gone. Needs `unshare`, `nsenter` and `ip`, and a system that lets this user make namespaces; says so where it cannot be
+//! run.
+
+use std::io::Write;
+use std::process::Command;
+
+use snaphook_tests::{Workspace, fixture, programs, start};
+
+/// Runs in the namespace of machine 0; machine 1 is that of a sleeping process.
+const TWO_MACHINES: &str = r#"
+set -e
+ip link set lo up
+unshare -n sleep 600 & there=$!
+while [ "$(readlink /proc/$there/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+on_1() { nsenter -t $there -n "$@"; }
+ip link add name va type veth peer name vb netns $there
+ip addr add 10.98.0.1/24 dev va; ip link set va up
+on_1 ip addr add 10.98.0.2/24 dev vb; on_1 ip link set vb up
+on_1 ip link set lo up
+set +e
+"#;
+
+/// Cuts the cable once rank 1's hook was called at the fifth iteration.
+const JOB: &str = r#"
+export WORLD_SIZE=2 LOCAL_RANK=0 LOCAL_WORLD_SIZE=1 MASTER_ADDR=10.98.0.1 MASTER_PORT=29500
+train="$SNAPHOOK train tiny.py --work-dir work env_cfg.dist_cfg.timeout=6 train_cfg.max_epochs=500"
+RANK=0 GLOO_SOCKET_IFNAME=va $train > 0.out 2> 0.err & first=$!
+RANK=1 GLOO_SOCKET_IFNAME=vb on_1 $train > 1.out 2> 1.err & second=$!
+until grep -qs 'called at iteration 5' work/*/*_rank1.log; do
+  kill -0 $first && kill -0 $second || break
+  sleep 0.02
+done
+ip link set va down
+date +%s > cut
+wait $first; echo first $?
+wait $second; echo second $?
+date +%s > over
+"#;
+
+/// All that it starts is gone with it.
+fn in_namespace(workspace: &Workspace, script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    workspace.set_up(&mut command);
+    command.args(["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"]);
+    command.args(["--mount-proc", "sh", "-c", script]).env("SNAPHOOK", programs().snaphook());
+    command
+}
+
+#[test]
+fn a_cut_cable_between_ranks_ends_both_within_the_timeout() {
+    let hook = "custom_hooks = [dict(type='StumbleHook', how='slow', at_iter=0)]";
+    let workspace = Workspace::with(hook);
+    workspace.add_plugin(&fixture("stumble"));
+    let trial = in_namespace(&workspace, TWO_MACHINES).output();
+    let trial =
+        trial.map(|output| (output.status, String::from_utf8_lossy(&output.stderr).into_owned()));
+    if !matches!(&trial, Ok((status, _)) if status.success()) {
+        let line = format!("not run: no network namespaces here: {trial:?}\n");
+        return std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+    let script = format!("{TWO_MACHINES}{JOB}");
+    let ended = start(in_namespace(&workspace, &script)).wait();
+    let said = |rank: u8| workspace.read(&format!("{rank}.err"));
+    assert_eq!(ended.stdout, "first 3\nsecond 3\n", "{ended}\n{}\n{}", said(0), said(1));
+    for (rank, other) in [(0, 1), (1, 0)] {
+        let error = said(rank);
+        let gone = format!("error: tiny.py: rank {other} is gone or does not answer: ");
+        let place = format!("(rank {rank}, training, epoch ");
+        for part in [gone.as_str(), place.as_str(), ", iteration ", ", last hook point "] {
+            assert!(error.contains(part), "expected {part}: {error}");
+        }
+    }
+    let seconds = |name: &str| workspace.read(name).trim().parse::<u64>().unwrap();
+    // The timeout, and what ranks wait for each other's words; far from half an hour, which it is without a setting.
+    assert!(seconds("over") - seconds("cut") < 60);
+}
