@@ -124,3 +124,19 @@ fn folders_without_a_run_are_named() {
     let empty = workspace.snaphook(["runs", "list", "data"]);
     empty.expect_code(1).expect_error(&["data: expected a run's folder"]);
 }
+
+#[test]
+fn metrics_of_a_training_by_iterations_are_at_their_iteration() {
+    let workspace = Workspace::with(
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=7, val_interval=3)\n\
+         default_hooks['checkpoint'].update(by_epoch=False, interval=7)\n\
+         default_hooks['logger'] = dict(type='LoggerHook', interval=2)\n",
+    );
+    workspace.train(&[]).expect_code(0);
+    let list = workspace.snaphook(["runs", "list", "work", "--format", "json"]);
+    list.expect_code(0);
+    let runs: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    let metric = &runs[0]["metrics"]["coco/bbox_mAP"];
+    let found = (metric["iter"].as_u64().unwrap(), metric["epoch"].is_null());
+    assert!([(3, true), (6, true)].contains(&found), "{metric}");
+}

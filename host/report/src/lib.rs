@@ -29,7 +29,8 @@ pub use error::ReportError;
 pub use folder::{RunFolder, find_run, find_runs};
 pub use page::{ConfigDifference, Figure, Gallery, comparison_page, gallery_page, run_page};
 pub use record::{
-    Environment, HookCost, Kind, PhaseTime, Position, RUN_FILE, RunRecord, Status, is_built_in,
+    Environment, HookCost, Kind, PhaseTime, Position, RUN_FILE, RunRecord, Status, Validation,
+    is_built_in,
 };
 pub use run::{RunData, is_greater_better};
 pub use scalars::{Curve, Point, Scalars};

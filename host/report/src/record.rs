@@ -74,6 +74,16 @@ pub struct Position {
     pub iters_here: u64,
 }
 
+/// Where a validation was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Validation {
+    /// Epochs finished; 0 in trainings by iterations.
+    pub epoch: u64,
+    /// Training iterations finished.
+    pub iter: u64,
+}
+
 /// The machine and the program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -160,6 +170,8 @@ pub struct RunRecord {
     pub position: Position,
     /// Where its time went.
     pub phases: Vec<PhaseTime>,
+    /// Where its validations were, in their order.
+    pub validations: Vec<Validation>,
     /// What its hooks cost, the dearest first.
     pub hooks: Vec<HookCost>,
     /// The machine and the program.

@@ -107,7 +107,9 @@ fn text(path: &Path) -> Result<Option<String>, ReportError> {
 
 fn own_scalars(folder: &RunFolder) -> Result<Scalars, ReportError> {
     let text = text(&folder.vis_data().join("scalars.json"))?;
-    Ok(text.map(|text| Scalars::parse(&text)).unwrap_or_default())
+    let validations = RunRecord::read(&folder.path)?.map(|record| record.validations);
+    let validations = validations.unwrap_or_default();
+    Ok(text.map(|text| Scalars::parse_with(&text, &validations)).unwrap_or_default())
 }
 
 /// The curves of the runs that this one went on from: those whose checkpoints were resumed, one after the other. Records
@@ -218,7 +220,7 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
         write(
             "vis_data/scalars.json",
-            "{\"loss\": 1.0, \"iter\": 1, \"step\": 1}\n{\"coco/bbox_mAP\": 0.5, \"step\": 1}\n",
+            "{\"loss\": 1.0, \"epoch\": 1, \"iter\": 1, \"step\": 1}\n{\"coco/bbox_mAP\": 0.5, \"step\": 1}\n",
         );
         write("vis_data/vis_image/val_img_1.png", "picture");
         write("20260101_000000.json", "{\"coco/bbox_mAP\": NaN, \"time\": 0.5}");

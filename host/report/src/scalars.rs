@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value as Json};
 
+use crate::record::Validation;
+
 /// A value of a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
@@ -63,6 +65,12 @@ pub struct Scalars {
 impl Scalars {
     /// Reads the text of a file.
     pub fn parse(text: &str) -> Scalars {
+        Scalars::parse_with(text, &[])
+    }
+
+    /// Reads the text of a file of a run that has noted where its validations were.
+    pub fn parse_with(text: &str, validations: &[Validation]) -> Scalars {
+        let mut validations = validations.iter();
         let mut scalars = Scalars::default();
         let (mut iter, mut epoch) = (0, 0);
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -76,6 +84,8 @@ impl Scalars {
             if is_training {
                 iter = step;
                 epoch = record.get("epoch").and_then(Json::as_u64).unwrap_or(0);
+            } else if let Some(known) = validations.next() {
+                (iter, epoch) = (known.iter, known.epoch);
             } else {
                 match placed(step, iter, epoch) {
                     Place::Epoch(step) => epoch = step,
@@ -132,8 +142,8 @@ enum Place {
     Unknown,
 }
 
-/// Records of validations have the epoch as their step, or the iteration with `log_metric_by_epoch=False` and in trainings by
-/// iterations; `iter` and `epoch` are those of the last record of training, where epochs are counted from 1.
+/// Records of validations have the epoch as their step, which is 0 in trainings by iterations, or with
+/// `log_metric_by_epoch=False` the iteration; `iter` and `epoch` are those of the last record of training, where epochs are counted from 1.
 fn placed(step: u64, iter: u64, epoch: u64) -> Place {
     match step {
         0 => Place::Unknown,
@@ -207,6 +217,10 @@ mod tests {
         let metrics_by_iteration =
             LINES.replace("\"step\": 1}", "\"step\": 20}").replace("\"step\": 2}", "\"step\": 30}");
         assert_eq!(places(&metrics_by_iteration), ["epoch 1", "epoch 2"]);
+        let known = [Validation { epoch: 0, iter: 4 }, Validation { epoch: 0, iter: 8 }];
+        let scalars = Scalars::parse_with(&of_mmengine, &known);
+        let found: Vec<u64> = scalars.validation[0].points.iter().map(|point| point.iter).collect();
+        assert_eq!(found, [4, 8]);
         // The log's interval is longer than an epoch.
         assert_eq!(
             places("{\"mAP\": 0.1, \"step\": 1}\n{\"mAP\": 0.1, \"step\": 2}"),

@@ -7,7 +7,7 @@ use chrono::{DateTime, Local, SecondsFormat};
 use snaphook_hooks::Dispatcher;
 use snaphook_plugin_api::HookPoint;
 use snaphook_report::{
-    Environment, HookCost, Kind, PhaseTime, Position, ReportError, RunRecord, Status,
+    Environment, HookCost, Kind, PhaseTime, Position, ReportError, RunRecord, Status, Validation,
 };
 
 use crate::RunError;
@@ -73,6 +73,11 @@ impl RecordKeeper {
         machine: &mut Machine,
         hooks: &Dispatcher,
     ) -> Result<(), RunError> {
+        if point == HookPoint::AfterValEpoch {
+            let progress = machine.progress;
+            let validation = Validation { epoch: progress.epoch, iter: progress.iter };
+            self.record.validations.push(validation);
+        }
         let is_due = match point {
             HookPoint::AfterTrainEpoch | HookPoint::AfterVal | HookPoint::AfterTest => true,
             HookPoint::AfterTrainIter => self.written.elapsed() >= PERIOD,

@@ -229,10 +229,7 @@ impl Hook for LoggerHook {
 
     fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
         let fields = self.summary(runner, "val", metrics)?;
-        // A training by iterations is one epoch, which is no place for a curve.
-        let has_epochs = runner.progress().by_epoch != 0;
-        let by_epoch = self.log_metric_by_epoch && has_epochs;
-        let step = if by_epoch { runner.epoch() } else { runner.iter() };
+        let step = if self.log_metric_by_epoch { runner.epoch() } else { runner.iter() };
         Ok(runner.visuals().add_scalars(&Json::Object(record(&fields)), step)?)
     }
 
