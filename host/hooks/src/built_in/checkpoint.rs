@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use snaphook_plugin_api::prelude::*;
 
-use super::direction::DirectionKeys;
+use super::direction::{DirectionKeys, check_rules, rule_for};
 use super::registry::Checked;
 use super::{file_template, upload};
 
@@ -236,14 +236,6 @@ fn file_name(path: &Path) -> PathBuf {
     path.file_name().map_or_else(|| path.to_owned(), PathBuf::from)
 }
 
-fn rule_for(rule: Option<&Json>, index: usize) -> Option<&str> {
-    let rule = rule?;
-    // One rule is for all metrics, also in a list.
-    let one = rule.as_array().is_some_and(|rules| rules.len() == 1);
-    let index = if one { 0 } else { index };
-    rule.as_str().or_else(|| rule.get(index).and_then(Json::as_str))
-}
-
 impl Checked for CheckpointHook {
     fn check(&self) -> HookResult {
         upload::check("file_client_args", self.file_client_args.as_ref())?;
@@ -258,21 +250,6 @@ impl Checked for CheckpointHook {
         // A metric of an unknown direction is refused here, not after the first validation.
         let is_auto = self.save_best.as_ref().is_some_and(|names| names == "auto");
         if is_auto { Ok(()) } else { self.indicators(&Metrics::default()).map(drop) }
-    }
-}
-
-/// `greater` or `less`, or a list of them.
-fn check_rules(rule: Option<&Json>) -> HookResult {
-    let rules = match rule {
-        None | Some(Json::Null) => return Ok(()),
-        Some(Json::Array(rules)) => rules.as_slice(),
-        Some(one) => std::slice::from_ref(one),
-    };
-    match rules.iter().find(|rule| *rule != "greater" && *rule != "less") {
-        None => Ok(()),
-        Some(found) => Err(HookError::fatal(format!(
-            "rule: expected \"greater\" or \"less\", or a list of them, found {found}"
-        ))),
     }
 }
 

@@ -88,6 +88,30 @@ fn words(key: &str, value: Option<&Json>) -> Result<Option<Vec<String>>, HookErr
     })
 }
 
+/// The rule for the metric at this place of `save_best`.
+pub(super) fn rule_for(rule: Option<&Json>, index: usize) -> Option<&str> {
+    let rule = rule?;
+    // One rule is for all metrics, also in a list.
+    let one = rule.as_array().is_some_and(|rules| rules.len() == 1);
+    let index = if one { 0 } else { index };
+    rule.as_str().or_else(|| rule.get(index).and_then(Json::as_str))
+}
+
+/// `greater` or `less`, or a list of them.
+pub(super) fn check_rules(rule: Option<&Json>) -> HookResult {
+    let rules = match rule {
+        None | Some(Json::Null) => return Ok(()),
+        Some(Json::Array(rules)) => rules.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+    };
+    match rules.iter().find(|rule| *rule != "greater" && *rule != "less") {
+        None => Ok(()),
+        Some(found) => Err(HookError::fatal(format!(
+            "rule: expected \"greater\" or \"less\", or a list of them, found {found}"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +137,17 @@ mod tests {
         assert_eq!(keys.is_greater_better("save_best", "coco/bbox_mAP", None).ok(), Some(false));
         assert!(keys.is_greater_better("save_best", "loss", None).is_err());
         assert!(DirectionKeys::read(Some(&json!(3)), None).is_err());
+    }
+
+    #[test]
+    fn one_rule_in_a_list_is_for_all_metrics() {
+        let (one, two) = (json!(["less"]), json!(["less", "greater"]));
+        assert_eq!(
+            (rule_for(Some(&one), 0), rule_for(Some(&one), 1)),
+            (Some("less"), Some("less"))
+        );
+        assert_eq!(rule_for(Some(&two), 1), Some("greater"));
+        assert_eq!(rule_for(Some(&json!("less")), 1), Some("less"));
+        assert!(check_rules(Some(&json!(["more"]))).is_err());
     }
 }
