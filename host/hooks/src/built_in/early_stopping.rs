@@ -97,9 +97,8 @@ impl Checked for EarlyStoppingHook {
 impl Hook for EarlyStoppingHook {
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
         let known = runner.data().metric_names()?;
-        match known.filter(|known| !known.contains(&self.monitor)) {
-            Some(known) => self.is_missing(runner, known.iter().map(String::as_str))?,
-            None => {}
+        if let Some(known) = known.filter(|known| !known.contains(&self.monitor)) {
+            self.is_missing(runner, known.iter().map(String::as_str))?;
         }
         if self.waited > 0 && self.waited >= self.patience {
             let reason = format!("{}; the run had stopped for it before", self.out_of_patience());
