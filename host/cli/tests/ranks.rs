@@ -55,15 +55,20 @@ fn the_trainer_is_told_its_place_in_torchrun_s_words() {
     let (_, told, _) = run(folder, &slurm, &["train", "a.py", "--launcher", "none"]);
     assert!(told.starts_with("/ / :29501 train"), "{told}");
 
-    let mpi = [
-        ("OMPI_COMM_WORLD_RANK", "1"),
-        ("OMPI_COMM_WORLD_SIZE", "2"),
-        ("OMPI_COMM_WORLD_LOCAL_RANK", "1"),
-        ("OMPI_COMM_WORLD_LOCAL_SIZE", "2"),
-    ];
-    let (_, told, stderr) = run(folder, &mpi, &["train", "a.py", "--launcher", "mpi"]);
-    assert!(told.starts_with("1/2 1/2 127.0.0.1:29500"), "{told}");
+    let mpi = |rank| {
+        [
+            ("OMPI_COMM_WORLD_RANK", rank),
+            ("OMPI_COMM_WORLD_SIZE", "2"),
+            ("OMPI_COMM_WORLD_LOCAL_RANK", rank),
+            ("OMPI_COMM_WORLD_LOCAL_SIZE", "2"),
+        ]
+    };
+    let (_, told, stderr) = run(folder, &mpi("0"), &["train", "a.py", "--launcher", "mpi"]);
+    assert!(told.starts_with("0/2 0/2 127.0.0.1:29500"), "{told}");
     assert!(stderr.contains("MASTER_PORT is not set"), "{stderr}");
+    let (_, told, stderr) = run(folder, &mpi("1"), &["train", "a.py", "--launcher", "mpi"]);
+    assert!(told.starts_with("1/2 1/2 127.0.0.1:29500"), "{told}");
+    assert_eq!(stderr, "", "rank 0 has said it");
 
     // torch.distributed.launch of old: the number on the machine is an argument.
     let old = [("RANK", "3"), ("WORLD_SIZE", "4"), ("MASTER_ADDR", "m"), ("MASTER_PORT", "1")];
