@@ -239,7 +239,7 @@ fn a_rank_that_is_gone_is_named() {
     let outcomes = workspace.train_ranks(3, &["env_cfg.dist_cfg.timeout=30"]);
     for rank in [0, 2] {
         let place = format!(
-            "(rank {rank}, training, epoch 1, iteration 2, last hook point before_train_iter"
+            "(rank {rank}, training, epoch 2, iteration 2, last hook point before_train_iter)"
         );
         let gone = "rank 1 is gone or does not answer: ";
         outcomes[rank].expect_code(3).expect_error(&[gone, &place]);

@@ -1,5 +1,6 @@
 //! Training with two processes on this machine against one, and against PyTorch's DistributedDataParallel with the same
-//! model, batch and Gloo, in turns. Prints the medians of milliseconds per step and their ratios, and what an all-reduce costs.
+//! model, batch and Gloo, in turns. Prints the medians of milliseconds per step, of processor time too, which other load on the
+//! machine changes less, their ratios, and what an all-reduce costs.
 //!
 //! ```sh
 //! cargo bench -p snaphook-c10d --bench data_parallel            # ours
@@ -53,8 +54,16 @@ fn loss(parameters: &[(String, Tensor)], images: &Tensor, labels: &Tensor) -> Te
     x.linear(weights[5], None::<&Tensor>).cross_entropy_for_logits(labels)
 }
 
-/// One rank; milliseconds per step of the median round.
-fn rank(rank: usize, world: usize, port: u16) -> f64 {
+/// Processor time of this process with all its threads, in milliseconds.
+fn processor_ms() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+    // utime and stime, in hundredths of a second on every Linux.
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap() * 10.0).sum()
+}
+
+/// One rank; milliseconds per step of the median round, and of processor time over all rounds.
+fn rank(rank: usize, world: usize, port: u16) -> [f64; 2] {
     tch::set_num_threads(1);
     let group = (world > 1).then(|| {
         let store = match rank {
@@ -90,7 +99,7 @@ fn rank(rank: usize, world: usize, port: u16) -> f64 {
         });
     };
     (0..WARM_UP).for_each(|_| step());
-    let mut rounds = Vec::new();
+    let (mut rounds, before) = (Vec::new(), processor_ms());
     for _ in 0..ROUNDS {
         if let Some(group) = &group {
             group.barrier().unwrap();
@@ -99,6 +108,7 @@ fn rank(rank: usize, world: usize, port: u16) -> f64 {
         (0..STEPS).for_each(|_| step());
         rounds.push(began.elapsed().as_secs_f64() * 1e3 / STEPS as f64);
     }
+    let processor = (processor_ms() - before) / (ROUNDS * STEPS) as f64;
     drop(reducer);
     if let Some(group) = &group {
         if std::env::var_os("TELL_COSTS").is_some() && rank == 0 {
@@ -108,7 +118,7 @@ fn rank(rank: usize, world: usize, port: u16) -> f64 {
         }
         group.barrier().unwrap();
     }
-    median(&mut rounds)
+    [median(&mut rounds), processor]
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -134,7 +144,7 @@ fn costs(group: &Group) -> String {
 }
 
 /// Starts `world` processes and returns what rank 0 measured.
-fn measure(world: usize, command: impl Fn() -> Command) -> f64 {
+fn measure(world: usize, command: impl Fn() -> Command) -> [f64; 2] {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let start = |rank: usize| {
         let mut command = command();
@@ -151,7 +161,8 @@ fn measure(world: usize, command: impl Fn() -> Command) -> f64 {
     let outputs: Vec<_> = outputs.collect();
     assert!(outputs.iter().all(|output| output.status.success()), "{outputs:?}");
     let said = String::from_utf8_lossy(&outputs[0].stdout).into_owned();
-    said.trim().parse().unwrap_or_else(|_| panic!("expected milliseconds, found {said:?}"))
+    let numbers: Vec<f64> = said.split_whitespace().filter_map(|text| text.parse().ok()).collect();
+    numbers.try_into().unwrap_or_else(|_| panic!("expected two times, found {said:?}"))
 }
 
 fn main() {
@@ -159,7 +170,8 @@ fn main() {
     let number = |name: &str| variable(name).and_then(|value| value.parse::<usize>().ok());
     if let (Some(own), Some(world)) = (number("RANK"), number("WORLD_SIZE")) {
         let port = number("MASTER_PORT").unwrap_or(0) as u16;
-        println!("{}", rank(own, world, port));
+        let [wall, processor] = rank(own, world, port);
+        println!("{wall} {processor}");
         return;
     }
     let ours = || {
@@ -176,7 +188,7 @@ fn main() {
         }
     });
     // In turns, so that what else happens on the machine meets all of them.
-    let mut found: [Vec<f64>; 4] = Default::default();
+    let mut found: [Vec<[f64; 2]>; 4] = Default::default();
     for _ in 0..number("TURNS").unwrap_or(TURNS) {
         for (at, world) in [(0, 1), (1, 2)] {
             found[at].push(measure(world, ours));
@@ -185,18 +197,25 @@ fn main() {
             }
         }
     }
-    let line = |name: &str, of: &mut [Vec<f64>]| {
-        let [alone, both] = [0, 1].map(|at| median(&mut of[at]));
-        let (least, most) = (of[1][0], of[1][of[1].len() - 1]);
+    let line = |name: &str, of: &[Vec<[f64; 2]>]| {
+        let column =
+            |at: usize, which: usize| of[at].iter().map(|times| times[which]).collect::<Vec<_>>();
+        let (mut alone, mut both, mut processor) = (column(0, 0), column(1, 0), column(1, 1));
+        let (alone, middle) = (median(&mut alone), median(&mut both));
+        let (least, most, processor) = (both[0], both[both.len() - 1], median(&mut processor));
         println!(
-            "{name:9} one process {alone:7.2} ms a step, two {both:7.2} ms ({least:.2} to {most:.2}): {:.2} times the samples per second",
-            2.0 * alone / both
+            "{name:9} one process {alone:7.2} ms a step, two {middle:7.2} ms ({least:.2} to {most:.2}), {processor:.2} ms of processor \
+             time each: {:.2} times the samples per second",
+            2.0 * alone / middle
         );
-        both
+        [middle, processor]
     };
-    let ours = line("Snaphook", &mut found[..2]);
+    let ours = line("Snaphook", &found[..2]);
     if theirs.is_some() {
-        let theirs = line("PyTorch", &mut found[2..]);
-        println!("two processes: PyTorch's step takes {:.3} times as long as ours", theirs / ours);
+        let theirs = line("PyTorch", &found[2..]);
+        let [wall, processor] = [0, 1].map(|at| theirs[at] / ours[at]);
+        println!(
+            "two processes: PyTorch's step takes {wall:.3} times as long as ours, and {processor:.3} times the processor time"
+        );
     }
 }

@@ -1,9 +1,9 @@
-//! Collectives on bytes, of another length on each rank. Knows nothing of what they mean.
+//! Collectives on bytes, of another length on each rank, and on numbers. Knows nothing of what they mean.
 
 use tch::{Kind, Tensor};
 
 use crate::error::Error;
-use crate::group::Group;
+use crate::group::{Group, ReduceOp};
 
 impl Group {
     /// The bytes of all ranks, by rank.
@@ -42,6 +42,19 @@ impl Group {
             self.broadcast(&mut tensor, root)?;
         }
         Ok(read(&tensor, length))
+    }
+
+    /// The element-wise sum, mean, … of numbers.
+    ///
+    /// Errors: as [`Group::all_reduce`].
+    pub fn all_reduce_numbers(&self, values: &[f64], op: ReduceOp) -> Result<Vec<f64>, Error> {
+        let mut tensor = Tensor::from_slice(values);
+        if !values.is_empty() {
+            self.all_reduce(&mut tensor, op)?;
+        }
+        let mut reduced = vec![0.0; values.len()];
+        tensor.to_kind(Kind::Double).copy_data(&mut reduced, values.len());
+        Ok(reduced)
     }
 
     fn lengths(&self, bytes: &[u8]) -> Result<Vec<usize>, Error> {

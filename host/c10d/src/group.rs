@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tch::{Kind, Tensor, no_grad};
+use tch::{Tensor, no_grad};
 
 use crate::error::{Error, Failure, check};
 use crate::ffi::{self, TensorPointer};
@@ -385,6 +385,18 @@ impl Group {
     ///
     /// Shapes: the same for all parts on all ranks; as many parts as ranks. Errors: as [`Group::all_reduce`].
     pub fn reduce_scatter(&self, parts: &[Tensor], op: ReduceOp) -> Result<Tensor, Error> {
+        let (output, work) = self.start_reduce_scatter(parts, op)?;
+        work.wait().map(|()| output)
+    }
+
+    /// As [`Group::reduce_scatter`], in the background: the tensor has its values after the wait.
+    ///
+    /// Errors: as there.
+    pub fn start_reduce_scatter(
+        &self,
+        parts: &[Tensor],
+        op: ReduceOp,
+    ) -> Result<(Tensor, Work), Error> {
         if parts.len() != self.size() {
             let message =
                 format!("expected {} parts, one for each rank, found {}", self.size(), parts.len());
@@ -405,30 +417,23 @@ impl Group {
             ReduceOp::Mean => work.divided(output.shallow_clone()),
             _ => work,
         };
-        work.wait().map(|()| output)
+        Ok((output, work))
     }
 
     /// Waits until every rank is here.
     ///
     /// Errors: a rank that does not come in time or is gone.
     pub fn barrier(&self) -> Result<(), Error> {
-        let work = self.start("barrier", |group, out| {
-            // SAFETY: the group lives during the call.
-            unsafe { ffi::snaphook_c10d_barrier(group, out) }
-        })?;
-        work.wait()
+        self.start_barrier()?.wait()
     }
 
-    /// The element-wise sum, mean, … of numbers.
+    /// As [`Group::barrier`], in the background: over when every rank has begun it.
     ///
-    /// Errors: as [`Group::all_reduce`].
-    pub fn all_reduce_numbers(&self, values: &[f64], op: ReduceOp) -> Result<Vec<f64>, Error> {
-        let mut tensor = Tensor::from_slice(values);
-        if !values.is_empty() {
-            self.all_reduce(&mut tensor, op)?;
-        }
-        let mut reduced = vec![0.0; values.len()];
-        tensor.to_kind(Kind::Double).copy_data(&mut reduced, values.len());
-        Ok(reduced)
+    /// Errors: as there.
+    pub fn start_barrier(&self) -> Result<Work, Error> {
+        self.start("barrier", |group, out| {
+            // SAFETY: the group lives during the call.
+            unsafe { ffi::snaphook_c10d_barrier(group, out) }
+        })
     }
 }

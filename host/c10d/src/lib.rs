@@ -46,6 +46,7 @@ mod error;
 mod ffi;
 mod group;
 mod reducer;
+mod roll_call;
 mod store;
 mod sync_batch_norm;
 mod work;

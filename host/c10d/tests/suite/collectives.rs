@@ -1,5 +1,7 @@
 //! Each collective, with the answer beside it.
 
+use std::time::Duration;
+
 use snaphook_c10d::ReduceOp;
 use tch::{Kind, Tensor};
 
@@ -65,6 +67,18 @@ fn several_can_go_on_at_once() {
             work.wait().unwrap();
             assert_eq!(tensor.double_value(&[]), 2.0 * at as f64);
         }
+        let own = Tensor::from(group.rank() as f64);
+        let (gathered, gathering) = group.start_all_gather(&own).unwrap();
+        let (reduced, reducing) =
+            group.start_reduce_scatter(&[own.copy(), own.copy()], ReduceOp::Mean).unwrap();
+        let barrier = group.start_barrier().unwrap();
+        barrier.wait().unwrap();
+        reducing.wait().unwrap();
+        gathering.wait_for(Duration::from_secs(20)).unwrap();
+        assert_eq!(
+            (values(&gathered[1].view([1])), values(&reduced.view([1]))),
+            (vec![1.0], vec![0.5])
+        );
     });
 }
 

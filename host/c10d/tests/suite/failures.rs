@@ -107,3 +107,15 @@ fn a_failure_in_the_forward_pass_is_kept_for_whoever_trains() {
         assert_eq!(snaphook_c10d::mean_over_ranks(7.0), 7.0);
     });
 }
+
+#[test]
+fn a_roll_call_names_the_ranks_that_are_gone() {
+    on_ranks(3, |group| {
+        group.barrier().unwrap();
+        if group.rank() == 1 {
+            return;
+        }
+        group.barrier().unwrap_err();
+        assert_eq!(group.missing_ranks(Duration::from_secs(2)).unwrap(), [1]);
+    });
+}
