@@ -75,6 +75,10 @@ fn fill(entry: &Entry, gain: f64) {
         (unit * 2.0 - 1.0) * f64::from(bound)
     } else if entry.name.ends_with("running_var") {
         unit * 0.5 + 0.5
+    } else if entry.name.ends_with(".scale") {
+        unit * 2.0 + 3.0
+    } else if entry.name.ends_with("conv_reg.bias") {
+        unit * 0.25 + 0.5
     } else if entry.name.ends_with("weight") {
         unit * f64::from(0.4_f32) + f64::from(0.4_f32)
     } else {

@@ -3,6 +3,7 @@
 mod anchors;
 mod assigners;
 mod box_samplers;
+mod fcos;
 mod fpn;
 mod initialisation;
 mod layers;
@@ -18,6 +19,7 @@ mod yolox;
 pub use anchors::{AnchorGenerator, DeltaXywhBboxCoder};
 pub use assigners::{BboxOverlaps2D, MaxIouAssigner, SimOtaAssigner};
 pub use box_samplers::{OhemSampler, PseudoSampler, RandomSampler};
+pub use fcos::{DistancePointBboxCoder, Fcos, FcosHead, GroupNorm};
 pub use fpn::{ExtraConvs, Fpn, FpnUpsampleCfg};
 pub use initialisation::{Constant, InitOverride, Kaiming, Normal, Pretrained, Xavier};
 pub use layers::{BatchNorm, Conv2d, LeakyRelu, Nms, Relu, SoftNms, Swish, UpsampleCfg};
@@ -49,6 +51,7 @@ pub(crate) fn declared() -> Vec<Declared> {
         yolox::declared(),
         two_stage::declared(),
         retina::declared(),
+        fcos::declared(),
         script::declared(),
         resnet::declared(),
         fpn::declared(),

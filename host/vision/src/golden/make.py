@@ -53,6 +53,10 @@ def fill(model, gain):
                 tensor.copy_((unit * 2 - 1) * bound)
             elif name.endswith('running_var'):
                 tensor.copy_(unit * 0.5 + 0.5)
+            elif name.endswith('.scale'):
+                tensor.copy_(unit * 2 + 3)
+            elif name.endswith('conv_reg.bias'):
+                tensor.copy_(unit * 0.25 + 0.5)
             elif name.endswith('weight'):
                 tensor.copy_(unit * 0.4 + 0.4)
             else:
@@ -129,8 +133,21 @@ def listen(model, found):
             count=float(sum(results[5])), positive=int(sum(m.sum() for m in masks)), labelled=int(sum(m.numel() for m in masks)),
             targets=told(torch.cat(bbox_targets), BOX_SAMPLES))
 
+    def places(name, head):
+        def keep(result):
+            labels, bbox_targets = (torch.cat(maps) for maps in result)
+            positive = labels < head.num_classes
+            found[name] = dict(
+                count=float(positive.sum()), positive=int(positive.sum()), labelled=len(labels),
+                targets=told(bbox_targets[positive], BOX_SAMPLES))
+        return keep
+
+    def dense(name, head):
+        is_without_anchors = type(head).__name__ == 'FCOSHead'
+        wrap(head, 'get_targets', places(name, head) if is_without_anchors else anchors(name))
+
     if hasattr(model, 'rpn_head'):
-        wrap(model.rpn_head, 'get_targets', anchors('rpn'))
+        dense('rpn', model.rpn_head)
         wrap(model.roi_head.bbox_head, 'get_targets', regions)
     elif type(model).__name__ == 'YOLOX':
         # All pictures one by one; put together as the head does.
@@ -146,7 +163,7 @@ def listen(model, found):
             return result
         model.bbox_head._get_targets_single = single
     else:
-        wrap(model.bbox_head, 'get_targets', anchors('bbox'))
+        dense('bbox', model.bbox_head)
 
 
 def total(losses):

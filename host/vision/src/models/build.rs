@@ -6,6 +6,7 @@ use snaphook_runner::Model;
 use tch::Device;
 
 use super::faster_rcnn::build_faster_rcnn;
+use super::fcos::build_fcos;
 use super::retina_net::build_retina_net;
 use super::script_model::ScriptModel;
 use super::yolox::build_yolox;
@@ -19,6 +20,7 @@ pub fn build_model(config: &Json, device: Device) -> Result<Box<dyn Model>, Buil
     match type_name(Role::Model, config, "model")? {
         "YOLOX" => Ok(Box::new(build_yolox(config, "model", device)?)),
         "FasterRCNN" => Ok(Box::new(build_faster_rcnn(config, "model", device)?)),
+        "FCOS" => Ok(Box::new(build_fcos(config, "model", device)?)),
         "RetinaNet" => Ok(Box::new(build_retina_net(config, "model", device)?)),
         "ScriptModel" => Ok(Box::new(ScriptModel::build(config, "model", device)?)),
         _ => {

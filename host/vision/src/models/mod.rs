@@ -3,8 +3,12 @@
 mod anchor_head;
 mod build;
 mod csp_darknet;
+mod dense_test;
 mod detector;
 mod faster_rcnn;
+mod fcos;
+mod fcos_head;
+mod first_stage;
 mod fpn;
 mod resnet;
 mod retina_net;
