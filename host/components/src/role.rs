@@ -164,6 +164,12 @@ impl Role {
             || (dict.contains_key("max_iters") && !dict.contains_key("max_epochs"));
         match self {
             Role::TrainLoop if by_iteration => Some("IterBasedTrainLoop"),
+            // MMPretrain's configs name none; these words are of its preprocessor alone.
+            Role::DataPreprocessor
+                if ["to_rgb", "num_classes"].iter().any(|key| dict.contains_key(*key)) =>
+            {
+                Some("ClsDataPreprocessor")
+            }
             _ => self.default_type(),
         }
     }

@@ -101,6 +101,7 @@ fn sample(picture: &Json, step: usize, index: usize) -> Sample {
         width,
         height,
         instances: Vec::new(),
+        label: picture["label"].as_i64(),
     };
     let mut sample = Sample::from_record(Arc::new(record));
     let pixels = units(&format!("picture {step} {index}"), height * width * 3);
@@ -114,10 +115,9 @@ fn sample(picture: &Json, step: usize, index: usize) -> Sample {
     }
     sample.set_image(image);
     sample.meta.scale_factor = numbers::<2>(&picture["scale"]).unwrap_or([1.0, 1.0]);
-    let boxes = picture["boxes"].as_array().unwrap();
-    sample.boxes = boxes.iter().map(|corners| numbers::<4>(corners).unwrap()).collect();
-    let labels = picture["labels"].as_array().unwrap();
-    sample.labels = labels.iter().map(|label| label.as_i64().unwrap()).collect();
+    let list = |key: &str| picture[key].as_array().into_iter().flatten();
+    sample.boxes = list("boxes").map(|corners| numbers::<4>(corners).unwrap()).collect();
+    sample.labels = list("labels").map(|label| label.as_i64().unwrap()).collect();
     sample.ignore = vec![false; sample.labels.len()];
     sample
 }

@@ -3,6 +3,7 @@
 mod anchors;
 mod assigners;
 mod box_samplers;
+mod classifier;
 mod fcos;
 mod fpn;
 mod initialisation;
@@ -19,6 +20,9 @@ mod yolox;
 pub use anchors::{AnchorGenerator, DeltaXywhBboxCoder};
 pub use assigners::{BboxOverlaps2D, MaxIouAssigner, SimOtaAssigner};
 pub use box_samplers::{OhemSampler, PseudoSampler, RandomSampler};
+pub use classifier::{
+    ClsDataPreprocessor, GlobalAveragePooling, ImageClassifier, LinearClsHead, MOST_CLASSES_TOLD,
+};
 pub use fcos::{DistancePointBboxCoder, Fcos, FcosHead, GroupNorm};
 pub use fpn::{ExtraConvs, Fpn, FpnUpsampleCfg};
 pub use initialisation::{Constant, InitOverride, Kaiming, Normal, Pretrained, Xavier};
@@ -52,6 +56,7 @@ pub(crate) fn declared() -> Vec<Declared> {
         two_stage::declared(),
         retina::declared(),
         fcos::declared(),
+        classifier::declared(),
         script::declared(),
         resnet::declared(),
         fpn::declared(),

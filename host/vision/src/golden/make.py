@@ -8,6 +8,7 @@ import json
 import pathlib
 import sys
 
+import classifier  # noqa: F401, MMDetection has none
 import numpy as np
 import torch
 from mmdet.registry import MODELS
@@ -77,10 +78,12 @@ def pictures(case, step):
         inputs.append(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
         sample = DetDataSample()
         scale = tuple(picture.get('scale', [1.0, 1.0]))
+        if 'label' in picture:
+            sample.gt_label = picture['label']
         sample.set_metainfo(dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=scale, img_id=index))
         sample.gt_instances = InstanceData(
-            bboxes=torch.tensor(picture['boxes'], dtype=torch.float32).view(-1, 4),
-            labels=torch.tensor(picture['labels'], dtype=torch.int64))
+            bboxes=torch.tensor(picture.get('boxes', []), dtype=torch.float32).view(-1, 4),
+            labels=torch.tensor(picture.get('labels', []), dtype=torch.int64))
         sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64))
         samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)
@@ -146,7 +149,13 @@ def listen(model, found):
         is_without_anchors = type(head).__name__ == 'FCOSHead'
         wrap(head, 'get_targets', places(name, head) if is_without_anchors else anchors(name))
 
-    if hasattr(model, 'rpn_head'):
+    def classes(labels):
+        found['classes'] = dict(
+            count=len(labels), positive=len(labels), labelled=len(labels), targets=told(labels.float().view(-1, 1), BOX_SAMPLES))
+
+    if type(model).__name__ == 'ImageClassifier':
+        wrap(model, 'found_labels', classes)
+    elif hasattr(model, 'rpn_head'):
         dense('rpn', model.rpn_head)
         wrap(model.roi_head.bbox_head, 'get_targets', regions)
     elif type(model).__name__ == 'YOLOX':

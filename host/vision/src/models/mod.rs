@@ -10,6 +10,7 @@ mod fcos;
 mod fcos_head;
 mod first_stage;
 mod fpn;
+mod image_classifier;
 mod resnet;
 mod retina_net;
 mod roi_head;

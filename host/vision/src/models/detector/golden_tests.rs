@@ -8,6 +8,7 @@ use super::{DetectionHead, Detector, HeadInput, pictures_of, pixels, scales, tar
 use crate::golden::{Case, is_told};
 use crate::models::faster_rcnn::build_faster_rcnn;
 use crate::models::fcos::build_fcos;
+use crate::models::image_classifier::build_image_classifier;
 use crate::models::retina_net::build_retina_net;
 use crate::models::yolox::build_yolox;
 use crate::nn::Mode;
@@ -191,4 +192,9 @@ fn fcos_computes_what_mmdetection_computes() {
 #[test]
 fn faster_rcnn_with_fcos_as_first_stage_computes_what_mmdetection_computes() {
     Tested { case: Case::read("faster_rcnn_fcos"), build: build_faster_rcnn }.compare();
+}
+
+#[test]
+fn a_classifier_computes_what_mmpretrains_formulas_say() {
+    Tested { case: Case::read("image_classifier"), build: build_image_classifier }.compare();
 }

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_smallest_box_around_a_place_is_found_by_the_map_of_its_size() {
-        let ranges = vec![(-1.0, 8.0), (8.0, 64.0)];
+        let ranges = vec![(-1.0, 8.0), (9.0, 64.0)];
         let rules = PlaceRules { ranges, radii: None };
         let boxes = [[0.0, 0.0, 10.0, 10.0], [2.0, 2.0, 6.0, 6.0], [-20.0, -20.0, 40.0, 40.0]];
         assert_eq!(rows(&rules, &boxes), [Some(1), None, Some(2)]);
