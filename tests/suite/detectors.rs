@@ -40,6 +40,17 @@ model = dict(type='RetinaNet', data_preprocessor=preprocessor, backbone=backbone
     test_cfg=dict(nms_pre=50, score_thr=0.05, nms=dict(type='nms', iou_threshold=0.5), max_per_img=20))
 ";
 
+/// Classes, distances and middles of places, without anchors.
+const FCOS_HEAD: &str = "\
+places = dict(type='FCOSHead', num_classes=3, in_channels=16, stacked_convs=1, feat_channels=16, strides=[4, 8, 16, 32, 64],
+    norm_cfg=dict(type='GN', num_groups=4))
+";
+
+const FCOS: &str = "\
+model = dict(type='FCOS', data_preprocessor=preprocessor, backbone=backbone, neck=neck, bbox_head=places,
+    test_cfg=dict(nms_pre=50, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=20))
+";
+
 fn faster_rcnn() -> Workspace {
     Workspace::with(&format!("{PYRAMID}{FASTER_RCNN}"))
 }
@@ -59,6 +70,21 @@ fn a_resumed_faster_rcnn_draws_the_same_anchors_and_regions() {
     cut.train(&["train_cfg.max_epochs=2", "--resume"]).expect_code(0);
     let last = |workspace: &Workspace| weights(&workspace.file("work/epoch_2"));
     assert!(last(&whole) == last(&cut));
+}
+
+#[test]
+fn places_without_anchors_find_boxes_and_propose_regions() {
+    let whole = Workspace::with(&format!("{PYRAMID}{FCOS_HEAD}{FCOS}"));
+    let outcome = whole.train(&["train_cfg.max_epochs=2"]);
+    outcome.expect_code(0).expect_text(&["loss_centerness: ", "Epoch(val) [2]"]);
+    let line = ["train", "tiny.py", "--work-dir", "again", "--resume", "work/epoch_1"];
+    whole.snaphook(line.iter().chain(&["train_cfg.max_epochs=2"])).expect_code(0);
+    let last = |work: &str| weights(&whole.file(work).join("epoch_2"));
+    assert!(last("work") == last("again"));
+    let first = "model['rpn_head'] = places\n";
+    let two = Workspace::with(&format!("{PYRAMID}{FCOS_HEAD}{FASTER_RCNN}{first}"));
+    let outcome = two.train(&["train_cfg.max_epochs=1"]);
+    outcome.expect_code(0).expect_text(&["rpn_loss_centerness: ", "loss_bbox: "]);
 }
 
 #[test]
