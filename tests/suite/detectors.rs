@@ -1,6 +1,7 @@
 //! Whole runs of detectors other than YOLOX: two stages, one stage with anchors, a model of the user's own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use snaphook_tests::{Workspace, weights};
 
@@ -39,6 +40,17 @@ model = dict(type='RetinaNet', data_preprocessor=preprocessor, backbone=backbone
     test_cfg=dict(nms_pre=50, score_thr=0.05, nms=dict(type='nms', iou_threshold=0.5), max_per_img=20))
 ";
 
+/// Classes, distances and middles of places, without anchors.
+const FCOS_HEAD: &str = "\
+places = dict(type='FCOSHead', num_classes=3, in_channels=16, stacked_convs=1, feat_channels=16, strides=[4, 8, 16, 32, 64],
+    norm_cfg=dict(type='GN', num_groups=4))
+";
+
+const FCOS: &str = "\
+model = dict(type='FCOS', data_preprocessor=preprocessor, backbone=backbone, neck=neck, bbox_head=places,
+    test_cfg=dict(nms_pre=50, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=20))
+";
+
 fn faster_rcnn() -> Workspace {
     Workspace::with(&format!("{PYRAMID}{FASTER_RCNN}"))
 }
@@ -61,6 +73,21 @@ fn a_resumed_faster_rcnn_draws_the_same_anchors_and_regions() {
 }
 
 #[test]
+fn places_without_anchors_find_boxes_and_propose_regions() {
+    let whole = Workspace::with(&format!("{PYRAMID}{FCOS_HEAD}{FCOS}"));
+    let outcome = whole.train(&["train_cfg.max_epochs=2"]);
+    outcome.expect_code(0).expect_text(&["loss_centerness: ", "Epoch(val) [2]"]);
+    let line = ["train", "tiny.py", "--work-dir", "again", "--resume", "work/epoch_1"];
+    whole.snaphook(line.iter().chain(&["train_cfg.max_epochs=2"])).expect_code(0);
+    let last = |work: &str| weights(&whole.file(work).join("epoch_2"));
+    assert!(last("work") == last("again"));
+    let first = "model['rpn_head'] = places\n";
+    let two = Workspace::with(&format!("{PYRAMID}{FCOS_HEAD}{FASTER_RCNN}{first}"));
+    let outcome = two.train(&["train_cfg.max_epochs=1"]);
+    outcome.expect_code(0).expect_text(&["rpn_loss_centerness: ", "loss_bbox: "]);
+}
+
+#[test]
 fn a_part_of_a_pth_file_is_taken_for_another_model() {
     let workspace = faster_rcnn();
     workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
@@ -72,6 +99,14 @@ fn a_part_of_a_pth_file_is_taken_for_another_model() {
     std::fs::copy(workspace.file("a.pth"), other.file("a.pth")).unwrap();
     let outcome = other.train(&["train_cfg.max_epochs=1"]);
     outcome.expect_code(0).expect_text(&["backbone: ", " tensors from a.pth", "loss_cls: "]);
+    // What does not fit at all is refused, with the file.
+    let lines = pretrained.replace("prefix='backbone'", "prefix='neck'");
+    let nothing = Workspace::with(&format!("{PYRAMID}{lines}{RETINA_NET}"));
+    std::fs::copy(workspace.file("a.pth"), nothing.file("a.pth")).unwrap();
+    let outcome = nothing.train(&["train_cfg.max_epochs=1"]);
+    outcome
+        .expect_code(3)
+        .expect_error(&["model.backbone.init_cfg", "a.pth: no tensor in it fits"]);
     // A resume and a test have all weights in the checkpoint.
     std::fs::remove_file(other.file("a.pth")).unwrap();
     other.train(&["train_cfg.max_epochs=2", "--resume"]).expect_code(0);
@@ -80,26 +115,42 @@ fn a_part_of_a_pth_file_is_taken_for_another_model() {
     outcome.expect_code(3).expect_error(&["model.backbone.init_cfg", "a.pth"]);
 }
 
+/// A model of TorchScript; validations would only take time.
+const SCRIPT_MODEL: &str = "\
+model = dict(type='ScriptModel', file='tiny.pt', num_classes=3,
+    data_preprocessor=dict(type='DetDataPreprocessor', pad_size_divisor=32))
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=9)
+";
+
+/// The folder of `make.py` and of what it made.
+fn exported() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/vision/src/models/script_model")
+}
+
 #[test]
 fn a_model_of_torchscript_trains_resumes_and_is_tested() {
-    let lines = "model = dict(type='ScriptModel', file='tiny.pt', num_classes=3,\n    \
-                 data_preprocessor=dict(type='DetDataPreprocessor', pad_size_divisor=32))";
-    let module = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../host/vision/src/models/script_model/tiny.pt");
-    let run = |cuts: bool| {
-        let workspace = Workspace::with(lines);
-        std::fs::copy(&module, workspace.file("tiny.pt")).unwrap();
-        if cuts {
-            workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
-        }
-        let outcome = workspace.train(&["train_cfg.max_epochs=2", "--resume"]);
-        outcome.expect_code(0).expect_text(&["loss_cls: ", "scale: 64"]);
-        workspace
-    };
-    let (whole, cut) = (run(false), run(true));
-    let last = |workspace: &Workspace| weights(&workspace.file("work/epoch_2"));
-    assert!(last(&whole) == last(&cut));
+    let workspace = Workspace::with(SCRIPT_MODEL);
+    std::fs::copy(exported().join("tiny.pt"), workspace.file("tiny.pt")).unwrap();
+    workspace.train(&[]).expect_code(0).expect_text(&["loss_cls: ", "scale: 64"]);
+    let line = ["train", "tiny.py", "--work-dir", "again", "--resume", "work/epoch_1"];
+    workspace.snaphook(line).expect_code(0);
+    let last = |work: &str| weights(&workspace.file(work).join("epoch_2"));
+    assert!(last("work") == last("again"));
     let line = ["test", "tiny.py", "work/epoch_2", "--work-dir", "tested", "--out", "found.json"];
-    whole.snaphook(line).expect_code(0);
-    assert!(whole.read("found.json").contains("score"));
+    workspace.snaphook(line).expect_code(0);
+    assert!(workspace.read("found.json").contains("score"));
+}
+
+#[test]
+fn a_module_that_the_torch_package_exports_now_trains() {
+    let Some(python) = std::env::var_os("PEER_PYTHON") else {
+        println!("set PEER_PYTHON to a Python with torch: nothing was exported");
+        return;
+    };
+    let workspace = Workspace::with(SCRIPT_MODEL);
+    let mut export = Command::new(python);
+    export.arg(exported().join("make.py")).arg(workspace.file("tiny.pt"));
+    let done = export.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0).expect_text(&["loss_cls: "]);
 }

@@ -3,6 +3,8 @@
 //! | file | what must hold |
 //! |---|---|
 //! | `outside_plugin` | a plugin of another workspace takes part in a run; the trainer is not rebuilt |
+//! | `classifiers` | a class for each picture, in MMPretrain's words |
+//! | `looking` | `browse`, `predict`, `test --show-dir` |
 //! | `detectors` | two stages, one stage with anchors, a model of one's own; trained weights |
 //! | `hook_points` | every hook point comes in MMEngine's order with MMEngine's counters |
 //! | `wrong_hooks` | wrong kwargs, unknown and doubled types, hooks that fail and panic |
@@ -41,6 +43,7 @@ mod bad_config;
 mod bad_data;
 mod bad_files;
 mod built_in_hooks;
+mod classifiers;
 mod cli;
 mod cloud;
 mod detection_hooks;
@@ -54,6 +57,7 @@ mod killed_while_saving;
 mod launched;
 mod loggers;
 mod logs;
+mod looking;
 mod outside_plugin;
 mod plugin_check;
 mod plugin_readme;

@@ -26,6 +26,16 @@ fn numbers(checkpoint: &Path) -> Vec<f32> {
     bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
 }
 
+/// Boxes, proposals, areas, single classes, VOC's numbers, and a file alone.
+const EVERY_METRIC: &str = "\
+test_dataloader['batch_size'] = 1
+model['test_cfg']['score_thr'] = 0.0
+test_evaluator = [
+    dict(test_evaluator, metric=['bbox', 'proposal'], classwise=True),
+    dict(type='VOCMetric', iou_thrs=[0.3, 0.5], eval_mode='area'),
+    dict(test_evaluator, format_only=True, outfile_prefix='formatted')]
+";
+
 #[track_caller]
 fn assert_near(one: &Path, other: &Path, tolerance: f32) {
     let (one, other) = (numbers(one), numbers(other));
@@ -66,8 +76,7 @@ fn two_ranks_train_as_one_process_with_a_batch_of_twice_the_size() {
 
 #[test]
 fn metrics_and_predictions_are_the_same_for_every_number_of_ranks() {
-    let workspace =
-        Workspace::with("test_dataloader['batch_size'] = 1\nmodel['test_cfg']['score_thr'] = 0.0");
+    let workspace = Workspace::with(EVERY_METRIC);
     workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
     // Four pictures: with three ranks, one has two of them.
     let found: Vec<String> = (1..=3)
@@ -83,7 +92,12 @@ fn metrics_and_predictions_are_the_same_for_every_number_of_ranks() {
             let line = stdout.lines().find(|line| line.contains("coco/bbox_mAP:")).unwrap();
             let metrics = line.split("coco/").skip(1).map(|part| part.split("data_time").next());
             let metrics: Vec<_> = metrics.flatten().map(str::trim).collect();
-            format!("{}\n{}", metrics.join(" "), workspace.read(&out))
+            for name in ["bbox_mAP_m:", "square_precision:", "AR@100:", "pascal_voc/AP30:"] {
+                assert!(line.contains(name), "{name} is not in {line}");
+            }
+            let written = workspace.read("formatted.bbox.json");
+            std::fs::remove_file(workspace.file("formatted.bbox.json")).unwrap();
+            format!("{}\n{written}\n{}", metrics.join(" "), workspace.read(&out))
         })
         .collect();
     assert!(found[0].len() > 200, "{}", found[0]);

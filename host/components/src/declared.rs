@@ -40,6 +40,11 @@ impl Declared {
         }
     }
 
+    /// The same in another role.
+    pub(crate) fn in_role(self, role: Role) -> Declared {
+        Declared { role, ..self }
+    }
+
     /// A component of which only the schema is known, such as a plugin's hook.
     pub fn from_schema(role: Role, name: &str, summary: &str, schema: Json) -> Declared {
         let (names, summary) = (vec![name.to_owned()], summary.to_owned());

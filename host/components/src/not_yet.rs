@@ -13,12 +13,13 @@ pub(crate) fn why_not(name: &str) -> Option<&'static str> {
     WHY_NOT.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason)
 }
 
-/// Optimizers that MMEngine has, each with the reason that it is not here.
-const WHY_NOT: [(&str, &str); 5] = [
+/// What MMEngine or MMDetection has, each with the reason that it is not here, or not there where it was asked for.
+const WHY_NOT: [(&str, &str); 6] = [
     ("LBFGS", "it computes the loss several times in a step, and a step here computes it once"),
     ("SparseAdam", "it is for sparse gradients, and no layer here has any"),
     ("Muon", "it is for matrices alone, and models have other parameters too"),
     ("Adafactor", "its means by row and column are not kept yet"),
+    ("GN", "the towers of FCOSHead alone have it yet"),
     ("TorchAdafactor", "its means by row and column are not kept yet"),
 ];
 
@@ -32,7 +33,7 @@ const NAMES: [&str; 69] = [
     "ByteTrack ByteTracker Caffe2Xavier CameraMotionCompensation CascadeRCNN CascadeRoIHead",
     "CascadeRPNHead CenterNet CenterNetHead CenterNetUpdateHead CenterRegionAssigner",
     "CentripetalHead ChannelMapper ChannelShuffle CityscapesDataset CityScapesMetric",
-    "ClassificationCost ClearMLVisBackend Clip ClsDataPreprocessor CoarseMaskHead",
+    "ClassificationCost ClearMLVisBackend Clip CoarseMaskHead",
     "CocoCaptionDataset COCOCaptionMetric CocoPanopticDataset CocoPanopticMetric CocoSegDataset",
     "CocoVideoMetric ColorTransform CombinedSampler CondInst CondInstBboxHead CondInstMaskHead",
     "ConditionalDETR ConditionalDETRHead ContextBlock Contrast Conv1d Conv3d ConvAWS ConvModule",
@@ -43,14 +44,14 @@ const NAMES: [&str; 69] = [
     "default_collate DeformableDETR DeformableDETRHead DeformRoIPoolPack",
     "DeltaXYWHBBoxCoderForGLIP DetectoRS_ResNet Detectron2Wrapper DetLocalVisualizer DETR",
     "DETRHead DetTTAModel DiceCost DiceLoss DIIHead DilatedEncoder DINO DINOHead",
-    "DistancePointBBoxCoder DistributionFocalLoss DODCocoMetric DODDataset DoubleConvFCBBoxHead",
+    "DistributionFocalLoss DODCocoMetric DODDataset DoubleConvFCBBoxHead",
     "DoubleHeadRoIHead DSDLDetDataset DumpODVGResults DVCLiveVisBackend DyHead DynamicConv",
     "DynamicMaskHead DynamicRoIHead DynamicSoftLabelAssigner EfficientNet EIoULoss ELU",
-    "EmbeddingRPNHead Equalize ExponentialLR FastRCNN FCNMaskHead FCOS FCOSHead FeatureRelayHead",
+    "EmbeddingRPNHead Equalize ExponentialLR FastRCNN FCNMaskHead FeatureRelayHead",
     "Flickr30kDataset Flickr30kMetric FocalCustomLoss FocalLossCost FOVEA FoveaHead FPG",
     "FPN_CARAFE FPN_DropBlock FreeAnchorRetinaHead FSAF FSAFHead FusedSemanticHead GARetinaHead",
     "GARPNHead GaussianFocalLoss GELU GeneralizedAttention GenericRoIExtractor GFL GFLHead GHMC",
-    "GHMR GLIP GlobalAveragePooling GlobalContextHead GN gRefCOCOMetric GridAssigner GridHead",
+    "GHMR GLIP GlobalContextHead gRefCOCOMetric GridAssigner GridHead",
     "GridRCNN GridRoIHead GroundingDINO GroundingDINOHead GroundingVisualizationHook",
     "GroupMultiSourceSampler GroupNorm GTBoxSubOne_GLIP Hardsigmoid Hardswish HeuristicFusionHead",
     "HourglassNet HRFPN HRNet HTCMaskHead HueSaturationValue HungarianAssigner HybridTaskCascade",
@@ -71,7 +72,7 @@ const NAMES: [&str; 69] = [
     "NASFCOSHead NASFPN NeptuneVisBackend Normalize NormedConv2d NormedLinear NPUProfilerHook",
     "Objects365V1Dataset Objects365V2Dataset OCSORT OCSORTTracker ODVGDataset OneCycleLR OneOf",
     "OpenImagesChallengeDataset OpenImagesDataset OpenImagesMetric OptimWrapperDict OVCocoMetric",
-    "PAA PAAHead PackInputs PackReIDInputs PackTrackInputs PAFPN PanopticFPN PanopticFPNHead",
+    "PAA PAAHead PackReIDInputs PackTrackInputs PAFPN PanopticFPN PanopticFPNHead",
     "PISARetinaHead PISARoIHead PISASSDHead PixelDecoder PointAssigner PointRend PointRendRoIHead",
     "Posterize PReLU PrepareTTAHook ProposalBroadcaster PyramidVisionTransformer",
     "PyramidVisionTransformerV2 QDTrack QualityFocalLoss QuasiDenseEmbedHead QuasiDenseTracker",

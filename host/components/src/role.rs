@@ -46,6 +46,8 @@ pub enum Role {
     Suppression,
     /// `norm_cfg`.
     Normalisation,
+    /// `norm_cfg` of towers, which can be one that others cannot have yet.
+    TowerNormalisation,
     /// `act_cfg`.
     Activation,
     /// `conv_cfg`.
@@ -89,7 +91,7 @@ pub enum Role {
 }
 
 /// Each role with its name in schemas and in words.
-const NAMES: [(Role, &str, &str); 40] = [
+const NAMES: [(Role, &str, &str); 41] = [
     (Role::Model, "model", "model"),
     (Role::DataPreprocessor, "data_preprocessor", "data preprocessor"),
     (Role::BatchAugment, "batch_augment", "batch augmentation"),
@@ -110,6 +112,7 @@ const NAMES: [(Role, &str, &str); 40] = [
     (Role::BoxSampler, "box_sampler", "sampler of boxes"),
     (Role::Suppression, "suppression", "suppression"),
     (Role::Normalisation, "normalisation", "normalisation"),
+    (Role::TowerNormalisation, "tower_normalisation", "normalisation"),
     (Role::Activation, "activation", "activation"),
     (Role::Convolution, "convolution", "convolution"),
     (Role::Initialisation, "initialisation", "initialisation"),
@@ -161,6 +164,12 @@ impl Role {
             || (dict.contains_key("max_iters") && !dict.contains_key("max_epochs"));
         match self {
             Role::TrainLoop if by_iteration => Some("IterBasedTrainLoop"),
+            // MMPretrain's configs name none; these words are of its preprocessor alone.
+            Role::DataPreprocessor
+                if ["to_rgb", "num_classes"].iter().any(|key| dict.contains_key(*key)) =>
+            {
+                Some("ClsDataPreprocessor")
+            }
             _ => self.default_type(),
         }
     }

@@ -12,6 +12,9 @@ pub struct Config {
     /// The model.
     #[kwarg(component = "model")]
     pub model: Option<Json>,
+    /// `data_preprocessor` of a model that names none.
+    #[kwarg(component = "data_preprocessor")]
+    pub data_preprocessor: Option<Json>,
     /// Data to train with.
     #[kwarg(settings = "Dataloader")]
     pub train_dataloader: Option<Json>,

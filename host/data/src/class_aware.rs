@@ -5,7 +5,7 @@
 //! they come from our own generator, not from torch's.
 
 use crate::dataset::Dataset;
-use crate::{Rank, SampleRng};
+use crate::{DataError, Rank, SampleRng};
 
 /// MMDetection's `ClassAwareSampler`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +43,20 @@ impl ClassAwareSampler {
         len.div_ceil(rank.world)
     }
 
+    /// Errors: a data set in which nothing has a class, so that there is nothing to take in turn.
+    pub(crate) fn check(dataset: &dyn Dataset) -> Result<(), DataError> {
+        if (0..dataset.len()).any(|index| !dataset.record(index).labels().is_empty()) {
+            return Ok(());
+        }
+        let reason = "ClassAwareSampler: expected a data set with objects, found none in it (use DefaultSampler)";
+        Err(DataError::config("dataloader.sampler", reason))
+    }
+
     /// The samples of a rank in an epoch, in order; none of a data set without objects.
     pub fn indices(self, dataset: &dyn Dataset, epoch: u64, rank: Rank) -> Vec<usize> {
         let mut pictures = vec![Vec::new(); dataset.meta().classes.len()];
         for index in 0..dataset.len() {
-            let labels = dataset.record(index).instances.iter().map(|instance| instance.label);
-            for label in labels.collect::<std::collections::BTreeSet<_>>() {
+            for label in dataset.record(index).labels() {
                 let own = usize::try_from(label).ok().and_then(|label| pictures.get_mut(label));
                 own.into_iter().for_each(|own| own.push(index));
             }

@@ -1,6 +1,7 @@
 //! One training or validation example on its way through a pipeline, and the record it comes from.
 //! Knows nothing of files and tensors.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +59,15 @@ pub struct ImageRecord {
     pub height: usize,
     /// The objects.
     pub instances: Vec<Instance>,
+    /// Index of the picture's own class, in data sets that have classes and no boxes.
+    pub label: Option<i64>,
+}
+
+impl ImageRecord {
+    /// The classes that are in the picture, or its own.
+    pub(crate) fn labels(&self) -> BTreeSet<i64> {
+        self.instances.iter().map(|instance| instance.label).chain(self.label).collect()
+    }
 }
 
 /// What a pipeline did to a picture, by MMDetection's names.
@@ -216,6 +226,7 @@ pub(crate) mod tests {
             width,
             height,
             instances: vec![Instance { bbox, label: 0, ignore: false }],
+            label: None,
         };
         let mut sample = Sample::from_record(Arc::new(record));
         sample.set_image(Image::filled(width, height, [128; 3]));

@@ -246,6 +246,7 @@ fn degenerate_boxes_are_left_out_and_crowds_are_marked() {
         ([5, 5, 0, 10], 0, 0),      // no width
         ([5, 5, 10, 10], 0, 0),     // no area
         ([60, 60, 10, 10], 100, 0), // outside
+        ([-5, 40, 20, 20], 400, 0), // sticks out
     ];
     let annotations: Vec<Value> = boxes
         .iter()
@@ -264,9 +265,10 @@ fn degenerate_boxes_are_left_out_and_crowds_are_marked() {
     let instances = &dataset.record(0).instances;
     assert_eq!(
         instances.iter().map(|i| (i.label, i.ignore)).collect::<Vec<_>>(),
-        [(1, false), (1, true)]
+        [(1, false), (1, true), (1, false)]
     );
     assert_eq!(instances[0].bbox, [5.0, 5.0, 15.0, 15.0]);
+    assert_eq!(instances[2].bbox, [-5.0, 40.0, 15.0, 60.0]);
 }
 
 #[test]
@@ -387,6 +389,21 @@ fn class_aware_epochs_hold_as_many_of_each_class() {
         .flat_map(|batch| batch.samples.iter().map(|s| s.labels[0]))
         .collect();
     assert_eq!((labels.len(), labels.iter().sum::<i64>()), (12, 6));
+}
+
+#[test]
+fn classes_in_turn_need_a_class() {
+    let folder = drawn();
+    let path = folder.path().join("annotations/train.json");
+    let mut file: Value =
+        serde_json::from_slice(&std::fs::read(&path).expect("a file")).expect("JSON");
+    file["annotations"] = json!([]);
+    std::fs::write(&path, file.to_string()).expect("a written file");
+    let mut dataset = leaf(folder.path(), load());
+    dataset["filter_cfg"] = json!({});
+    let value = json!({"dataset": dataset, "sampler": {"type": "ClassAwareSampler"}});
+    let message = Loader::from_config(&value, config()).err().expect("an error").to_string();
+    assert!(message.contains("ClassAwareSampler: expected a data set with objects"), "{message}");
 }
 
 #[test]

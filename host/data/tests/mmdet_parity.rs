@@ -67,6 +67,7 @@ impl Pictures {
             width: image.width(),
             height: image.height(),
             instances: Vec::new(),
+            label: None,
         };
         let Annotated { boxes, labels, ignore } = &self.golden.sources[index];
         let mut sample = Sample::from_record(Arc::new(record));

@@ -12,7 +12,7 @@ use snaphook_data::{
 };
 use snaphook_runner::checkpoint::{self, Checkpoint};
 use snaphook_runner::{AnyBatch, Model, RunError};
-use snaphook_vision::{Predictions, build_model};
+use snaphook_vision::{Predictions, build_model, with_preprocessor};
 
 use crate::assemble::remove_scopes;
 use crate::cuda;
@@ -29,7 +29,8 @@ pub(crate) fn predict(arguments: &PredictArguments) -> Result<(), TrainerError> 
         snaphook_cli::report::print_warning(&format!("no CUDA: {error}"));
     }
     let place = format!("{}: ", config.path().display());
-    let built = build_model(&value["model"], cuda::best_device());
+    let model = with_preprocessor(&value["model"], &value);
+    let built = build_model(&model, cuda::best_device());
     let failed = |error| TrainerError::Build { place: place.clone(), error: Box::new(error) };
     let mut model = built.map_err(failed)?;
     let failed = |error| TrainerError::Run { place: String::new(), error: Box::new(error) };
@@ -44,7 +45,8 @@ pub(crate) fn predict(arguments: &PredictArguments) -> Result<(), TrainerError> 
     };
     let loader = Loader::new(image_files(&images, &pipeline(dataset), meta.clone())?, settings);
     let found = all(model.as_mut(), &loader, &place)?;
-    write(arguments, &images, &found, &meta)
+    let are_whole = model.modules().iter().any(|module| module.name == "head");
+    write(arguments, &Found { images, found, meta, are_whole })
 }
 
 /// Weights of another model are refused.
@@ -118,12 +120,17 @@ fn class(meta: &DatasetMeta, label: i64) -> String {
     found.cloned().unwrap_or_else(|| label.to_string())
 }
 
-fn write(
-    arguments: &PredictArguments,
-    images: &[PathBuf],
-    found: &[Vec<Detection>],
-    meta: &DatasetMeta,
-) -> Result<(), TrainerError> {
+/// What was found in all pictures.
+struct Found {
+    images: Vec<PathBuf>,
+    found: Vec<Vec<Detection>>,
+    meta: DatasetMeta,
+    /// Whether it is of whole pictures: classes, and no boxes.
+    are_whole: bool,
+}
+
+fn write(arguments: &PredictArguments, all: &Found) -> Result<(), TrainerError> {
+    let Found { images, found, meta, are_whole } = all;
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| TrainerError::File { path, source }
@@ -132,13 +139,14 @@ fn write(
     let mut entries = Vec::new();
     for ((path, detections), name) in images.iter().zip(found).zip(names(images)) {
         let mut image = read_image(path)?;
-        entries.push(entry(path, &image, detections, meta));
+        entries.push(entry(path, &image, detections, all));
         if !arguments.no_pictures {
-            draw(&mut image, detections, meta, arguments.score_thr);
+            let drawn =
+                if *are_whole { &detections[..detections.len().min(1)] } else { detections };
+            draw(&mut image, drawn, meta, arguments.score_thr);
             image.save(&arguments.out.join(name))?;
         }
-        let shown = detections.iter().filter(|found| found.score >= arguments.score_thr).count();
-        println!("{}: {shown} found", path.display());
+        println!("{}: {}", path.display(), in_words(detections, all, arguments.score_thr));
     }
     let path = arguments.out.join("predictions.json");
     // A line for each picture: as good for programs, and for a look.
@@ -150,14 +158,30 @@ fn write(
     Ok(())
 }
 
-fn entry(path: &Path, image: &Image, detections: &[Detection], meta: &DatasetMeta) -> Json {
+/// `3 found`; of a classifier, the best class with its probability.
+fn in_words(detections: &[Detection], all: &Found, least: f32) -> String {
+    match detections.first().filter(|_| all.are_whole) {
+        Some(best) => format!("{} {:.2}", class(&all.meta, best.label), best.score),
+        None => {
+            let shown = detections.iter().filter(|found| found.score >= least).count();
+            format!("{shown} found")
+        }
+    }
+}
+
+fn entry(path: &Path, image: &Image, detections: &[Detection], all: &Found) -> Json {
     let detection = |found: &Detection| {
-        let class = class(meta, found.label);
-        json!({"class": class, "label": found.label, "score": found.score, "bbox": found.bbox})
+        let class = class(&all.meta, found.label);
+        let mut entry = json!({"class": class, "label": found.label, "score": found.score});
+        if !all.are_whole {
+            entry["bbox"] = json!(found.bbox);
+        }
+        entry
     };
     let (width, height) = (image.width(), image.height());
+    let key = if all.are_whole { "classes" } else { "detections" };
     let detections: Vec<Json> = detections.iter().map(detection).collect();
-    json!({"file": path, "width": width, "height": height, "detections": detections})
+    json!({"file": path, "width": width, "height": height, key: detections})
 }
 
 fn draw(image: &mut Image, detections: &[Detection], meta: &DatasetMeta, least: f32) {

@@ -152,6 +152,7 @@ fn batch(case: &Json) -> AnyBatch {
             width,
             height,
             instances: Vec::new(),
+            label: None,
         };
         let mut sample = Sample::from_record(Arc::new(record));
         let mut image = Image::filled(width, height, [0; 3]);

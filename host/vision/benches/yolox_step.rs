@@ -73,6 +73,7 @@ fn batch(samples: usize) -> AnyBatch {
             width: SIDE,
             height: SIDE,
             instances: Vec::new(),
+            label: None,
         };
         let mut sample = Sample::from_record(Arc::new(record));
         let mut image = Image::filled(SIDE, SIDE, [0; 3]);

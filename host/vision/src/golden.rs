@@ -75,6 +75,10 @@ fn fill(entry: &Entry, gain: f64) {
         (unit * 2.0 - 1.0) * f64::from(bound)
     } else if entry.name.ends_with("running_var") {
         unit * 0.5 + 0.5
+    } else if entry.name.ends_with(".scale") {
+        unit * 2.0 + 3.0
+    } else if entry.name.ends_with("conv_reg.bias") {
+        unit * 0.25 + 0.5
     } else if entry.name.ends_with("weight") {
         unit * f64::from(0.4_f32) + f64::from(0.4_f32)
     } else {
@@ -97,6 +101,7 @@ fn sample(picture: &Json, step: usize, index: usize) -> Sample {
         width,
         height,
         instances: Vec::new(),
+        label: picture["label"].as_i64(),
     };
     let mut sample = Sample::from_record(Arc::new(record));
     let pixels = units(&format!("picture {step} {index}"), height * width * 3);
@@ -110,10 +115,9 @@ fn sample(picture: &Json, step: usize, index: usize) -> Sample {
     }
     sample.set_image(image);
     sample.meta.scale_factor = numbers::<2>(&picture["scale"]).unwrap_or([1.0, 1.0]);
-    let boxes = picture["boxes"].as_array().unwrap();
-    sample.boxes = boxes.iter().map(|corners| numbers::<4>(corners).unwrap()).collect();
-    let labels = picture["labels"].as_array().unwrap();
-    sample.labels = labels.iter().map(|label| label.as_i64().unwrap()).collect();
+    let list = |key: &str| picture[key].as_array().into_iter().flatten();
+    sample.boxes = list("boxes").map(|corners| numbers::<4>(corners).unwrap()).collect();
+    sample.labels = list("labels").map(|label| label.as_i64().unwrap()).collect();
     sample.ignore = vec![false; sample.labels.len()];
     sample
 }

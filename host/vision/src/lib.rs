@@ -47,4 +47,6 @@ mod task;
 pub use detection::{PicturePredictions, Predictions};
 pub use error::{BuildError, ModelError};
 pub use models::build_model;
-pub use task::{DetectionData, DetectionMetrics, DetectionPainter, TaskOptions, build_task};
+pub use task::{
+    DetectionData, DetectionMetrics, DetectionPainter, TaskOptions, build_task, with_preprocessor,
+};

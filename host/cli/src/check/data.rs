@@ -119,7 +119,7 @@ fn class_counts(config: &Config, known: &[Known]) -> Vec<Finding> {
 
 /// Every `num_classes` below the heads of a model.
 fn heads_of(key: &str, value: &Json, found: &mut Vec<(String, u64)>) {
-    let is_head = key.split('.').any(|step| step == "bbox_head");
+    let is_head = key.split('.').any(|step| step == "bbox_head" || step == "head");
     match value {
         Json::Object(map) => {
             for (name, value) in map {

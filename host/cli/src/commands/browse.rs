@@ -132,8 +132,12 @@ fn lines(sample: &Sample, meta: &DatasetMeta) -> Vec<String> {
     sample.labels.iter().for_each(|label| *counts.entry(*label).or_default() += 1);
     let counts: Vec<String> =
         counts.iter().map(|(label, count)| format!("{count} {}", class(meta, *label))).collect();
-    let boxes = if counts.is_empty() { "no boxes".to_owned() } else { counts.join(", ") };
-    vec![what, boxes]
+    let found = match sample.record.label {
+        Some(label) => format!("class {}", class(meta, label)),
+        None if counts.is_empty() => "no boxes".to_owned(),
+        None => counts.join(", "),
+    };
+    vec![what, found]
 }
 
 fn facts(
@@ -144,7 +148,9 @@ fn facts(
 ) -> Vec<(String, String)> {
     let boxes: usize = shown.iter().map(|sample| sample.boxes.len()).sum();
     let mut by_class = vec![0usize; meta.classes.len()];
-    for label in shown.iter().flat_map(|sample| &sample.labels) {
+    let are_whole = shown.iter().any(|sample| sample.record.label.is_some());
+    let labels = shown.iter().flat_map(|sample| sample.labels.iter().chain(&sample.record.label));
+    for label in labels {
         let count = usize::try_from(*label).ok().and_then(|label| by_class.get_mut(label));
         count.into_iter().for_each(|count| *count += 1);
     }
@@ -156,11 +162,15 @@ fn facts(
     }
     let mut pipelines = Vec::new();
     collect_pipelines(&section["dataset"], &mut pipelines);
-    let batches = format!("{} of {} in an epoch", loader.len(), loader.config().batch_size);
+    let batches =
+        format!("{} in an epoch, of {} pictures each", loader.len(), loader.config().batch_size);
     vec![
         ("pictures".into(), format!("{} shown of {}", shown.len(), loader.dataset_len())),
         ("batches".into(), batches),
-        ("boxes shown".into(), format!("{boxes} ({})", classes.join(", "))),
+        match are_whole {
+            true => ("classes shown".into(), classes.join(", ")),
+            false => ("boxes shown".into(), format!("{boxes} ({})", classes.join(", "))),
+        },
         ("pipeline".into(), pipelines.join("; then ")),
     ]
 }
@@ -182,7 +192,8 @@ fn collect_pipelines(dataset: &Json, found: &mut Vec<String>) {
 
 fn warnings(shown: &[Sample], set: DataSection) -> Vec<String> {
     let mut found = Vec::new();
-    let empty = shown.iter().filter(|sample| sample.boxes.is_empty()).count();
+    let is_empty = |sample: &&Sample| sample.boxes.is_empty() && sample.record.label.is_none();
+    let empty = shown.iter().filter(is_empty).count();
     if empty > 0 {
         found.push(format!("Without any box: {empty} of these {} pictures.", shown.len()));
     }

@@ -3,6 +3,8 @@
 mod anchors;
 mod assigners;
 mod box_samplers;
+mod classifier;
+mod fcos;
 mod fpn;
 mod initialisation;
 mod layers;
@@ -18,6 +20,10 @@ mod yolox;
 pub use anchors::{AnchorGenerator, DeltaXywhBboxCoder};
 pub use assigners::{BboxOverlaps2D, MaxIouAssigner, SimOtaAssigner};
 pub use box_samplers::{OhemSampler, PseudoSampler, RandomSampler};
+pub use classifier::{
+    ClsDataPreprocessor, GlobalAveragePooling, ImageClassifier, LinearClsHead, MOST_CLASSES_TOLD,
+};
+pub use fcos::{DistancePointBboxCoder, Fcos, FcosHead, GroupNorm};
 pub use fpn::{ExtraConvs, Fpn, FpnUpsampleCfg};
 pub use initialisation::{Constant, InitOverride, Kaiming, Normal, Pretrained, Xavier};
 pub use layers::{BatchNorm, Conv2d, LeakyRelu, Nms, Relu, SoftNms, Swish, UpsampleCfg};
@@ -49,6 +55,8 @@ pub(crate) fn declared() -> Vec<Declared> {
         yolox::declared(),
         two_stage::declared(),
         retina::declared(),
+        fcos::declared(),
+        classifier::declared(),
         script::declared(),
         resnet::declared(),
         fpn::declared(),

@@ -53,15 +53,20 @@ impl Component for DetDataPreprocessor {
     const NAMES: &'static [&'static str] = &["DetDataPreprocessor"];
 
     fn check(&self) -> Result<(), Wrong> {
-        let is_right = match (&self.mean, &self.std) {
-            (None, None) => true,
-            (Some(mean), Some(std)) => [1, 3].contains(&mean.len()) && mean.len() == std.len(),
-            _ => false,
-        };
-        Wrong::unless(is_right, "mean", || {
-            "expected mean and std with one or three numbers each".to_owned()
-        })
+        check_normalisation(self.mean.as_deref(), self.std.as_deref())
     }
+}
+
+/// Whether mean and deviation go together.
+pub(super) fn check_normalisation(mean: Option<&[f64]>, std: Option<&[f64]>) -> Result<(), Wrong> {
+    let is_right = match (mean, std) {
+        (None, None) => true,
+        (Some(mean), Some(std)) => [1, 3].contains(&mean.len()) && mean.len() == std.len(),
+        _ => false,
+    };
+    Wrong::unless(is_right, "mean", || {
+        "expected mean and std with one or three numbers each".to_owned()
+    })
 }
 
 /// Another size for all pictures of a batch every few iterations.

@@ -7,17 +7,20 @@ use serde_json::Value;
 use snaphook_components::{Catalog, Role, data as declared, read, type_name};
 
 use super::{
-    ClassBalancedDataset, ConcatDataset, Dataset, MultiImageMixDataset, RepeatDataset, coco, voc,
+    ClassBalancedDataset, ConcatDataset, Dataset, MultiImageMixDataset, RepeatDataset,
+    class_folders, coco, voc,
 };
 use crate::DataError;
 use crate::transform::Pipeline;
 
 type Build = fn(&Value) -> Result<Arc<dyn Dataset>, DataError>;
 
-const DATASETS: [(&str, Build); 7] = [
+const DATASETS: [(&str, Build); 9] = [
     ("CocoDataset", |v| Ok(Arc::new(coco::build(read(v, "CocoDataset")?)?))),
     ("VOCDataset", |v| Ok(Arc::new(voc::build(read(v, "VOCDataset")?)?))),
     ("XMLDataset", |v| Ok(Arc::new(voc::build_xml(read(v, "XMLDataset")?)?))),
+    ("CustomDataset", |v| Ok(Arc::new(class_folders::build(read(v, "CustomDataset")?)?))),
+    ("ImageNet", |v| Ok(Arc::new(class_folders::build_imagenet(read(v, "ImageNet")?)?))),
     ("RepeatDataset", |v| build_repeat(&read(v, "RepeatDataset")?)),
     ("ClassBalancedDataset", |v| build_balanced(&read(v, "ClassBalancedDataset")?)),
     ("ConcatDataset", |v| build_concat(&read(v, "ConcatDataset")?)),

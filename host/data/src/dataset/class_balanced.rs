@@ -22,7 +22,7 @@ impl ClassBalancedDataset {
     /// Repeats each sample `ceil(sqrt(oversample_thr / share))` times, where `share` is the share of pictures that its
     /// rarest class is in; classes in a larger share than `oversample_thr` are not repeated.
     pub fn new(inner: Arc<dyn Dataset>, oversample_thr: f64) -> Self {
-        let classes: Vec<_> = (0..inner.len()).map(|index| classes(inner.record(index))).collect();
+        let classes: Vec<_> = (0..inner.len()).map(|index| inner.record(index).labels()).collect();
         let share = |class: &i64| {
             let pictures = classes.iter().filter(|own| own.contains(class)).count();
             pictures as f64 / classes.len() as f64
@@ -45,10 +45,6 @@ impl ClassBalancedDataset {
     fn around(&self, inner: Arc<dyn Dataset>) -> Arc<dyn Dataset> {
         Arc::new(Self { inner, indices: self.indices.clone() })
     }
-}
-
-fn classes(record: &ImageRecord) -> BTreeSet<i64> {
-    record.instances.iter().map(|instance| instance.label).collect()
 }
 
 impl Dataset for ClassBalancedDataset {

@@ -66,6 +66,7 @@ fn record(
         width: image.width,
         height: image.height,
         instances: boxes.iter().filter_map(|b| instance(image, b, label_of)).collect(),
+        label: None,
     }
 }
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::Dataset;
 use crate::ImageRecord;
 
-/// A hash of what the annotations say: ids, names of files, sizes and objects, in the order of the samples. The folder that
+/// A hash of what the annotations say: ids, names of files, sizes, classes and objects, in the order of the samples. The folder that
 /// pictures lie in does not count, so that data can move; nor do the pictures' bytes, which would have to be read.
 pub fn fingerprint(dataset: &dyn Dataset) -> String {
     let mut hash = Sha256::new();
@@ -26,6 +26,7 @@ fn add(hash: &mut Sha256, record: &ImageRecord) {
     }
     number(hash, record.width);
     number(hash, record.height);
+    hash.update(record.label.unwrap_or(-1).to_le_bytes());
     number(hash, record.instances.len());
     for instance in &record.instances {
         for side in instance.bbox {

@@ -95,6 +95,7 @@ pub fn image_files(
         width: 0,
         height: 0,
         instances: Vec::new(),
+        label: None,
     };
     let records = paths.iter().enumerate().map(record).collect();
     Ok(Arc::new(AnnotatedImages::without_annotations(records, pipeline, meta)?))

@@ -29,6 +29,8 @@ pub struct AnnotatedImages {
 /// The keywords that all such data sets have.
 pub(super) struct LeafConfig {
     pub(super) ann_file: PathBuf,
+    /// Whether one was given.
+    pub(super) has_ann_file: bool,
     pub(super) data_root: PathBuf,
     pub(super) prefixes: Prefixes,
     pub(super) meta: DatasetMeta,
@@ -86,6 +88,7 @@ impl LeafConfig {
         let pipeline = Value::Array(fields.pipeline);
         Ok(Self {
             ann_file: below(&data_root, &fields.ann_file),
+            has_ann_file: !fields.ann_file.is_empty(),
             prefixes,
             data_root,
             meta: DatasetMeta::of(metainfo, default_classes),
@@ -95,6 +98,14 @@ impl LeafConfig {
             indices: fields.indices,
             cache_bytes: fields.image_cache_mib.unwrap_or(default_cache).saturating_mul(MEBIBYTE),
         })
+    }
+
+    /// Names that the files say, where `metainfo` says none; colours that it gives stay.
+    pub(super) fn set_classes(&mut self, classes: Vec<String>) {
+        let own = DatasetMeta::from_classes(classes);
+        let palette = std::mem::take(&mut self.meta.palette);
+        let is_given = palette.len() >= own.classes.len() && !palette.is_empty();
+        self.meta = DatasetMeta { palette: if is_given { palette } else { own.palette }, ..own };
     }
 
     /// The data set of records that were read with this configuration.

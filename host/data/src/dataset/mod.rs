@@ -6,6 +6,7 @@
 
 mod build;
 mod class_balanced;
+mod class_folders;
 mod coco;
 mod coco_file;
 mod draw;

@@ -128,7 +128,8 @@ fn read_record(
     for object in root.children().filter(|n| n.has_tag_name("object")) {
         instances.extend(instance(object, config).map_err(wrong)?);
     }
-    Ok(ImageRecord { img_id: ImageId::Name(id.to_owned()), img_path, width, height, instances })
+    let img_id = ImageId::Name(id.to_owned());
+    Ok(ImageRecord { img_id, img_path, width, height, instances, label: None })
 }
 
 fn child<'a, 'd>(node: Node<'a, 'd>, name: &str) -> Option<Node<'a, 'd>> {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use snaphook_components::{Role, type_name};
 
-use super::{CocoEvaluator, Detection, Diagnosis, VocEvaluator};
+use super::{AccuracyEvaluator, CocoEvaluator, Detection, Diagnosis, VocEvaluator};
 use crate::{DataError, Dataset, ImageId};
 
 /// Collects detections, then scores them.
@@ -14,6 +14,8 @@ pub enum MetricEvaluator {
     Coco(Box<CocoEvaluator>),
     /// `VOCMetric`.
     Voc(VocEvaluator),
+    /// `Accuracy`.
+    Accuracy(AccuracyEvaluator),
 }
 
 /// The numbers of a metric.
@@ -33,6 +35,7 @@ impl MetricEvaluator {
     /// Errors: an unknown metric or keyword, a wrong value, annotations that are absent or wrong.
     pub fn from_dataset(value: &Value, dataset: &dyn Dataset) -> Result<Self, DataError> {
         match type_name(Role::Metric, value, "evaluator")? {
+            "Accuracy" => Ok(Self::Accuracy(AccuracyEvaluator::from_dataset(value, dataset)?)),
             "VOCMetric" => Ok(Self::Voc(VocEvaluator::from_dataset(value, dataset)?)),
             _ => Ok(Self::Coco(Box::new(CocoEvaluator::from_dataset(value, dataset)?))),
         }
@@ -43,6 +46,7 @@ impl MetricEvaluator {
         match self {
             Self::Coco(evaluator) => evaluator.add(image_id, detections),
             Self::Voc(evaluator) => evaluator.collected_mut().add(image_id, detections),
+            Self::Accuracy(evaluator) => evaluator.collected_mut().add(image_id, detections),
         }
     }
 
@@ -51,14 +55,17 @@ impl MetricEvaluator {
         match self {
             Self::Coco(evaluator) => evaluator.score_only_seen(),
             Self::Voc(evaluator) => evaluator.score_only_seen(),
+            // It never asks for others.
+            Self::Accuracy(_) => {}
         }
     }
 
-    /// All that was added in COCO's results format; see [`CocoEvaluator::results`].
+    /// All that was added in COCO's results format, see [`CocoEvaluator::results`]; of classes, the best of each picture.
     pub fn results(&self) -> Value {
         match self {
             Self::Coco(evaluator) => evaluator.results(),
             Self::Voc(evaluator) => evaluator.collected().results(&evaluator.category_ids()),
+            Self::Accuracy(evaluator) => evaluator.results(),
         }
     }
 
@@ -67,6 +74,7 @@ impl MetricEvaluator {
         match self {
             Self::Coco(evaluator) => evaluator.metric_names(),
             Self::Voc(evaluator) => evaluator.metric_names(),
+            Self::Accuracy(evaluator) => evaluator.metric_names(),
         }
     }
 
@@ -84,6 +92,7 @@ impl MetricEvaluator {
                 let result = evaluator.finish()?;
                 MetricResult { metrics: result.metrics, table: result.table, diagnosis: None }
             }
+            Self::Accuracy(evaluator) => evaluator.finish()?,
         })
     }
 }

@@ -2,6 +2,7 @@
 //! Knows nothing of models.
 
 mod accumulate;
+mod accuracy;
 mod coco;
 mod collected;
 mod diagnosis;
@@ -15,6 +16,7 @@ mod table;
 mod truth;
 mod voc;
 
+pub use accuracy::AccuracyEvaluator;
 pub use coco::{CocoEvaluator, CocoResult, STAT_NAMES};
 pub use diagnosis::Diagnosis;
 pub use metric::{MetricEvaluator, MetricResult};

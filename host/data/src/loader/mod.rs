@@ -16,6 +16,7 @@ pub use epoch::EpochBatches;
 
 use bound::Bound;
 
+use crate::class_aware::ClassAwareSampler;
 use crate::dataset::{BadImages, Dataset, build_dataset};
 use crate::{DataError, Sample};
 
@@ -47,13 +48,17 @@ impl Loader {
     /// Builds loader and data set from a `*_dataloader` entry. `defaults` gives what the entry does not
     /// say, and seed, rank and world.
     ///
-    /// Errors: as [`build_dataset`]; an unknown keyword or sampler.
+    /// Errors: as [`build_dataset`]; an unknown keyword or sampler; classes in turn where there are none.
     pub fn from_config(value: &Value, defaults: LoaderConfig) -> Result<Self, DataError> {
         let config = LoaderConfig::from_config(value, defaults)?;
         let Some(dataset) = value.get("dataset") else {
             return Err(DataError::config("dataloader.dataset", "expected a data set, found none"));
         };
-        Ok(Self::new(build_dataset(dataset)?, config))
+        let dataset = build_dataset(dataset)?;
+        if config.class_aware.is_some() {
+            ClassAwareSampler::check(dataset.as_ref())?;
+        }
+        Ok(Self::new(dataset, config))
     }
 
     /// The same, where no sample is repeated to give all ranks as many: for evaluations.

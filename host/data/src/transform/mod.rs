@@ -6,6 +6,7 @@
 mod affine;
 mod annotations;
 mod choice;
+mod classify;
 mod crop;
 mod distortion;
 mod erase;

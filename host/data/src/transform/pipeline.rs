@@ -12,6 +12,7 @@ use snaphook_components::{
 use super::affine::RandomAffine;
 use super::annotations::{FilterAnnotations, LoadAnnotations, PackDetInputs};
 use super::choice::{RandomApply, RandomChoice};
+use super::classify::{CenterCrop, RandomResizedCrop, ResizeEdge};
 use super::crop::RandomCrop;
 use super::distortion::{PhotoMetricDistortion, RandomGrayscale};
 use super::erase::{CutOut, RandomErasing};
@@ -78,7 +79,7 @@ fn built<D: Component, T: Transform + 'static>(
     Ok(Box::new(make(&read(value, name)?)))
 }
 
-const TRANSFORMS: [(&str, Build); 26] = [
+const TRANSFORMS: [(&str, Build); 30] = [
     ("LoadImageFromFile", |v| {
         Ok(Box::new(LoadImageFromFile::new(&read(v, "LoadImageFromFile")?)?))
     }),
@@ -94,6 +95,9 @@ const TRANSFORMS: [(&str, Build); 26] = [
     ("FixScaleResize", |v| built(v, Resize::rounding_down)),
     ("RandomResize", |v| built(v, RandomResize::new)),
     ("RandomChoiceResize", |v| built(v, RandomChoiceResize::new)),
+    ("ResizeEdge", |v| built(v, ResizeEdge::new)),
+    ("CenterCrop", |v| built(v, CenterCrop::new)),
+    ("RandomResizedCrop", |v| built(v, RandomResizedCrop::new)),
     ("RandomCrop", |v| built(v, RandomCrop::new)),
     ("MinIoURandomCrop", |v| built(v, MinIoURandomCrop::new)),
     ("Expand", |v| built(v, Expand::new)),
@@ -107,6 +111,7 @@ const TRANSFORMS: [(&str, Build); 26] = [
     ("Pad", |v| built(v, Pad::new)),
     ("FilterAnnotations", |v| built(v, FilterAnnotations::new)),
     ("PackDetInputs", |v| built(v, |_: &declared::PackDetInputs| PackDetInputs)),
+    ("PackInputs", |v| built(v, |_: &declared::PackInputs| PackDetInputs)),
 ];
 
 /// Builds the transform of a configuration entry.

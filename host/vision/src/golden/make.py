@@ -8,6 +8,7 @@ import json
 import pathlib
 import sys
 
+import classifier  # noqa: F401, MMDetection has none
 import numpy as np
 import torch
 from mmdet.registry import MODELS
@@ -53,6 +54,10 @@ def fill(model, gain):
                 tensor.copy_((unit * 2 - 1) * bound)
             elif name.endswith('running_var'):
                 tensor.copy_(unit * 0.5 + 0.5)
+            elif name.endswith('.scale'):
+                tensor.copy_(unit * 2 + 3)
+            elif name.endswith('conv_reg.bias'):
+                tensor.copy_(unit * 0.25 + 0.5)
             elif name.endswith('weight'):
                 tensor.copy_(unit * 0.4 + 0.4)
             else:
@@ -73,10 +78,12 @@ def pictures(case, step):
         inputs.append(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
         sample = DetDataSample()
         scale = tuple(picture.get('scale', [1.0, 1.0]))
+        if 'label' in picture:
+            sample.gt_label = picture['label']
         sample.set_metainfo(dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=scale, img_id=index))
         sample.gt_instances = InstanceData(
-            bboxes=torch.tensor(picture['boxes'], dtype=torch.float32).view(-1, 4),
-            labels=torch.tensor(picture['labels'], dtype=torch.int64))
+            bboxes=torch.tensor(picture.get('boxes', []), dtype=torch.float32).view(-1, 4),
+            labels=torch.tensor(picture.get('labels', []), dtype=torch.int64))
         sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64))
         samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)
@@ -129,8 +136,27 @@ def listen(model, found):
             count=float(sum(results[5])), positive=int(sum(m.sum() for m in masks)), labelled=int(sum(m.numel() for m in masks)),
             targets=told(torch.cat(bbox_targets), BOX_SAMPLES))
 
-    if hasattr(model, 'rpn_head'):
-        wrap(model.rpn_head, 'get_targets', anchors('rpn'))
+    def places(name, head):
+        def keep(result):
+            labels, bbox_targets = (torch.cat(maps) for maps in result)
+            positive = labels < head.num_classes
+            found[name] = dict(
+                count=float(positive.sum()), positive=int(positive.sum()), labelled=len(labels),
+                targets=told(bbox_targets[positive], BOX_SAMPLES))
+        return keep
+
+    def dense(name, head):
+        is_without_anchors = type(head).__name__ == 'FCOSHead'
+        wrap(head, 'get_targets', places(name, head) if is_without_anchors else anchors(name))
+
+    def classes(labels):
+        found['classes'] = dict(
+            count=len(labels), positive=len(labels), labelled=len(labels), targets=told(labels.float().view(-1, 1), BOX_SAMPLES))
+
+    if type(model).__name__ == 'ImageClassifier':
+        wrap(model, 'found_labels', classes)
+    elif hasattr(model, 'rpn_head'):
+        dense('rpn', model.rpn_head)
         wrap(model.roi_head.bbox_head, 'get_targets', regions)
     elif type(model).__name__ == 'YOLOX':
         # All pictures one by one; put together as the head does.
@@ -146,7 +172,7 @@ def listen(model, found):
             return result
         model.bbox_head._get_targets_single = single
     else:
-        wrap(model.bbox_head, 'get_targets', anchors('bbox'))
+        dense('bbox', model.bbox_head)
 
 
 def total(losses):

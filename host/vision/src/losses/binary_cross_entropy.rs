@@ -34,15 +34,38 @@ impl BinaryCrossEntropy {
         Ok(BinaryCrossEntropy { reduced: Reduced::new(reduction, loss_weight) })
     }
 
+    /// One that is divided by a count of the head's; weight 1.
+    pub(crate) fn unit() -> BinaryCrossEntropy {
+        BinaryCrossEntropy { reduced: Reduced::unit() }
+    }
+
+    /// The same from a dict.
+    ///
+    /// Errors: as [`BinaryCrossEntropy::read`], and a sum.
+    pub(crate) fn read_counted(
+        value: &Json,
+        path: &str,
+    ) -> Result<BinaryCrossEntropy, ComponentError> {
+        let CrossEntropyLoss { reduction, loss_weight, .. } = read(value, path)?;
+        BinaryCrossEntropy::read(value, path)?;
+        Ok(BinaryCrossEntropy { reduced: Reduced::counted(reduction, loss_weight, path)? })
+    }
+
+    /// The sum over all elements, divided by `count`.
+    ///
+    /// Shapes: both of the same shape; targets 0 to 1.
+    pub(crate) fn over(self, logits: &Tensor, targets: &Tensor, count: f64) -> Tensor {
+        self.reduced.over(&elements(logits, targets), count)
+    }
+
     /// Shapes: both of the same shape; targets 0 to 1.
     pub(crate) fn forward(self, logits: &Tensor, targets: &Tensor) -> Tensor {
-        self.reduced.apply(&logits.binary_cross_entropy_with_logits::<Tensor>(
-            targets,
-            None,
-            None,
-            Reduction::None,
-        ))
+        self.reduced.apply(&elements(logits, targets))
     }
+}
+
+fn elements(logits: &Tensor, targets: &Tensor) -> Tensor {
+    logits.binary_cross_entropy_with_logits::<Tensor>(targets, None, None, Reduction::None)
 }
 
 #[cfg(test)]

@@ -62,6 +62,16 @@ impl BoxLoss {
         }
     }
 
+    /// `-log` of the overlap; weight 1.
+    pub(crate) fn log_iou() -> BoxLoss {
+        BoxLoss { kind: BoxKind::Iou(IouLoss::log()), reduced: Reduced::unit() }
+    }
+
+    /// Whether a box has one loss, and not one for each of its numbers.
+    pub(crate) fn is_of_whole_boxes(&self) -> bool {
+        !matches!(self.kind, BoxKind::L1 | BoxKind::SmoothL1 { .. } | BoxKind::Bounded { .. })
+    }
+
     /// The sum over all boxes, divided by `count`.
     ///
     /// Shapes: both [N, 4].
@@ -69,7 +79,24 @@ impl BoxLoss {
         if predicted.size()[0] == 0 {
             return predicted.sum(Kind::Float) * 0.0;
         }
-        let elements = match self.kind {
+        self.reduced.over(&self.elements(predicted, target), count)
+    }
+
+    /// The same with a weight for each box, for a loss of whole boxes.
+    ///
+    /// Shapes: both boxes [N, 4]; `weights` [N].
+    pub(crate) fn weighted(
+        &self,
+        predicted: &Tensor,
+        target: &Tensor,
+        weights: &Tensor,
+        count: f64,
+    ) -> Tensor {
+        self.reduced.over(&(self.elements(predicted, target) * weights), count)
+    }
+
+    fn elements(&self, predicted: &Tensor, target: &Tensor) -> Tensor {
+        match self.kind {
             BoxKind::L1 => (predicted - target).abs(),
             BoxKind::SmoothL1 { beta } => smooth(&(predicted - target).abs(), beta),
             BoxKind::Iou(loss) => loss.elements(predicted, target),
@@ -77,8 +104,7 @@ impl BoxLoss {
             BoxKind::Diou { eps } => 1.0 - Overlap::of(predicted, target, eps).diou(),
             BoxKind::Ciou { eps } => ciou_loss(predicted, target, eps),
             BoxKind::Bounded { beta, eps } => bounded(predicted, target, beta, eps),
-        };
-        self.reduced.over(&elements, count)
+        }
     }
 }
 

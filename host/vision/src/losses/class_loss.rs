@@ -71,6 +71,12 @@ impl ClassLoss {
         ClassLoss { kind: ClassKind::Softmax(None), reduced: Reduced::unit() }
     }
 
+    /// That of the paper, with weight 1.
+    pub(crate) fn focal() -> ClassLoss {
+        let kind = ClassKind::Focal { gamma: 2.0, alpha: 0.25 };
+        ClassLoss { kind, reduced: Reduced::unit() }
+    }
+
     /// `classes` is the number of weights that `class_weight` must have.
     pub(crate) fn read(
         value: &Json,

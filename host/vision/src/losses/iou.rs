@@ -26,6 +26,11 @@ impl IouLoss {
         IouLoss { mode: IouMode::Square, eps: 1e-16, reduced: Reduced::sum(5.0) }
     }
 
+    /// `-log` of the overlap, weight 1.
+    pub(super) fn log() -> IouLoss {
+        IouLoss { mode: IouMode::Log, eps: 1e-6, reduced: Reduced::unit() }
+    }
+
     pub(crate) fn read(value: &Json, path: &str) -> Result<IouLoss, ComponentError> {
         let loss: vision::IouLoss = read(value, path)?;
         let reduced = Reduced::new(loss.reduction, loss.loss_weight);

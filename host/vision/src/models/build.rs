@@ -6,6 +6,8 @@ use snaphook_runner::Model;
 use tch::Device;
 
 use super::faster_rcnn::build_faster_rcnn;
+use super::fcos::build_fcos;
+use super::image_classifier::build_image_classifier;
 use super::retina_net::build_retina_net;
 use super::script_model::ScriptModel;
 use super::yolox::build_yolox;
@@ -19,7 +21,9 @@ pub fn build_model(config: &Json, device: Device) -> Result<Box<dyn Model>, Buil
     match type_name(Role::Model, config, "model")? {
         "YOLOX" => Ok(Box::new(build_yolox(config, "model", device)?)),
         "FasterRCNN" => Ok(Box::new(build_faster_rcnn(config, "model", device)?)),
+        "FCOS" => Ok(Box::new(build_fcos(config, "model", device)?)),
         "RetinaNet" => Ok(Box::new(build_retina_net(config, "model", device)?)),
+        "ImageClassifier" => Ok(Box::new(build_image_classifier(config, "model", device)?)),
         "ScriptModel" => Ok(Box::new(ScriptModel::build(config, "model", device)?)),
         _ => {
             Err(ComponentError::from(Catalog::built_in().unknown(Role::Model, config, "model"))

@@ -8,9 +8,9 @@ use snaphook_data::Detection;
 use snaphook_runner::{BoxError, Losses, ModuleInfo, Scope, StepContext};
 use tch::Device;
 
-use super::anchor_head::{Proposals, RpnHead};
+use super::anchor_head::Proposals;
 use super::detector::{DetectionHead, Detector, HeadInput, Parts};
-use super::retina_net::strides_problem;
+use super::first_stage::FirstStage;
 use super::roi_head::StandardRoiHead;
 use crate::init_cfg::Starts;
 use crate::{BuildError, ModelError};
@@ -21,7 +21,7 @@ pub(crate) type FasterRcnn = Detector<TwoStages>;
 /// Both stages.
 #[derive(Debug)]
 pub(crate) struct TwoStages {
-    rpn: RpnHead,
+    rpn: FirstStage,
     roi: StandardRoiHead,
     train_proposals: Proposals,
     test_proposals: Proposals,
@@ -73,7 +73,7 @@ impl TwoStages {
         let test_path = below("test_cfg.rcnn");
         let (rpn_scope, roi_scope) = (scope.child("rpn_head"), scope.child("roi_head"));
         let rpn =
-            RpnHead::build(&model.rpn_head, &below("rpn_head"), &rpn_scope, rpn_train, starts)?;
+            FirstStage::build(&model.rpn_head, &below("rpn_head"), &rpn_scope, rpn_train, starts)?;
         let settings = (rcnn_train, Some((&test.rcnn, test_path.as_str())));
         let roi = StandardRoiHead::build(
             &model.roi_head,
@@ -82,9 +82,7 @@ impl TwoStages {
             settings,
             starts,
         )?;
-        if rpn.levels() != levels {
-            return Err(strides_problem(below("rpn_head"), levels, rpn.levels()));
-        }
+        rpn.check_levels(below("rpn_head"), levels)?;
         if roi.levels() > levels {
             let found = roi.levels();
             let message = format!("expected at most {levels}, one for each map, found {found}");
@@ -98,20 +96,14 @@ impl TwoStages {
 
 impl DetectionHead for TwoStages {
     fn loss(&mut self, input: &HeadInput<'_>, context: &StepContext) -> Losses {
-        let (mut losses, proposals) = self.rpn.loss_and_propose(
-            input.features,
-            input.targets,
-            input.shapes,
-            (context, input.mode),
-            &self.train_proposals,
-        );
+        let (mut losses, proposals) =
+            self.rpn.loss_and_propose(input, context, &self.train_proposals);
         losses.0.extend(self.roi.loss(input, proposals, context).0);
         losses
     }
 
     fn predict(&mut self, input: &HeadInput<'_>) -> Vec<Vec<Detection>> {
-        let proposals =
-            self.rpn.propose(input.features, input.shapes, input.mode, &self.test_proposals);
+        let proposals = self.rpn.propose(input, &self.test_proposals);
         self.roi.predict(input, &proposals)
     }
 
@@ -127,7 +119,7 @@ impl DetectionHead for TwoStages {
         };
         let classes = json!({"num_classes": self.roi.num_classes()});
         vec![
-            module("rpn_head", "RPNHead", json!({"num_classes": 1})),
+            module("rpn_head", self.rpn.type_name(), json!({"num_classes": 1})),
             module("roi_head", "StandardRoIHead", json!({})),
             module("roi_head.bbox_head", self.roi.box_head_type(), classes),
         ]
@@ -137,11 +129,14 @@ impl DetectionHead for TwoStages {
         Err(ModelError::no_attribute(module, name, "none").into())
     }
 
+    fn finish_start_values(&self) {
+        self.rpn.finish_start_values();
+    }
+
     #[cfg(test)]
     fn found_targets(&mut self, input: &HeadInput<'_>) -> Vec<crate::golden::FoundTargets> {
         let rpn = self.rpn.found_targets(input);
-        let proposals =
-            self.rpn.propose(input.features, input.shapes, input.mode, &self.train_proposals);
+        let proposals = self.rpn.propose(input, &self.train_proposals);
         vec![rpn, self.roi.found_targets(input, proposals)]
     }
 }

@@ -3,9 +3,14 @@
 mod anchor_head;
 mod build;
 mod csp_darknet;
+mod dense_test;
 mod detector;
 mod faster_rcnn;
+mod fcos;
+mod fcos_head;
+mod first_stage;
 mod fpn;
+mod image_classifier;
 mod resnet;
 mod retina_net;
 mod roi_head;

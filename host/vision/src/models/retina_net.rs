@@ -38,6 +38,11 @@ pub(crate) fn build_retina_net(
 
 /// Anchors for another number of maps than there are.
 pub(super) fn strides_problem(head: String, expected: usize, found: usize) -> ComponentError {
+    maps_problem(format!("{head}.anchor_generator.strides"), expected, found)
+}
+
+/// A list at `path` that has not one entry for each map.
+pub(super) fn maps_problem(path: String, expected: usize, found: usize) -> ComponentError {
     let message = format!("expected one for each of {expected} maps, found {found}");
-    Problem::new(format!("{head}.anchor_generator.strides"), ProblemKind::Value, message).into()
+    Problem::new(path, ProblemKind::Value, message).into()
 }

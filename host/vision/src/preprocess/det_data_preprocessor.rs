@@ -4,7 +4,7 @@
 
 use serde_json::Value as Json;
 use snaphook_components::vision as declared;
-use snaphook_components::{ComponentError, read};
+use snaphook_components::{ComponentError, Role, read, type_name};
 use snaphook_runner::StepContext;
 use tch::{Device, Kind, Tensor};
 
@@ -70,19 +70,23 @@ impl DetDataPreprocessor {
         path: &str,
         device: Device,
     ) -> Result<DetDataPreprocessor, ComponentError> {
+        if type_name(Role::DataPreprocessor, value, path)? == "ClsDataPreprocessor" {
+            let declared: declared::ClsDataPreprocessor = read(value, path)?;
+            return Ok(DetDataPreprocessor {
+                normalisation: normalisation(declared.mean, declared.std, device),
+                swaps_channels: declared.to_rgb,
+                pad_size_divisor: declared.pad_size_divisor,
+                pad_value: declared.pad_value,
+                ..DetDataPreprocessor::plain(device)
+            });
+        }
         let declared: declared::DetDataPreprocessor = read(value, path)?;
         let augment = |(i, value): (usize, &Json)| {
             BatchAugment::read(value, &format!("{path}.batch_augments.{i}"))
         };
-        let tensor =
-            |numbers: &Vec<f64>| Tensor::from_slice(numbers).to_kind(Kind::Float).to_device(device);
         let augments = declared.batch_augments.iter().enumerate().map(augment);
         Ok(DetDataPreprocessor {
-            normalisation: declared
-                .mean
-                .as_ref()
-                .map(tensor)
-                .zip(declared.std.as_ref().map(tensor)),
+            normalisation: normalisation(declared.mean, declared.std, device),
             swaps_channels: declared.bgr_to_rgb || declared.rgb_to_bgr,
             pad_size_divisor: declared.pad_size_divisor,
             pad_value: declared.pad_value,
@@ -163,6 +167,16 @@ impl DetDataPreprocessor {
             let _ = image.narrow(1, own_width, width - own_width).fill_(self.pad_value);
         }
     }
+}
+
+fn normalisation(
+    mean: Option<Vec<f64>>,
+    deviation: Option<Vec<f64>>,
+    device: Device,
+) -> Option<(Tensor, Tensor)> {
+    let tensor =
+        |numbers: Vec<f64>| Tensor::from_slice(&numbers).to_kind(Kind::Float).to_device(device);
+    mean.map(tensor).zip(deviation.map(tensor))
 }
 
 /// Appends a picture with margins at the right and the bottom.

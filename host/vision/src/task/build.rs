@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
-use snaphook_data::{Loader, LoaderConfig, MetricEvaluator, OnBadImage, Rank};
+use snaphook_data::{Dataset, Loader, LoaderConfig, MetricEvaluator, OnBadImage, Rank};
 use snaphook_runner::{DataSource, EvaluationSet, Model, Painter, Task};
 use tch::Device;
 
@@ -57,7 +57,7 @@ impl Default for TaskOptions {
 /// Errors: a part that is missing or wrong, with its key path.
 pub fn build_task(config: &Json, options: &TaskOptions) -> Result<Task, BuildError> {
     let model = config.get("model").ok_or_else(|| missing("model"))?;
-    let model = build_model(model, options.device)?;
+    let model = build_model(&with_preprocessor(model, config), options.device)?;
     let most = head_classes(model.as_ref());
     let train = match options.with_train {
         true => Some(loader(config, "train_dataloader", options, &most)?),
@@ -89,6 +89,19 @@ pub fn build_task(config: &Json, options: &TaskOptions) -> Result<Task, BuildErr
     })
 }
 
+/// The `model` of a config with the `data_preprocessor` that stands beside it, where it has none of its own.
+///
+/// Source: MMEngine 0.10.7 `runner/runner.py`.
+pub fn with_preprocessor(model: &Json, config: &Json) -> Json {
+    let mut model = model.clone();
+    if let (Some(own), Some(beside)) = (model.as_object_mut(), present(config, "data_preprocessor"))
+        && own.get("data_preprocessor").is_none_or(Json::is_null)
+    {
+        own.insert("data_preprocessor".into(), beside.clone());
+    }
+    model
+}
+
 /// `results.json` of the set `night` is `results_night.json`.
 fn with_name(out: &Path, name: &str) -> PathBuf {
     let stem = out.file_stem().unwrap_or_default().to_string_lossy();
@@ -114,7 +127,8 @@ type MostClasses = Option<(String, u64)>;
 /// How many classes the model tells apart, and the part that does; `None` for one without such a head.
 fn head_classes(model: &dyn Model) -> Option<(String, u64)> {
     let modules = model.modules();
-    let head = modules.iter().find(|module| module.name.ends_with("bbox_head"))?;
+    let is_last = |name: &str| name == "head" || name.ends_with("bbox_head");
+    let head = modules.iter().find(|module| is_last(&module.name))?;
     Some((head.name.clone(), head.attributes["num_classes"].as_u64()?))
 }
 
@@ -130,6 +144,21 @@ fn check_classes(key: &str, classes: &[String], most: &MostClasses) -> Result<()
         classes.len()
     );
     Err(BuildError::Value { path: format!("model.{head}.num_classes"), message })
+}
+
+/// A classifier needs pictures with a class each, a detector such with boxes.
+fn check_kind(key: &str, dataset: &dyn Dataset, head: &MostClasses) -> Result<(), BuildError> {
+    let (Some((head, _)), false) = (head, dataset.is_empty()) else { return Ok(()) };
+    let (is_classifier, has_classes) = (head == "head", dataset.record(0).label.is_some());
+    let (expected, found) = match (is_classifier, has_classes) {
+        (true, false) => ("a class for each picture, such as CustomDataset", "boxes"),
+        (false, true) => ("boxes, such as CocoDataset", "a class for each picture"),
+        _ => return Ok(()),
+    };
+    let message = format!(
+        "expected a data set with {expected}, as the model needs it, found one with {found}"
+    );
+    Err(BuildError::Value { path: format!("{key}.dataset"), message })
 }
 
 fn loader(
@@ -157,6 +186,7 @@ fn loader_of(
     let loader = Loader::from_config(entry, defaults)
         .map_err(|source| BuildError::Data { path: key.into(), source: source.into() })?;
     check_classes(key, &loader.dataset().meta().classes, most_classes)?;
+    check_kind(key, loader.dataset().as_ref(), most_classes)?;
     Ok(loader)
 }
 

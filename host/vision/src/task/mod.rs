@@ -5,7 +5,7 @@ mod data;
 mod metric;
 mod painter;
 
-pub use build::{TaskOptions, build_task};
+pub use build::{TaskOptions, build_task, with_preprocessor};
 pub use data::DetectionData;
 pub use metric::DetectionMetrics;
 pub use painter::DetectionPainter;

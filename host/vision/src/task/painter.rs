@@ -1,9 +1,10 @@
 //! Draws predicted boxes onto the original pictures.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use snaphook_data::image::{Drawn, draw_detections, read_image};
-use snaphook_data::{Batch, DatasetMeta, Detection, Sample};
+use snaphook_data::{Batch, DatasetMeta, Detection, ImageId, Sample};
 use snaphook_runner::{AnyBatch, AnyPredictions, BoxError, DrawRequest, Painter};
 
 use crate::{ModelError, Predictions};
@@ -40,13 +41,24 @@ impl DetectionPainter {
         // The sample's own picture has been resized and padded; boxes are in pixels of the original.
         let mut image = read_image(&sample.meta.img_path)?;
         let shown = detections.iter().filter(|found| f64::from(found.score) >= threshold);
+        // Of the classes of a whole picture, the best.
+        let most = if sample.record.label.is_some() { 1 } else { usize::MAX };
+        let mut boxes: Vec<Drawn> = shown.take(most).map(|found| self.drawn(found)).collect();
         // The best comes last, on top.
-        let boxes: Vec<Drawn> = shown.rev().map(|found| self.drawn(found)).collect();
+        boxes.reverse();
         draw_detections(&mut image, &boxes);
         match image.save(&path) {
             Ok(()) => Ok(path),
             Err(source) => Err(ModelError::Picture { path, source: source.into() }.into()),
         }
+    }
+}
+
+/// The name of the picture's file; with its folders, where they are classes and names come again in each.
+fn own_name(sample: &Sample) -> Option<OsString> {
+    match (&sample.record.label, &sample.meta.img_id) {
+        (Some(_), ImageId::Name(name)) => Some(name.replace('/', "_").into()),
+        _ => sample.meta.img_path.file_name().map(OsString::from),
     }
 }
 
@@ -67,7 +79,7 @@ impl Painter for DetectionPainter {
         let mut files = Vec::new();
         let pairs = batch.samples.iter().zip(pictures).take(request.most);
         for ((sample, picture), step) in pairs.zip(request.step..) {
-            let path = match sample.meta.img_path.file_name().filter(|_| request.keeps_names) {
+            let path = match own_name(sample).filter(|_| request.keeps_names) {
                 Some(own) => request.folder.join(own),
                 None => request.folder.join(format!("{}_{step}.png", request.name)),
             };

@@ -1,6 +1,7 @@
 //! The steps of a pipeline. A new one is a struct in the file that fits, and a line in its list.
 
 mod choosing;
+mod classifying;
 mod cropping;
 mod geometry;
 mod loading;
@@ -10,6 +11,7 @@ mod painting;
 pub use choosing::{
     Pipeline, Pipelines, RandomApply, RandomChoice, RandomChoiceResize, RandomResize, SizeOrSizes,
 };
+pub use classifying::{CenterCrop, PackInputs, RandomResizedCrop, ResizeEdge};
 pub use cropping::{Expand, MinIoURandomCrop, RandomCrop, RandomShift};
 pub use geometry::{FixScaleResize, Pad, PadVal, PadValue, RandomFlip, Resize};
 pub use loading::{
@@ -30,6 +32,7 @@ pub(super) fn declared() -> Vec<Declared> {
         cropping::declared(),
         painting::declared(),
         choosing::declared(),
+        classifying::declared(),
     ];
     kinds.into_iter().flatten().collect()
 }

@@ -12,7 +12,7 @@ use super::targets::MapTargets;
 use crate::anchors::{AnchorGenerator, Anchors};
 use crate::box_coder::DeltaCoder;
 use crate::box_sampler::BoxSampler;
-use crate::boxes::{Corners, from_corners};
+use crate::boxes::from_corners;
 use crate::losses::{BoxLoss, ClassLoss, ClassOutputs};
 use crate::max_iou::MaxIou;
 use crate::preprocess::PictureShape;
@@ -119,8 +119,9 @@ impl AnchorCore {
         let anchors = self.anchors(maps);
         let one_class = self.num_classes == 1;
         let found = self.targets(&anchors, targets, shapes, &StepContext::default(), one_class);
-        let all = |of: fn(&MapTargets) -> &Vec<Corners>| -> Tensor {
-            let corners: Vec<Corners> = found.maps.iter().flat_map(of).copied().collect();
+        let all = |of: fn(&MapTargets) -> &Vec<crate::boxes::Corners>| -> Tensor {
+            let corners: Vec<crate::boxes::Corners> =
+                found.maps.iter().flat_map(of).copied().collect();
             from_corners(&corners, Device::Cpu)
         };
         let (anchors, boxes) = (all(|map| &map.anchors), all(|map| &map.boxes));
@@ -166,10 +167,4 @@ impl TrainSettings {
             positive_weight: if weight > 0.0 { weight } else { 1.0 },
         })
     }
-}
-
-/// Boxes in pixels of the original picture; factors are inverted first, as in MMDetection.
-pub(super) fn to_original(corners: Corners, [x, y]: [f32; 2]) -> Corners {
-    let (x, y) = ((1.0 / f64::from(x)) as f32, (1.0 / f64::from(y)) as f32);
-    [corners[0] * x, corners[1] * y, corners[2] * x, corners[3] * y]
 }

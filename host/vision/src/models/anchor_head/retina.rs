@@ -4,16 +4,16 @@ use serde_json::{Value as Json, json};
 use snaphook_components::{ComponentError, read, vision as declared};
 use snaphook_data::Detection;
 use snaphook_runner::{BoxError, Losses, ModuleInfo, Scope, StepContext};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::core::{AnchorCore, CoreParts, to_original};
+use super::core::{AnchorCore, CoreParts};
 use super::maps::AnchorMaps;
 use crate::ModelError;
-use crate::boxes::{Corners, corners_of, to_host};
+use crate::boxes::{corners_of, to_host};
 use crate::init_cfg::Starts;
 use crate::losses::ClassLoss;
+use crate::models::dense_test::{DenseTest, to_original};
 use crate::models::detector::{DetectionHead, HeadInput};
-use crate::nms::Suppression;
 use crate::nn::{Conv2d, ConvModule, ConvShape, Fill, Mode, Rule, Style};
 
 /// A class is taken to be there with this probability at first.
@@ -27,43 +27,7 @@ pub(crate) struct RetinaHead {
     cls: Conv2d,
     reg: Conv2d,
     core: AnchorCore,
-    test: TestSettings,
-}
-
-/// What `test_cfg` says.
-#[derive(Clone, Copy, Debug)]
-struct TestSettings {
-    best_of_map: Option<i64>,
-    score_threshold: f64,
-    suppression: Suppression,
-    smallest_side: f32,
-    most: Option<usize>,
-}
-
-impl TestSettings {
-    fn read(value: &Json, path: &str) -> Result<TestSettings, ComponentError> {
-        let declared: declared::DenseTestCfg = read(value, path)?;
-        Ok(TestSettings {
-            best_of_map: Some(declared.nms_pre).filter(|most| *most > 0),
-            score_threshold: f64::from(declared.score_thr),
-            suppression: Suppression::read(&declared.nms, &format!("{path}.nms"))?,
-            smallest_side: declared.min_bbox_size,
-            most: usize::try_from(declared.max_per_img).ok(),
-        })
-    }
-}
-
-/// Those of RetinaNet's validation.
-impl Default for TestSettings {
-    fn default() -> TestSettings {
-        TestSettings {
-            best_of_map: Some(1000),
-            score_threshold: 0.05,
-            suppression: Suppression::hard(0.5),
-            smallest_side: 0.0,
-            most: Some(100),
-        }
-    }
+    test: DenseTest,
 }
 
 impl RetinaHead {
@@ -79,7 +43,7 @@ impl RetinaHead {
         let declared: declared::RetinaHead = read(&model.bbox_head, &path)?;
         let train_path = below("train_cfg");
         let test = model.test_cfg.as_ref();
-        let test = test.map(|value| TestSettings::read(value, &below("test_cfg"))).transpose()?;
+        let test = test.map(|value| DenseTest::read(value, &below("test_cfg"))).transpose()?;
         let core = CoreParts {
             generator: declared.anchor_generator.as_ref(),
             default_generator: json!({"type": "AnchorGenerator", "octave_base_scale": 4,
@@ -152,40 +116,21 @@ impl RetinaHead {
         let mut first = 0;
         for (classes, deltas) in maps.classes.iter().zip(&maps.deltas) {
             let scores = self.core.class_loss.scores(&classes.select(0, picture));
-            let (count, columns) = scores.size2().expect("a row per anchor");
+            let count = scores.size()[0];
             let own = anchors.narrow(0, first, count);
             first += count;
-            let flat = scores.reshape([-1]);
-            let above = flat.gt(self.test.score_threshold).nonzero().squeeze_dim(1);
-            let scores = flat.index_select(0, &above);
-            let (scores, order) = scores.sort_stable(true, 0, true);
-            let most = self.test.best_of_map.map_or(scores.size()[0], |m| m.min(scores.size()[0]));
-            let places = above.index_select(0, &order.narrow(0, 0, most));
-            let rows = places.divide_scalar_mode(columns, "floor");
-            let deltas = deltas.select(0, picture).index_select(0, &rows);
-            let boxes =
-                self.core.coder.decode(&own.index_select(0, &rows), &deltas, Some(shape.size));
-            let labels = to_host(&(places - rows * columns).to_kind(Kind::Float));
-            let scores = to_host(&scores.narrow(0, 0, most));
-            let rows = corners_of(&boxes).into_iter().zip(scores).zip(labels);
+            let best = self.test.best_of(&scores);
+            let deltas = deltas.select(0, picture).index_select(0, &best.rows);
+            let own = own.index_select(0, &best.rows);
+            let boxes = self.core.coder.decode(&own, &deltas, Some(shape.size));
+            let rows = corners_of(&boxes).into_iter().zip(to_host(&best.scores)).zip(best.labels);
             found.extend(rows.map(|((corners, score), label)| Detection {
                 bbox: to_original(corners, shape.scale),
                 score,
-                label: label as i64,
+                label,
             }));
         }
-        self.keep(found)
-    }
-
-    fn keep(&self, mut found: Vec<Detection>) -> Vec<Detection> {
-        let smallest = self.test.smallest_side;
-        if smallest >= 0.0 {
-            let is_large = |[x1, y1, x2, y2]: Corners| x2 - x1 > smallest && y2 - y1 > smallest;
-            found.retain(|found| is_large(found.bbox));
-        }
-        let mut kept = self.test.suppression.apply(found);
-        kept.truncate(self.test.most.unwrap_or(usize::MAX));
-        kept
+        self.test.keep(found)
     }
 }
 

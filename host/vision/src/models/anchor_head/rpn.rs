@@ -10,6 +10,7 @@ use super::maps::AnchorMaps;
 use crate::boxes::{Corners, corners_of, to_host};
 use crate::init_cfg::Starts;
 use crate::losses::ClassLoss;
+use crate::models::dense_test::DenseTest;
 use crate::nms::Suppression;
 use crate::nn::{Activation, Conv2d, ConvModule, ConvShape, Fill, Mode, Rule, Style};
 use crate::preprocess::PictureShape;
@@ -48,6 +49,17 @@ impl Proposals {
             suppression: Suppression::read(&declared.nms, &format!("{path}.nms"))?,
             smallest_side: declared.min_bbox_size,
         })
+    }
+
+    /// The same for a head that scores classes.
+    pub(crate) fn as_dense(&self) -> DenseTest {
+        DenseTest {
+            best_of_map: self.best_of_map,
+            score_threshold: 0.0,
+            suppression: self.suppression,
+            smallest_side: self.smallest_side,
+            most: Some(self.most),
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use tch::{Device, Kind, Tensor};
 use super::{DetectionHead, Detector, HeadInput, pictures_of, pixels, scales, targets_of};
 use crate::golden::{Case, is_told};
 use crate::models::faster_rcnn::build_faster_rcnn;
+use crate::models::fcos::build_fcos;
+use crate::models::image_classifier::build_image_classifier;
 use crate::models::retina_net::build_retina_net;
 use crate::models::yolox::build_yolox;
 use crate::nn::Mode;
@@ -180,4 +182,19 @@ fn faster_rcnn_without_a_pyramid_computes_what_mmdetection_computes() {
 #[test]
 fn retina_net_computes_what_mmdetection_computes() {
     Tested { case: Case::read("retina_net"), build: build_retina_net }.compare();
+}
+
+#[test]
+fn fcos_computes_what_mmdetection_computes() {
+    Tested { case: Case::read("fcos"), build: build_fcos }.compare();
+}
+
+#[test]
+fn faster_rcnn_with_fcos_as_first_stage_computes_what_mmdetection_computes() {
+    Tested { case: Case::read("faster_rcnn_fcos"), build: build_faster_rcnn }.compare();
+}
+
+#[test]
+fn a_classifier_computes_what_mmpretrains_formulas_say() {
+    Tested { case: Case::read("image_classifier"), build: build_image_classifier }.compare();
 }

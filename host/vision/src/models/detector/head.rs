@@ -41,6 +41,10 @@ pub(crate) trait DetectionHead: Debug {
     /// What is to be found, for tests.
     #[cfg(test)]
     fn found_targets(&mut self, input: &HeadInput<'_>) -> Vec<crate::golden::FoundTargets>;
+    /// Whether what it finds are classes of whole pictures.
+    fn is_of_whole_pictures(&self) -> bool {
+        false
+    }
     /// Sets what start values of layers alone do not say.
     fn finish_start_values(&self) {}
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use snaphook_components::{ComponentError, OneOrMany, Problem, ProblemKind};
-use snaphook_data::{Batch, Sample};
+use snaphook_data::{Batch, Detection, Sample};
 use snaphook_runner::{
     AnyBatch, AnyPredictions, BoxError, Losses, Model, ModelState, ModuleInfo, Scope, StepContext,
 };
@@ -73,17 +73,17 @@ impl<H: DetectionHead> Detector<H> {
             .neck
             .map(|value| Neck::build(value, &own_path, &own_scope, &mut starts))
             .transpose()?;
-        if let Some(neck) = &neck
-            && neck.inputs() != backbone.levels()
+        if let Some(found) = neck.as_ref().and_then(Neck::inputs)
+            && found != backbone.levels()
         {
-            let (expected, found) = (backbone.levels(), neck.inputs());
+            let expected = backbone.levels();
             let message = format!(
                 "expected as many channels as the backbone hands maps on, {expected}, found {found}"
             );
             let problem = Problem::new(below("neck.in_channels"), ProblemKind::Value, message);
             return Err(ComponentError::from(problem).into());
         }
-        let levels = neck.as_ref().map_or(backbone.levels(), Neck::levels);
+        let levels = neck.as_ref().and_then(Neck::levels).unwrap_or(backbone.levels());
         let head = head(&scope, &mut starts, levels)?;
         starts.read(parts.init_cfg, path, "", Vec::new())?;
         let state = scope.finish();
@@ -162,9 +162,13 @@ impl<H: DetectionHead> Model for Detector<H> {
             let shapes = &prepared.shapes;
             self.head.predict(&HeadInput { features: &features, targets: &[], shapes, mode })
         });
-        let picture = |(sample, detections): (&Sample, _)| PicturePredictions {
-            img_id: sample.meta.img_id.clone(),
-            detections,
+        let is_whole = self.head.is_of_whole_pictures();
+        let picture = |(sample, mut detections): (&Sample, Vec<Detection>)| {
+            if is_whole {
+                let [height, width] = sample.meta.ori_shape.map(|side| side as f32);
+                detections.iter_mut().for_each(|found| found.bbox = [0.0, 0.0, width, height]);
+            }
+            PicturePredictions { img_id: sample.meta.img_id.clone(), detections }
         };
         Ok(Box::new(Predictions(batch.samples.iter().zip(found).map(picture).collect())))
     }
@@ -210,7 +214,9 @@ impl Types {
             let name = value["type"].as_str().unwrap_or_default();
             snaphook_components::plain_type(name).to_owned()
         };
-        let mut named = vec![("data_preprocessor", "DetDataPreprocessor".to_owned())];
+        let preprocessor = parts.data_preprocessor.map(plain).filter(|name| !name.is_empty());
+        let preprocessor = preprocessor.unwrap_or("DetDataPreprocessor".to_owned());
+        let mut named = vec![("data_preprocessor", preprocessor)];
         named.push(("backbone", plain(parts.backbone)));
         named.extend(parts.neck.map(|neck| ("neck", plain(neck))));
         Types { model: parts.type_name, parts: named }
@@ -232,23 +238,29 @@ pub(crate) fn scales(batch: &Batch) -> Vec<[f32; 2]> {
     batch.samples.iter().map(|sample| sample.meta.scale_factor).collect()
 }
 
-/// The boxes to be found in each picture; crowds are none.
+/// The boxes to be found in each picture; crowds are none. The class of a whole picture is one around it.
 ///
 /// Errors: a label that the model has no class for.
 pub(crate) fn targets_of(batch: &Batch, classes: i64) -> Result<Vec<Targets>, ModelError> {
     let of_sample = |sample: &Sample| {
         let mut targets = Targets::default();
+        let of_range = |label: i64| match (0..classes).contains(&label) {
+            true => Ok(label),
+            false => {
+                let picture = sample.meta.img_path.clone();
+                Err(ModelError::LabelRange { picture, label, classes })
+            }
+        };
+        if let Some(label) = sample.record.label {
+            let [height, width] = sample.meta.img_shape.map(|side| side as f32);
+            targets.boxes.push([0.0, 0.0, width, height]);
+            targets.labels.push(of_range(label)?);
+            return Ok(targets);
+        }
         let boxes = sample.boxes.iter().zip(&sample.labels).zip(&sample.ignore);
         for ((bbox, label), _) in boxes.filter(|(_, ignore)| !**ignore) {
-            if !(0..classes).contains(label) {
-                return Err(ModelError::LabelRange {
-                    picture: sample.meta.img_path.clone(),
-                    label: *label,
-                    classes,
-                });
-            }
             targets.boxes.push(*bbox);
-            targets.labels.push(*label);
+            targets.labels.push(of_range(*label)?);
         }
         Ok(targets)
     };

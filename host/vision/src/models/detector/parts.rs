@@ -1,7 +1,7 @@
 //! The backbones and necks that a detector can be put together from.
 
 use serde_json::Value as Json;
-use snaphook_components::{Catalog, ComponentError, Role, type_name};
+use snaphook_components::{Catalog, ComponentError, Role, read, type_name, vision as declared};
 use snaphook_runner::Scope;
 use tch::Tensor;
 
@@ -64,6 +64,8 @@ pub(crate) enum Neck {
     YoloxPafpn(YoloxPafpn),
     /// Feature pyramid network.
     Fpn(Fpn),
+    /// The mean of each channel, of classifiers.
+    GlobalAveragePooling,
 }
 
 impl Neck {
@@ -76,31 +78,39 @@ impl Neck {
         match type_name(Role::Neck, value, path)? {
             "YOLOXPAFPN" => YoloxPafpn::build(value, path, scope, starts).map(Neck::YoloxPafpn),
             "FPN" => Fpn::build(value, path, scope, starts).map(Neck::Fpn),
+            "GlobalAveragePooling" => read::<declared::GlobalAveragePooling>(value, path)
+                .map(|_| Neck::GlobalAveragePooling),
             _ => Err(Catalog::built_in().unknown(Role::Neck, value, path).into()),
         }
     }
 
-    /// Shapes: maps [N, C, H, W], fine to coarse.
+    /// Shapes: maps [N, C, H, W], fine to coarse; means [N, C].
     pub(crate) fn forward(&self, maps: &[Tensor], mode: Mode) -> Vec<Tensor> {
         match self {
             Neck::YoloxPafpn(neck) => neck.forward(maps, mode),
             Neck::Fpn(neck) => neck.forward(maps, mode),
+            Neck::GlobalAveragePooling => {
+                let mean = |map: &Tensor| map.mean_dim([2_i64, 3].as_slice(), false, map.kind());
+                maps.iter().map(mean).collect()
+            }
         }
     }
 
-    /// Maps that come in.
-    pub(crate) fn inputs(&self) -> usize {
+    /// Maps that come in; `None` for any number.
+    pub(crate) fn inputs(&self) -> Option<usize> {
         match self {
-            Neck::YoloxPafpn(neck) => neck.levels(),
-            Neck::Fpn(neck) => neck.inputs(),
+            Neck::YoloxPafpn(neck) => Some(neck.levels()),
+            Neck::Fpn(neck) => Some(neck.inputs()),
+            Neck::GlobalAveragePooling => None,
         }
     }
 
-    /// Maps that go out.
-    pub(crate) fn levels(&self) -> usize {
+    /// Maps that go out; `None` for as many as come in.
+    pub(crate) fn levels(&self) -> Option<usize> {
         match self {
-            Neck::YoloxPafpn(neck) => neck.levels(),
-            Neck::Fpn(neck) => neck.levels(),
+            Neck::YoloxPafpn(neck) => Some(neck.levels()),
+            Neck::Fpn(neck) => Some(neck.levels()),
+            Neck::GlobalAveragePooling => None,
         }
     }
 }

@@ -66,6 +66,7 @@ fn batch(copies: usize) -> AnyBatch {
         width: 128,
         height: 128,
         instances: Vec::new(),
+        label: None,
     };
     let mut sample = Sample::from_record(Arc::new(record));
     let mut image = Image::filled(128, 128, [114; 3]);

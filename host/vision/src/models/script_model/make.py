@@ -1,9 +1,10 @@
-"""Writes tiny.pt: a detector of one box per picture, as a user would export a model of their own.
+"""Writes tiny.pt, or the file that is named: a detector of one box per picture, as a user would export a model of their own.
 
 Needs: torch==2.11.0
 """
 import io
 import pathlib
+import sys
 import zipfile
 from typing import Dict, List, Tuple
 
@@ -54,7 +55,7 @@ if __name__ == '__main__':
     torch.manual_seed(0)
     whole = io.BytesIO()
     torch.jit.save(torch.jit.script(Tiny()), whole)
-    path = pathlib.Path(__file__).with_name('tiny.pt')
+    path = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).with_name('tiny.pt')
     with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(path, 'w') as kept:
         # What is for debuggers holds paths of the machine that this ran on.
         for entry in archive.infolist():

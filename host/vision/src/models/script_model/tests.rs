@@ -26,6 +26,7 @@ fn batch() -> AnyBatch {
             width: 32,
             height: 24,
             instances: Vec::new(),
+            label: None,
         };
         let mut sample = Sample::from_record(Arc::new(record));
         sample.set_image(Image::filled(32, 24, [level; 3]));
