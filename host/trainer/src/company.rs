@@ -143,10 +143,7 @@ impl Company {
     /// Errors: as [`Company::compare`]; fewer GPUs than processes; GPUs on some ranks alone; a libtorch without NCCL.
     pub(crate) fn device(&self) -> Result<Device, TrainerError> {
         let Some(group) = &self.group else { return Ok(cuda::best_device()) };
-        let local_rank = number("LOCAL_RANK")?.unwrap_or(0);
-        let local_world = number("LOCAL_WORLD_SIZE")?.unwrap_or(local_rank + 1);
-        let failed = |message| TrainerError::Device { rank: self.rank(), message };
-        let device = self.agree(cuda::device_of(local_rank, local_world).map_err(failed))?;
+        let device = self.agree(self.own_device())?;
         let kind = if device == Device::Cpu { "the CPU" } else { "a GPU" };
         let told = self.gather(group, &json!(kind))?;
         if told.iter().any(|other| *other != told[0]) {
@@ -158,6 +155,13 @@ impl Company {
             self.agree(group.add_nccl(index).map_err(TrainerError::Company))?;
         }
         Ok(device)
+    }
+
+    fn own_device(&self) -> Result<Device, TrainerError> {
+        let local_rank = number("LOCAL_RANK")?.unwrap_or(0);
+        let local_world = number("LOCAL_WORLD_SIZE")?.unwrap_or(local_rank + 1);
+        let failed = |message| TrainerError::Device { rank: self.rank(), message };
+        cuda::device_of(local_rank, local_world).map_err(failed)
     }
 
     /// Rank 0 makes the folders of the run, and all are told how they are called.
