@@ -15,6 +15,8 @@ pub trait HookType: Hook + Sized + 'static {
     const POINTS: &'static [HookPoint];
     /// The priority that the author chose.
     const PRIORITY: Option<i64>;
+    /// The most that a call costs by the author's word, in microseconds.
+    const COST_US: Option<u64> = None;
     /// JSON schema of the keyword arguments.
     const KWARGS_SCHEMA: &'static str;
     /// How settled it is, `stable` unless the author says otherwise.

@@ -171,6 +171,10 @@ impl Text {
             Some(priority) => text.number(priority),
             None => text.raw("null"),
         };
+        let text = match H::COST_US {
+            Some(cost) => text.raw(",\"cost_us\":").number(cost as i64),
+            None => text,
+        };
         text.raw(",\"kwargs_schema\":").raw(H::KWARGS_SCHEMA).raw("}")
     }
 

@@ -11,6 +11,15 @@ impl Workspace {
         world: usize,
         arguments: impl Fn(usize) -> Vec<String>,
     ) -> Vec<Running> {
+        self.start_ranks_with(world, arguments, &[])
+    }
+
+    fn start_ranks_with(
+        &self,
+        world: usize,
+        arguments: impl Fn(usize) -> Vec<String>,
+        environment: &[(&str, &str)],
+    ) -> Vec<Running> {
         // Free a moment ago; rank 0 takes it within a second.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let start = |rank: usize| {
@@ -25,7 +34,7 @@ impl Workspace {
             for (name, value) in variables {
                 command.env(name, value.to_string());
             }
-            command.env("MASTER_ADDR", "127.0.0.1");
+            command.env("MASTER_ADDR", "127.0.0.1").envs(environment.iter().copied());
             start(command)
         };
         (0..world).map(start).collect()
@@ -33,10 +42,21 @@ impl Workspace {
 
     /// Runs `snaphook train tiny.py --work-dir work …` as each of `world` ranks to the end.
     pub fn train_ranks(&self, world: usize, arguments: &[&str]) -> Vec<Outcome> {
-        let running = self.start_ranks(world, |_| {
+        self.train_ranks_with(world, arguments, &[])
+    }
+
+    /// The same, with further environment variables.
+    pub fn train_ranks_with(
+        &self,
+        world: usize,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Vec<Outcome> {
+        let of_rank = |_| {
             let fixed = ["train", "tiny.py", "--work-dir", "work"];
             fixed.iter().chain(arguments).map(|text| (*text).to_owned()).collect()
-        });
+        };
+        let running = self.start_ranks_with(world, of_rank, environment);
         running.into_iter().map(Running::wait).collect()
     }
 }

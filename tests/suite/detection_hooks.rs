@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use snaphook_tests::{Workspace, scalars};
 
 /// Wrappers around the data set, and everything that changes in the course of a run.
-const CHANGING: &str = "
+pub(crate) const CHANGING: &str = "
 inner = train_dataloader['dataset']
 train_dataloader['dataset'] = dict(
     type='RepeatDataset', times=1, dataset=dict(type='ConcatDataset', datasets=[inner]))
@@ -138,7 +138,7 @@ fn a_teacher_begins_as_a_copy_of_its_student() {
 }
 
 /// The bytes of a tensor in a file of safetensors.
-fn tensor<'a>(file: &'a [u8], name: &str) -> &'a [u8] {
+pub(crate) fn tensor<'a>(file: &'a [u8], name: &str) -> &'a [u8] {
     let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     let (header, data) = file[8..].split_at(length);
     let header: Json = serde_json::from_slice(header).unwrap();

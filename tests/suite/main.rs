@@ -10,6 +10,7 @@
 //! | `killed_anywhere` | a run killed at twenty moments ends as one that was left alone |
 //! | `interrupted` | SIGTERM, SIGUSR1 and Ctrl-C save, say how to go on, and have their exit codes |
 //! | `launched` | `snaphook launch` names what fails or hangs, starts again, passes signals on |
+//! | `rank_hooks` | hooks of plugins in several processes: one record, one upload, one size, one end |
 //! | `ranks_break` | two ranks of which one is killed, stopped, slow, hangs or fails: all end, and the odd one is named |
 //! | `emergency` | a run that fails leaves its last good checkpoint, and one of the moment where the state is sound |
 //! | `trials` | `--fast-dev-run`, `--overfit-batches`, limits, `--sanity-val` |
@@ -24,6 +25,7 @@
 //! | `author` | the page for authors, word for word, from nothing to a line in the training log |
 //! | `plugin_watch` | what plugins log is heard, what crashes is named, what was loaded is written down |
 //! | `full_disk` | a checkpoint that cannot be written is a failed run; the older one stays |
+//! | `loggers` | MLflow, a webhook, Prometheus and Weights & Biases hear of a run what it was |
 //! | `logs` | MMEngine's lines and files, JSON lines, TensorBoard's event files |
 //! | `ranks` | several processes train as one, measure as one, and end together |
 //! | `reports` | the page about a run, lists and comparisons of runs |
@@ -49,6 +51,7 @@ mod interrupted;
 mod killed_anywhere;
 mod killed_while_saving;
 mod launched;
+mod loggers;
 mod logs;
 mod outside_plugin;
 mod plugin_check;
@@ -56,6 +59,7 @@ mod plugin_readme;
 mod plugin_watch;
 mod precision;
 mod pth;
+mod rank_hooks;
 mod ranks;
 mod ranks_break;
 mod reports;

@@ -53,6 +53,24 @@ fn every_plugin_of_this_repository_passes_the_conformance_check() {
 }
 
 #[test]
+fn a_leak_is_found_by_counting_and_by_valgrind_which_names_where_it_was_made() {
+    let (workspace, _) = trap();
+    let counted = check(&workspace, "leak", &["--conformance"]);
+    counted.expect_code(1).expect_text(&["WRONG", " bytes are left of each life"]);
+    let has_valgrind = Command::new("valgrind").arg("--version").output().is_ok();
+    if !has_valgrind {
+        let missing = check(&workspace, "", &["--valgrind"]);
+        missing.expect_code(1).expect_error(&["valgrind: cannot be started", "install it"]);
+        eprintln!("not tried: no valgrind");
+        return;
+    }
+    let lost = check(&workspace, "leak", &["--valgrind"]);
+    lost.expect_code(1).expect_text(&["4,040 bytes in 101 blocks are definitely lost", "trap::"]);
+    let sound = check(&workspace, "", &["--valgrind"]);
+    sound.expect_code(0).expect_text(&["valgrind of 100 lives", "nothing is lost", "  sound"]);
+}
+
+#[test]
 fn a_crash_is_a_report_and_is_remembered_until_the_file_changes() {
     let (workspace, library) = trap();
     check(&workspace, "", &[]).expect_code(0);

@@ -84,6 +84,8 @@ pub struct TypeInfo {
     pub points: Vec<HookPoint>,
     /// The priority that the author chose.
     pub priority: Option<i64>,
+    /// The most that a call costs by the author's word, in microseconds.
+    pub cost_us: Option<u64>,
     /// JSON schema of the keyword arguments.
     pub kwargs_schema: Json,
 }
@@ -216,6 +218,7 @@ fn read_type(exported: &Json) -> Result<TypeInfo, String> {
         stability: text(exported, "stability"),
         points: points.iter().filter_map(known).collect(),
         priority: exported["priority"].as_i64(),
+        cost_us: exported["cost_us"].as_u64(),
         kwargs_schema: exported["kwargs_schema"].clone(),
     })
 }

@@ -27,6 +27,7 @@ pub(crate) struct Arguments {
     name: Option<LitStr>,
     priority: Option<i64>,
     stability: Option<LitStr>,
+    cost_us: Option<syn::LitInt>,
 }
 
 impl Parse for Arguments {
@@ -39,7 +40,11 @@ impl Parse for Arguments {
                 "name" => arguments.name = Some(input.parse()?),
                 "stability" => arguments.stability = Some(input.parse()?),
                 "priority" => arguments.priority = Some(priority(&input.parse()?)?),
-                _ => return Err(Error::new_spanned(key, "expected name, priority or stability")),
+                "cost_us" => arguments.cost_us = Some(cost(input.parse()?)?),
+                _ => {
+                    let expected = "expected name, priority, stability or cost_us";
+                    return Err(Error::new_spanned(key, expected));
+                }
             }
             if !input.is_empty() {
                 input.parse::<syn::Token![,]>()?;
@@ -59,6 +64,17 @@ fn priority(value: &Expr) -> Result<i64> {
         let expected = format!("expected a number from 0 to 100 or one of {}", names.join(", "));
         Error::new_spanned(value, expected)
     })
+}
+
+/// Microseconds, as a number without a sign or a type.
+fn cost(value: syn::LitInt) -> Result<syn::LitInt> {
+    let is_whole = value.suffix().is_empty() && value.base10_parse::<u32>().is_ok();
+    let expected = "expected microseconds, as cost_us = 50";
+    if is_whole {
+        Ok(value)
+    } else {
+        Err(Error::new_spanned(value, expected))
+    }
 }
 
 pub(crate) fn expand(arguments: &Arguments, item: &ItemImpl) -> Result<TokenStream> {
@@ -88,6 +104,10 @@ pub(crate) fn expand(arguments: &Arguments, item: &ItemImpl) -> Result<TokenStre
         Some(number) => quote!(::core::option::Option::Some(#number)),
         None => quote!(::core::option::Option::None),
     };
+    let cost_us = match &arguments.cost_us {
+        Some(cost) => quote!(::core::option::Option::Some(#cost)),
+        None => quote!(::core::option::Option::None),
+    };
     let stability = arguments.stability.as_ref().map_or("stable".to_owned(), LitStr::value);
     let self_ty = &item.self_ty;
     Ok(quote! {
@@ -100,6 +120,7 @@ pub(crate) fn expand(arguments: &Arguments, item: &ItemImpl) -> Result<TokenStre
             const POINTS: &'static [::snaphook_plugin_api::HookPoint] =
                 &[#(::snaphook_plugin_api::HookPoint::#points),*];
             const PRIORITY: ::core::option::Option<i64> = #priority;
+            const COST_US: ::core::option::Option<u64> = #cost_us;
             const KWARGS_SCHEMA: &'static str = <#self_ty as ::snaphook_plugin_api::Kwargs>::SCHEMA;
             const STABILITY: &'static str = #stability;
 

@@ -107,7 +107,14 @@ pub(crate) struct NewRun<'a> {
     pub(crate) name: &'a str,
     pub(crate) at: u64,
     pub(crate) tags: &'a [(String, String)],
+    /// What the hook calls it, as a tag: known before the server has answered.
+    pub(crate) mark: &'a str,
+    /// Whether a run of this mark may be there already.
+    pub(crate) is_resumed: bool,
 }
+
+/// The tag that has the mark of a run.
+const MARK: &str = "snaphook.run";
 
 impl Api {
     pub(crate) fn new(server: Server) -> Api {
@@ -136,8 +143,9 @@ impl Api {
         told.map(drop)
     }
 
-    /// Makes a run, and its experiment where there is none of that name.
-    pub(crate) fn begin(&mut self, run: &NewRun<'_>) -> Result<(), String> {
+    /// Makes a run, and its experiment where there is none of that name; or goes on with the one that has its mark. Whether it
+    /// is an older one.
+    pub(crate) fn begin(&mut self, run: &NewRun<'_>) -> Result<bool, String> {
         let experiment = match self.server.get_experiment(run.experiment)? {
             Some(experiment) => experiment,
             None => {
@@ -152,13 +160,29 @@ impl Api {
                 }
             }
         };
-        let tags: Vec<Json> = pairs(run.tags);
+        if let Some(older) = self.marked(&experiment, run)? {
+            self.go_on(&older).map_err(|(_, message)| message)?;
+            return Ok(true);
+        }
+        let mut tags = pairs(run.tags);
+        tags.push(json!({ "key": MARK, "value": run.mark }));
         let body = json!({
             "experiment_id": experiment, "run_name": run.name, "start_time": run.at, "tags": tags,
         });
         let made = self.server.call("runs/create", &body).map_err(|(_, message)| message)?;
         self.run_id = made["run"]["info"]["run_id"].as_str().map(str::to_owned);
-        self.run_id.is_some().then_some(()).ok_or_else(|| "runs/create: no run_id".to_owned())
+        self.run_id.is_some().then_some(false).ok_or_else(|| "runs/create: no run_id".to_owned())
+    }
+
+    /// The run of an experiment that has the mark of a resumed one.
+    fn marked(&self, experiment: &str, run: &NewRun<'_>) -> Result<Option<String>, String> {
+        if !run.is_resumed {
+            return Ok(None);
+        }
+        let filter = format!("tags.`{MARK}` = '{}'", run.mark);
+        let body = json!({ "experiment_ids": [experiment], "filter": filter, "max_results": 1 });
+        let found = self.server.call("runs/search", &body).map_err(|(_, message)| message)?;
+        Ok(found["runs"][0]["info"]["run_id"].as_str().map(str::to_owned))
     }
 
     pub(crate) fn parameters(&self, parameters: &[(String, String)]) -> Result<(), String> {

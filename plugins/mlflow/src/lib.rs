@@ -41,6 +41,8 @@ pub struct MlflowHook {
     outbox: Option<Outbox>,
     /// The run on the server, of this process or of the one that was resumed.
     run_id: Option<String>,
+    /// Its tag there, which a checkpoint can have before the server has answered.
+    mark: Option<String>,
 }
 
 /// How long one request may take.
@@ -113,12 +115,16 @@ impl Hook for MlflowHook {
 
     fn save_state(&self) -> Option<HookState> {
         let known = self.outbox.as_ref().and_then(Outbox::run_id);
-        let run_id = known.or_else(|| self.run_id.clone())?;
-        Some(HookState { version: 1, data: json!({ "run_id": run_id }) })
+        let run_id = known.or_else(|| self.run_id.clone());
+        if run_id.is_none() && self.mark.is_none() {
+            return None;
+        }
+        Some(HookState { version: 1, data: json!({ "run_id": run_id, "mark": self.mark }) })
     }
 
     fn load_state(&mut self, state: HookState) -> HookResult {
         self.run_id = state.data["run_id"].as_str().map(str::to_owned);
+        self.mark = state.data["mark"].as_str().map(str::to_owned);
         Ok(())
     }
 }
@@ -134,10 +140,14 @@ impl MlflowHook {
                 value.as_str().map_or_else(|| value.to_string(), str::to_owned),
             ));
         }
+        let is_resumed = self.mark.is_some();
+        let mark = self.mark.get_or_insert_with(|| new_mark(run.seed)).clone();
         outbox.push(Work::Begin {
             experiment: self.exp_name.clone(),
             name: self.run_name.clone().unwrap_or(run.experiment_name),
             resumed: self.run_id.clone(),
+            mark,
+            is_resumed,
             at: now_ms(),
             tags,
         });
@@ -156,6 +166,11 @@ impl MlflowHook {
         outbox.push(Work::End { state, at: now_ms() });
         self.run_id = outbox.close().or(self.run_id.take());
     }
+}
+
+/// A name that no other run has.
+fn new_mark(seed: u64) -> String {
+    format!("{:x}-{:x}-{seed:x}", now_ms(), std::process::id())
 }
 
 /// Milliseconds since 1970, as MLflow counts.

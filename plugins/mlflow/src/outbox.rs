@@ -11,8 +11,11 @@ pub(crate) enum Work {
     Begin {
         experiment: String,
         name: String,
-        /// The run to go on with.
+        /// The run to go on with, where the server had told it.
         resumed: Option<String>,
+        /// See [`NewRun`].
+        mark: String,
+        is_resumed: bool,
         at: u64,
         tags: Vec<(String, String)>,
     },
@@ -103,8 +106,9 @@ impl Post {
 
     fn one(&mut self, work: &Work) -> Result<(), String> {
         match work {
-            Work::Begin { experiment, name, resumed, at, tags } => {
-                let run = NewRun { experiment, name, at: *at, tags };
+            Work::Begin { experiment, name, resumed, mark, is_resumed, at, tags } => {
+                let (at, is_resumed) = (*at, *is_resumed);
+                let run = NewRun { experiment, name, at, tags, mark, is_resumed };
                 let resumed = resumed.as_ref().map(|run_id| self.api.go_on(run_id));
                 match resumed {
                     Some(Ok(())) => self.is_resumed = true,
@@ -119,9 +123,9 @@ impl Post {
                         log::warn!(
                             "The MLflow run that was resumed is not there, a new one is begun: {why}"
                         );
-                        self.api.begin(&run)?;
+                        self.api.begin(&NewRun { is_resumed: false, ..run })?;
                     }
-                    None => self.api.begin(&run)?,
+                    None => self.is_resumed = self.api.begin(&run)?,
                 }
                 let run_id = self.api.run_id().map(str::to_owned);
                 log::info!("The MLflow run is {}", run_id.as_deref().unwrap_or_default());

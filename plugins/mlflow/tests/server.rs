@@ -77,6 +77,7 @@ fn answer(method: &str, body: &Json) -> (u16, Json) {
         "experiments/search" => (200, json!({})),
         "experiments/create" => (200, json!({ "experiment_id": "8" })),
         "runs/create" => (200, json!({ "run": { "info": { "run_id": "r1" } } })),
+        "runs/search" => (200, json!({ "runs": [{ "info": { "run_id": "r1" } }] })),
         "runs/update" if body["run_id"] == "gone" => {
             (404, json!({ "error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no run gone" }))
         }
@@ -168,6 +169,28 @@ fn a_resumed_run_goes_on_and_a_lost_one_is_begun_anew() {
         assert!(methods.contains(&expected.to_owned()), "{methods:?}");
         assert_eq!(methods.contains(&"runs/create".to_owned()), run_id == "gone");
     }
+}
+
+#[test]
+fn a_run_is_found_again_when_its_checkpoint_was_saved_before_the_server_answered() {
+    let (url, asked) = server(0);
+    let kwargs = json!({ "tracking_uri": url, "exp_name": "known" });
+    let mut early = hook(json!({ "tracking_uri": "http://127.0.0.1:9", "retry_minutes": 0.0 }));
+    let mut first = run();
+    for point in [HookPoint::BeforeRun, HookPoint::BeforeTrain] {
+        first.run_point(&mut early, point, None).unwrap();
+    }
+    let state = early.save_state().unwrap();
+    assert!(state.data["run_id"].is_null() && state.data["mark"].is_string(), "{state:?}");
+    let mut second = hook(kwargs);
+    second.load_state(state.clone()).unwrap();
+    go_through(&mut second, HookPoint::AfterRun);
+    let methods = methods(&asked);
+    assert_eq!(methods[..3], ["experiments/search", "runs/search", "runs/update"]);
+    assert!(!methods.contains(&"runs/create".to_owned()), "{methods:?}");
+    let filter = asked.lock().unwrap()[1].1["filter"].clone();
+    let mark = state.data["mark"].as_str().unwrap();
+    assert_eq!(filter, format!("tags.`snaphook.run` = '{mark}'"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Source: `YOLOXLrUpdaterHook` in `mmdet/core/hook/yolox_lrupdater_hook.py` of MMDetection 2.28, and its bases
 //! `CosineAnnealingLrUpdaterHook` and `LrUpdaterHook` in `mmcv/runner/hooks/lr_updater.py` of MMCV 1.7. Where we differ:
 //! with `by_epoch` the constant part and the warm-up are counted in epochs like everything else, where 2.x subtracts
-//! iterations from epochs and so is always in the constant part.
+//! iterations from epochs and so is always in the constant part. `reference.txt` is what 2.28's own code sets.
 
 mod schedule;
 
@@ -98,7 +98,8 @@ impl YOLOXLrUpdaterHook {
         Schedule {
             num_last_epochs: self.num_last_epochs,
             by_epoch: self.by_epoch,
-            warmup: self.warmup.as_ref().map_or(0, |_| self.warmup_iters),
+            has_warmup: self.warmup.is_some(),
+            warmup: self.warmup_iters,
             warmup_ratio: self.warmup_ratio,
             warmup_by_epoch: self.warmup_by_epoch,
             min_lr: self.min_lr,

@@ -1,7 +1,7 @@
 //! Checkpoints in a cloud: a real S3 server in this process, with a proxy before it that cuts, delays, corrupts and goes down.
 
 mod bad_proxy;
-mod s3_server;
+pub(crate) mod s3_server;
 
 use std::fs;
 use std::path::{Path, PathBuf};

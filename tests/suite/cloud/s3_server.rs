@@ -12,11 +12,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 /// The only key that it knows.
-pub(super) const KEY_ID: &str = "AKIASNAPHOOKTEST";
-pub(super) const SECRET: &str = "a-secret-that-no-log-may-show";
+pub(crate) const KEY_ID: &str = "AKIASNAPHOOKTEST";
+pub(crate) const SECRET: &str = "a-secret-that-no-log-may-show";
 
 /// Answers until it is dropped.
-pub(super) struct S3Server {
+pub(crate) struct S3Server {
     address: SocketAddr,
     bucket: PathBuf,
     _runtime: Runtime,
@@ -24,7 +24,7 @@ pub(super) struct S3Server {
 
 impl S3Server {
     /// A server with the bucket `bucket`, whose objects are files below `folder`.
-    pub(super) fn start(folder: &Path) -> S3Server {
+    pub(crate) fn start(folder: &Path) -> S3Server {
         let bucket = folder.join("bucket");
         std::fs::create_dir_all(&bucket).unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder).unwrap());
@@ -50,12 +50,12 @@ impl S3Server {
         S3Server { address, bucket, _runtime: runtime }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The folder of the bucket.
-    pub(super) fn bucket(&self) -> &Path {
+    pub(crate) fn bucket(&self) -> &Path {
         &self.bucket
     }
 }

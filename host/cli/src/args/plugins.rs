@@ -88,7 +88,7 @@ pub struct ExerciseArguments {
     #[arg(long, value_name = "JSON", value_parser = json_object)]
     pub kwargs: Option<serde_json::Value>,
     /// Also checks what a good plugin does: refuses unknown arguments, takes every point, gives back
-    /// the state it was given, lives twice, leaks nothing; measures what a call costs.
+    /// the state it was given, closes twice, lives twice, leaks nothing, costs what it says.
     #[arg(long)]
     pub conformance: bool,
     /// The most memory that the plugin may map.
@@ -102,6 +102,9 @@ pub struct PluginsCheckArguments {
     /// The .so files.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Also lives a hundred times under valgrind, which must be installed, and names what is lost.
+    #[arg(long)]
+    pub valgrind: bool,
     /// Runs also those that are remembered to crash or hang; a sound one is then forgotten.
     #[arg(long)]
     pub retry: bool,
@@ -124,6 +127,9 @@ pub struct PluginsExerciseArguments {
     /// Runs without limits of memory, as valgrind needs it.
     #[arg(long)]
     pub unlimited: bool,
+    /// Only builds, calls, saves, loads and drops each hook so often, for a tool that watches.
+    #[arg(long, value_name = "N")]
+    pub lives: Option<usize>,
     /// What is done with it.
     #[command(flatten)]
     pub exercise: ExerciseArguments,

@@ -20,8 +20,10 @@ use std::sync::{Mutex, PoisonError};
 pub struct Exercise {
     /// Keyword arguments instead of the defaults, for every type.
     pub kwargs: Option<Json>,
-    /// Also: unknown arguments, every point, states that go round, a second life, leaks, cost.
+    /// Also: unknown arguments, every point, states that go round, two ends, a second life, leaks, cost.
     pub conformance: bool,
+    /// Only this many lives of each hook, for a tool that watches the process, such as valgrind.
+    pub lives: Option<usize>,
 }
 
 /// Errors that a plugin logged outside of a call, such as a panic while it is dropped or in a thread.
@@ -65,6 +67,14 @@ pub fn exercise(plugin: Plugin, what: &Exercise, events: &mut dyn Write) -> io::
             None => sample(&plugin_type.info().kwargs_schema),
         };
         let subject = Subject { name, loaded, sample, points: plugin_type.info().points.clone() };
+        if let Some(lives) = what.lives {
+            let at = format!("{} {lives} lives", subject.name);
+            steps.step(at, || match subject.construct() {
+                Ok(_) => conformance::live_often(&subject, lives),
+                Err(error) => refused(&subject.sample, &error),
+            })?;
+            continue;
+        }
         if exercise_hook(&subject, &mut steps)? && what.conformance {
             conformance::exercise_more(&subject, &mut steps)?;
         }

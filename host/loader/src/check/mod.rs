@@ -7,6 +7,7 @@
 
 mod conformance;
 mod exercise;
+mod leaks;
 mod limits;
 mod report;
 mod sample;

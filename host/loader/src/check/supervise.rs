@@ -1,5 +1,6 @@
 //! The parent of a check: starts the child, listens to it, ends it when it hangs. Knows nothing of what the child does.
 
+use super::leaks;
 use super::limits::CheckLimits;
 use super::report::{CheckEnd, CheckReport, CheckStep, Event, START};
 use super::stop;
@@ -29,6 +30,9 @@ pub fn check_in_child(mut child: Command, limits: CheckLimits) -> io::Result<Che
     let parent = process_number(std::process::id());
     // SAFETY: between fork and exec only two system calls are made.
     unsafe { child.pre_exec(move || stop::end_with(parent)) };
+    let (tunables, ours) = leaks::TUNABLES;
+    let others = std::env::var(tunables).map_or(String::new(), |others| others + ":");
+    child.env(tunables, others + ours);
     // A group of its own, so that what it starts ends with it.
     let mut group = Group(child.process_group(0).spawn()?);
     let (Some(answer), Some(errors)) = (group.0.stdout.take(), group.0.stderr.take()) else {

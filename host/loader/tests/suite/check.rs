@@ -7,6 +7,7 @@ use snaphook_loader::{
     CheckEnd, CheckLimits, CheckReport, Exercise, Plugin, StepVerdict, check_in_child, exercise,
     limit_this_process, listen_to_stdout_alone,
 };
+use snaphook_plugin_api::HookPoint;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -21,7 +22,7 @@ fn child() {
     let mut events = listen_to_stdout_alone().unwrap();
     limit_this_process(4096).unwrap();
     let kwargs = std::env::var(KWARGS).ok().map(|text| serde_json::from_str(&text).unwrap());
-    let what = Exercise { kwargs, conformance: true };
+    let what = Exercise { kwargs, conformance: true, lives: None };
     exercise(Plugin::read(Path::new(&file)).unwrap(), &what, &mut events).unwrap();
     // Not by the test's own end, whose words are for people.
     std::process::exit(0);
@@ -80,13 +81,14 @@ fn good_plugin_is_found_sound_step_by_step() {
         "CounterHook unknown argument",
         "CounterHook every point",
         "CounterHook state goes round",
+        "CounterHook closes twice",
         "CounterHook second life",
         "CounterHook leaks in 100 lives",
         "CounterHook cost of before_train_iter",
         "CounterHook cost of after_train_iter",
     ];
     assert_eq!(at, expected);
-    assert!(text_of(&report, expected[13], StepVerdict::Fine).ends_with(" ns a call"));
+    assert!(text_of(&report, expected[14], StepVerdict::Fine).ends_with(" ns a call"));
 }
 
 /// Code that runs when the file is opened.
@@ -196,6 +198,69 @@ fn leak_state_and_unknown_arguments_are_found_by_the_conformance_steps() {
     assert_eq!(text, "saved 1, and after loading it 0");
     let lax = check_changed(&[("\"properties\": {", "\"roperties\": {")]);
     text_of(&lax, "CounterHook unknown argument", StepVerdict::Wrong);
+}
+
+/// Where a call of the counter in C begins, and its first constructor's line.
+const CALL: &str = "    if (call->point != SNAPHOOK_AFTER_TRAIN_ITER) {";
+const CONSTRUCT: &str = "    counter *self = calloc(1, sizeof *self);";
+
+#[test]
+fn points_ends_and_lives_that_a_plugin_does_not_take_are_found() {
+    let at_the_end = format!("if (call->point == SNAPHOOK_AFTER_RUN) abort();\n{CALL}");
+    // Nothing is declared for this point, and the first steps do not call it.
+    let report = check_changed(&[(CALL, &at_the_end)]);
+    let crashed = |at: &str| CheckEnd::Crashed { at: at.to_owned(), how: "SIGABRT".to_owned() };
+    assert_eq!(report.end, crashed("CounterHook every point"));
+
+    let twice = format!(
+        "static counter *ended; if (call->point == SNAPHOOK_AFTER_RUN) {{ if (ended == self) abort(); ended = self; }}\n\
+         {CALL}"
+    );
+    let report = check_changed(&[(CALL, &twice)]);
+    assert_eq!(report.end, crashed("CounterHook closes twice"));
+
+    // One for the first steps, one each for its state and the unknown argument, one for each point, two for the state that
+    // goes round, one that closes twice, and the first of two lives.
+    let most = 1 + 1 + 1 + HookPoint::ALL.len() + 2 + 1 + 1;
+    let mortal =
+        format!("    static int made; if (++made > {most}) return SNAPHOOK_FAILED;\n{CONSTRUCT}");
+    let report = check_changed(&[(CONSTRUCT, &mortal)]);
+    text_of(&report, "CounterHook closes twice", StepVerdict::Fine);
+    text_of(&report, "CounterHook second life", StepVerdict::Wrong);
+}
+
+#[test]
+fn a_block_that_every_fourth_life_leaves_is_found_and_threads_that_end_later_are_none() {
+    let rarely = format!(
+        "    static int made; static void *volatile lost; if (++made % 4 == 0) lost = malloc(20); (void)lost;\n{CONSTRUCT}"
+    );
+    let report = check_changed(&[(CONSTRUCT, &rarely)]);
+    let text = text_of(&report, "CounterHook leaks in 100 lives", StepVerdict::Wrong);
+    assert_eq!(text, "8 bytes are left of each life");
+
+    let threads = format!(
+        "    pthread_t later; pthread_create(&later, NULL, linger, malloc(4000)); pthread_detach(later);\n{CONSTRUCT}"
+    );
+    let linger = "static uint32_t construct_hook(";
+    let report = check_changed(&[
+        (CONSTRUCT, &threads),
+        (
+            linger,
+            "static void *linger(void *block) { usleep(2000); free(block); return NULL; }\nstatic uint32_t construct_hook(",
+        ),
+    ]);
+    text_of(&report, "CounterHook leaks in 100 lives", StepVerdict::Fine);
+}
+
+#[test]
+fn a_hook_that_costs_more_than_its_manifest_says_is_found() {
+    let says = |cost: &str| {
+        check_changed(&[("\"priority\": 60,", &format!("\"priority\": 60, \"cost_us\": {cost},"))])
+    };
+    let at = "CounterHook cost of after_train_iter";
+    let text = text_of(&says("0"), at, StepVerdict::Wrong);
+    assert!(text.ends_with(" ns a call, where its manifest says at most 0 µs"), "{text}");
+    text_of(&says("1000000"), at, StepVerdict::Fine);
 }
 
 #[test]

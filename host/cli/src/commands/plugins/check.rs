@@ -11,6 +11,8 @@ use snaphook_loader::{
     StepVerdict, check_in_child, end_by_signal, end_checks_on_signals,
 };
 
+use super::scratch::Scratch;
+use super::valgrind;
 use crate::args::{Format, PluginsCheckArguments};
 use crate::output::{plain, table};
 use crate::{CliError, Exit, output, report};
@@ -56,6 +58,9 @@ impl Checked {
 }
 
 pub(in crate::commands) fn check(arguments: &PluginsCheckArguments) -> Result<Exit, CliError> {
+    if arguments.valgrind {
+        valgrind::find()?;
+    }
     let mut failures = SearchPath::builder().build().failures().map(RememberedFailures::read);
     let failed =
         |error: std::io::Error| CliError::Plugin(format!("signals cannot be caught: {error}"));
@@ -102,7 +107,10 @@ fn check_file(
     if let Some(reason) = reason {
         return Ok(not_run(Some(plugin), reason));
     }
-    let report = run(path, arguments)?;
+    let mut report = run(path, arguments)?;
+    if arguments.valgrind && report.end == CheckEnd::Finished {
+        valgrind::watch(path, arguments, &mut report)?;
+    }
     let memory = keep(&plugin, &report, arguments, failures);
     let (path, plugin, finding) = (path.to_path_buf(), Some(plugin), Finding::Ran(report));
     Ok(Checked { path, plugin, finding, memory })
@@ -139,48 +147,34 @@ fn keep(
 
 /// Runs the child in a folder of its own, so that what a hook writes is gone afterwards.
 fn run(path: &Path, arguments: &PluginsCheckArguments) -> Result<CheckReport, CliError> {
-    let failed = |error: std::io::Error| {
-        let path = path.display();
-        CliError::Plugin(format!(
-            "plugin {path}: the child that tries it cannot be started: {error}"
-        ))
-    };
+    let failed = |error: std::io::Error| not_started(path, &error);
     let folder = Scratch::new().map_err(failed)?;
     let mut child = Command::new(std::env::current_exe().map_err(failed)?);
-    let file = path.canonicalize().map_err(failed)?;
-    child.args(["plugins", "exercise"]).arg(file).current_dir(&folder.0);
-    child.arg("--memory-mib").arg(arguments.exercise.memory_mib.to_string());
-    if let Some(kwargs) = &arguments.exercise.kwargs {
-        child.arg("--kwargs").arg(kwargs.to_string());
-    }
+    add_exercise(&mut child, path, arguments).map_err(failed)?;
     child.args(arguments.exercise.conformance.then_some("--conformance"));
+    child.current_dir(folder.path());
     let deadline = Duration::from_secs_f64(arguments.deadline_s);
     let limits = CheckLimits { deadline, memory_mib: arguments.exercise.memory_mib };
     check_in_child(child, limits).map_err(failed)
 }
 
-/// A folder that goes with this value.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> std::io::Result<Scratch> {
-        let (parent, id) = (std::env::temp_dir(), std::process::id());
-        for number in 0..u32::MAX {
-            let folder = parent.join(format!("snaphook-check-{id}-{number}"));
-            match std::fs::create_dir(&folder) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                other => return other.map(|()| Scratch(folder)),
-            }
-        }
-        Err(std::io::Error::other("no name is left for a folder"))
+/// Adds `plugins exercise FILE …` to the program.
+pub(super) fn add_exercise(
+    child: &mut Command,
+    path: &Path,
+    arguments: &PluginsCheckArguments,
+) -> std::io::Result<()> {
+    child.args(["plugins", "exercise"]).arg(path.canonicalize()?);
+    child.arg("--memory-mib").arg(arguments.exercise.memory_mib.to_string());
+    if let Some(kwargs) = &arguments.exercise.kwargs {
+        child.arg("--kwargs").arg(kwargs.to_string());
     }
+    Ok(())
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Left behind at worst, in a folder for such things.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+pub(super) fn not_started(path: &Path, error: &std::io::Error) -> CliError {
+    let path = path.display();
+    CliError::Plugin(format!("plugin {path}: the child that tries it cannot be started: {error}"))
 }
 
 fn title(checked: &Checked) -> String {

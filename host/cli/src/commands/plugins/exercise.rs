@@ -16,7 +16,11 @@ pub(in crate::commands) fn exercise(
     let failed =
         |reason| CliError::Plugin(format!("plugin {}: {reason}", arguments.file.display()));
     let plugin = Plugin::read(&arguments.file).map_err(failed)?;
-    let (kwargs, conformance) = (arguments.exercise.kwargs.clone(), arguments.exercise.conformance);
-    snaphook_loader::exercise(plugin, &Exercise { kwargs, conformance }, &mut events)?;
+    let what = Exercise {
+        kwargs: arguments.exercise.kwargs.clone(),
+        conformance: arguments.exercise.conformance,
+        lives: arguments.lives,
+    };
+    snaphook_loader::exercise(plugin, &what, &mut events)?;
     Ok(Exit::Done)
 }

@@ -77,6 +77,7 @@ fn plugin_text(plugin: &Plugin) -> String {
             summary: &exported.summary,
             points: &exported.points,
             priority: exported.priority,
+            cost_us: exported.cost_us,
             kwargs_schema: &exported.kwargs_schema,
         };
         text += &description.text();
@@ -110,6 +111,7 @@ struct Described<'a> {
     summary: &'a str,
     points: &'a [HookPoint],
     priority: Option<i64>,
+    cost_us: Option<u64>,
     kwargs_schema: &'a Json,
 }
 
@@ -123,6 +125,9 @@ impl Described<'_> {
         }
         text += &format!("  points    {}\n", points.join(" "));
         text += &format!("  priority  {} ({})\n", priority.label(), priority.0);
+        if let Some(cost) = self.cost_us {
+            text += &format!("  cost      at most {cost} us a call\n");
+        }
         text + "  kwargs\n" + &kwargs::lines(self.kwargs_schema, "    ")
     }
 }
@@ -140,6 +145,7 @@ fn built_in_text(name: &str) -> String {
         summary: hook.summary,
         points: &found.points,
         priority: found.priority,
+        cost_us: None,
         kwargs_schema: &found.kwargs_schema,
     };
     description.text().trim_start().to_owned()

@@ -7,6 +7,8 @@ mod kwargs;
 mod list;
 mod lock;
 mod new;
+mod scratch;
+mod valgrind;
 
 use std::path::{Path, PathBuf};
 
