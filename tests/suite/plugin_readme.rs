@@ -41,9 +41,10 @@ fn reference(manifests: &BTreeMap<String, Json>) -> String {
                 hook["priority"].as_u64().map_or("NORMAL (50)".to_owned(), |n| n.to_string());
             let (name, summary) =
                 (hook["name"].as_str().unwrap(), hook["summary"].as_str().unwrap());
+            let cost = hook["cost_us"].as_u64().unwrap();
             write!(
                 text,
-                "### {name}\n\n{summary} Plugin `{plugin}`, priority {priority}.\n\nPoints: `{}`.\n\n",
+                "### {name}\n\n{summary} Plugin `{plugin}`, priority {priority}, at most {cost} µs a call.\n\nPoints: `{}`.\n\n",
                 points.join("`, `")
             )
             .unwrap();

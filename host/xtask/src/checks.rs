@@ -10,17 +10,17 @@ use crate::steps::{Outcome, StartError, Step, Summary, run_all};
 /// Runs the checks and returns the exit code of the first that failed, or 0.
 pub(crate) fn run_checks(repository: &Repository, is_quick: bool) -> Result<u8, StartError> {
     let steps = steps(repository, is_quick);
-    let names: Vec<&'static str> = steps.iter().map(|step| step.name).collect();
+    let names: Vec<_> = steps.iter().map(|step| step.name.clone()).collect();
     let outcomes = run_all(steps)?;
     eprintln!("\n{}", Summary { all: &names, outcomes: &outcomes });
     Ok(outcomes.last().map_or(0, |last: &Outcome| last.exit_code))
 }
 
 fn steps(repository: &Repository, is_quick: bool) -> Vec<Step> {
-    let cargo = |name, arguments: &[&str]| {
+    let cargo = |name: &'static str, arguments: &[&str]| {
         let mut command = Command::new(cargo_program());
         command.args(arguments).current_dir(repository.root());
-        Step { name, command }
+        Step { name: name.into(), command }
     };
     let mut steps = vec![cargo("fmt", &["fmt", "--all", "--check"])];
     if !is_quick {
@@ -45,11 +45,12 @@ pub(crate) fn cargo_program() -> std::ffi::OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::borrow::Cow;
     use std::path::Path;
 
-    fn names(is_quick: bool) -> Vec<&'static str> {
+    fn names(is_quick: bool) -> Vec<Cow<'static, str>> {
         let steps = steps(&Repository::at(Path::new("/repo")), is_quick);
-        steps.iter().map(|step| step.name).collect()
+        steps.iter().map(|step| step.name.clone()).collect()
     }
 
     #[test]

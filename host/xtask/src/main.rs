@@ -1,4 +1,4 @@
-//! Set-up and checks of this repository: `cargo xtask libtorch|doctor|test|demo`.
+//! Set-up and checks of this repository: `cargo xtask libtorch|doctor|test|leaks|demo`.
 //!
 //! Builds in seconds on a machine that has nothing but Rust: no libtorch, no crate of Snaphook.
 
@@ -9,6 +9,7 @@ mod environment;
 #[cfg(test)]
 mod fake_program;
 mod interrupt;
+mod leaks;
 mod libtorch;
 mod progress;
 mod repository;
@@ -46,6 +47,9 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Lives a hundred times with each hook of the plugins under valgrind, which must be installed;
+    /// exit code 1 if anything is lost.
+    Leaks,
     /// Builds all, trains a small detector on drawn pictures with hooks from `.so` files, and
     /// shows where the results are.
     Demo {
@@ -82,6 +86,10 @@ fn run(task: Task) -> Result<u8, Box<dyn Error>> {
         Task::Test { quick } => {
             prepare(false)?;
             Ok(checks::run_checks(&repository, quick)?)
+        }
+        Task::Leaks => {
+            prepare(false)?;
+            Ok(leaks::find_leaks(&repository)?)
         }
         Task::Demo { seed, epochs } => {
             prepare(false)?;

@@ -2,20 +2,21 @@
 //!
 //! Knows nothing of what the commands are for.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// One command and what people call it.
 pub(crate) struct Step {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) command: Command,
 }
 
 /// A step that ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) elapsed: Duration,
     /// The step's exit code; 0 is success.
     pub(crate) exit_code: u8,
@@ -31,7 +32,7 @@ pub(crate) struct StartError {
 
 /// The table of all steps, those that did not run included.
 pub(crate) struct Summary<'a> {
-    pub(crate) all: &'a [&'static str],
+    pub(crate) all: &'a [Cow<'static, str>],
     pub(crate) outcomes: &'a [Outcome],
 }
 
@@ -109,7 +110,7 @@ mod tests {
     fn shell(name: &'static str, script: &str) -> Step {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Step { name, command }
+        Step { name: name.into(), command }
     }
 
     #[test]
@@ -127,10 +128,15 @@ mod tests {
 
     #[test]
     fn the_summary_shows_steps_that_did_not_run() {
-        let ok =
-            |name, exit_code| Outcome { name, elapsed: Duration::from_millis(1500), exit_code };
+        let ok = |name: &'static str, exit_code| Outcome {
+            name: name.into(),
+            elapsed: Duration::from_millis(1500),
+            exit_code,
+        };
         let outcomes = [ok("fmt", 0), ok("clippy", 101)];
-        let text = Summary { all: &["fmt", "clippy", "test"], outcomes: &outcomes }.to_string();
+        let text =
+            Summary { all: &["fmt".into(), "clippy".into(), "test".into()], outcomes: &outcomes }
+                .to_string();
         let lines: Vec<Vec<&str>> =
             text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["fmt", "ok", "1.5", "s"]);

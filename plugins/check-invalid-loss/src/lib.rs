@@ -14,7 +14,7 @@ pub struct CheckInvalidLossHook {
     interval: u64,
 }
 
-#[hook]
+#[hook(cost_us = 100)]
 impl Hook for CheckInvalidLossHook {
     fn after_train_iter(&mut self, runner: &mut Runner, step: &TrainStep) -> HookResult {
         if !runner.every_n_train_iters(self.interval) {

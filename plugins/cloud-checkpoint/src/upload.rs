@@ -218,3 +218,120 @@ impl Upload {
         (self.length - number as u64 * part_bytes).min(part_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retry::Retry;
+    use crate::settings::for_tests;
+    use object_store::memory::InMemory;
+    use object_store::multipart::MultipartStore;
+    use object_store::{PutResult, Result};
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+    /// A store that knows how many bytes are on their way to it.
+    #[derive(Debug, Default)]
+    struct Counting {
+        inner: InMemory,
+        on_the_way: AtomicU64,
+        most: AtomicU64,
+        parts: AtomicU64,
+    }
+
+    impl MultipartStore for Counting {
+        fn create_multipart<'s, 'p, 'a>(&'s self, path: &'p StorePath) -> Answer<'a, MultipartId>
+        where
+            's: 'a,
+            'p: 'a,
+        {
+            Box::pin(self.inner.create_multipart(path))
+        }
+
+        fn put_part<'s, 'p, 'i, 'a>(
+            &'s self,
+            path: &'p StorePath,
+            id: &'i MultipartId,
+            number: usize,
+            data: PutPayload,
+        ) -> Answer<'a, PartId>
+        where
+            's: 'a,
+            'p: 'a,
+            'i: 'a,
+        {
+            Box::pin(async move {
+                let bytes = data.content_length() as u64;
+                let now = self.on_the_way.fetch_add(bytes, Ordering::SeqCst) + bytes;
+                self.most.fetch_max(now, Ordering::SeqCst);
+                self.parts.fetch_add(1, Ordering::SeqCst);
+                // All others that may begin have begun then.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let result = self.inner.put_part(path, id, number, data).await;
+                self.on_the_way.fetch_sub(bytes, Ordering::SeqCst);
+                result
+            })
+        }
+
+        fn complete_multipart<'s, 'p, 'i, 'a>(
+            &'s self,
+            path: &'p StorePath,
+            id: &'i MultipartId,
+            parts: Vec<PartId>,
+        ) -> Answer<'a, PutResult>
+        where
+            's: 'a,
+            'p: 'a,
+            'i: 'a,
+        {
+            Box::pin(self.inner.complete_multipart(path, id, parts))
+        }
+
+        fn abort_multipart<'s, 'p, 'i, 'a>(
+            &'s self,
+            path: &'p StorePath,
+            id: &'i MultipartId,
+        ) -> Answer<'a, ()>
+        where
+            's: 'a,
+            'p: 'a,
+            'i: 'a,
+        {
+            Box::pin(self.inner.abort_multipart(path, id))
+        }
+    }
+
+    #[test]
+    fn no_more_parts_are_in_memory_than_are_on_their_way() {
+        const PART: u64 = 64 << 10;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        std::fs::write(&file, vec![7; 40 * PART as usize + 1]).unwrap();
+        let counting = Arc::new(Counting::default());
+        let store = Store {
+            objects: Arc::new(InMemory::new()),
+            parts: counting.clone(),
+            place: for_tests("s3://bucket/a").place("s3://bucket/a").unwrap(),
+            retry: Retry::new(Duration::from_secs(1), Vec::new()),
+            part_bytes: PART,
+            parallel: 3,
+        };
+        let sent = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&sent);
+        let on_bytes: OnBytes = Arc::new(move |bytes| {
+            told.fetch_add(bytes, Ordering::SeqCst);
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let path = store.place.below("epoch_1/model.safetensors");
+        runtime.block_on(store.put_file(&file, &path, &on_bytes)).unwrap();
+        assert_eq!(counting.parts.load(Ordering::SeqCst), 41);
+        assert_eq!(counting.most.load(Ordering::SeqCst), 3 * PART, "part_bytes times parallel");
+        assert_eq!(sent.load(Ordering::SeqCst), 40 * PART + 1);
+        let stored = runtime.block_on(async { counting.inner.head(&path).await.unwrap() });
+        assert_eq!(stored.size, 40 * PART + 1);
+    }
+}

@@ -35,7 +35,7 @@ pub struct DetVisualizationHook {
     backend_args: Option<Json>,
 }
 
-#[hook]
+#[hook(cost_us = 100)]
 impl Hook for DetVisualizationHook {
     fn after_val_iter(&mut self, runner: &mut Runner, step: &EvalStep) -> HookResult {
         if !self.draw || !(runner.iter() + step.batch_idx).is_multiple_of(self.interval) {

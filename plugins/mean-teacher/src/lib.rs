@@ -26,7 +26,7 @@ pub struct MeanTeacherHook {
     student: String,
 }
 
-#[hook]
+#[hook(cost_us = 100)]
 impl Hook for MeanTeacherHook {
     fn before_run(&mut self, _: &mut Runner) -> HookResult {
         if self.momentum > 0.0 && self.momentum < 1.0 {

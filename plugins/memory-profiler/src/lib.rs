@@ -35,7 +35,7 @@ pub struct MemoryProfilerHook {
     has_explained: bool,
 }
 
-#[hook]
+#[hook(cost_us = 5000)]
 impl Hook for MemoryProfilerHook {
     fn after_train_iter(&mut self, runner: &mut Runner, step: &TrainStep) -> HookResult {
         let done = runner.iter() + 1;

@@ -48,7 +48,7 @@ pub struct MlflowHook {
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-#[hook(priority = "LOWEST")]
+#[hook(priority = "LOWEST", cost_us = 2000)]
 impl Hook for MlflowHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         if runner.distributed().rank() != 0 {

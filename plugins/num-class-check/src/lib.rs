@@ -12,7 +12,7 @@ pub struct NumClassCheckHook {
     warned: Vec<&'static str>,
 }
 
-#[hook]
+#[hook(cost_us = 100)]
 impl Hook for NumClassCheckHook {
     fn before_train_epoch(&mut self, runner: &mut Runner) -> HookResult {
         self.check(runner, "train")

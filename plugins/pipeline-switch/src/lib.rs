@@ -18,7 +18,7 @@ pub struct PipelineSwitchHook {
     is_switched: bool,
 }
 
-#[hook]
+#[hook(cost_us = 100)]
 impl Hook for PipelineSwitchHook {
     fn before_train_epoch(&mut self, runner: &mut Runner) -> HookResult {
         // Not saved: a run that is resumed later than the switch must switch again.

@@ -25,7 +25,7 @@ pub struct PrometheusHook {
     page: Page,
 }
 
-#[hook]
+#[hook(cost_us = 5000)]
 impl Hook for PrometheusHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         let rank = runner.distributed().rank();

@@ -11,7 +11,7 @@ use snaphook_plugin_api::prelude::*;
 #[derive(Kwargs)]
 pub struct SetEpochInfoHook;
 
-#[hook]
+#[hook(cost_us = 100)]
 impl Hook for SetEpochInfoHook {
     fn before_train_epoch(&mut self, runner: &mut Runner) -> HookResult {
         let epoch = runner.epoch();

@@ -9,7 +9,7 @@ use snaphook_plugin_api::prelude::*;
 #[derive(Kwargs)]
 pub struct SyncNormHook;
 
-#[hook]
+#[hook(cost_us = 100)]
 impl Hook for SyncNormHook {
     fn before_val_epoch(&mut self, runner: &mut Runner) -> HookResult {
         if runner.distributed().world_size() > 1 {

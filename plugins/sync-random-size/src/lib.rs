@@ -38,7 +38,7 @@ pub struct SyncRandomSizeHook {
 /// The unit of sizes, in pixels.
 const UNIT: u64 = 32;
 
-#[hook]
+#[hook(cost_us = 100)]
 impl Hook for SyncRandomSizeHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         let (low, high) = self.ratio_range.unwrap_or((1, 1));

@@ -48,7 +48,7 @@ macro_rules! trace {
     (
         $($plain:ident)*; $($batch:ident: $batch_type:ty,)*; $($other:ident: $other_type:ty,)*
     ) => {
-        #[hook]
+        #[hook(cost_us = 500)]
         impl Hook for TraceHook {
             $(fn $plain(&mut self, runner: &mut Runner) -> HookResult {
                 self.line(runner, stringify!($plain), None)

@@ -45,7 +45,7 @@ struct Open {
     began: Instant,
 }
 
-#[hook(priority = "LOWEST")]
+#[hook(priority = "LOWEST", cost_us = 2000)]
 impl Hook for WandbHook {
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
         self.open(runner)

@@ -36,7 +36,7 @@ pub struct WebhookHook {
 
 const EVENTS: [&str; 4] = ["start", "best", "failure", "end"];
 
-#[hook(priority = "LOWEST")]
+#[hook(priority = "LOWEST", cost_us = 2000)]
 impl Hook for WebhookHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         if let Some(wrong) = self.events.iter().find(|event| !EVENTS.contains(&event.as_str())) {

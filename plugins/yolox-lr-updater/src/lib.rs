@@ -48,7 +48,7 @@ pub struct YOLOXLrUpdaterHook {
 const FORMS: [&str; 3] = ["constant", "linear", "exp"];
 
 // Before RuntimeInfoHook, so that the log shows the rate that the iteration is trained with.
-#[hook(priority = "HIGHEST")]
+#[hook(priority = "HIGHEST", cost_us = 100)]
 impl Hook for YOLOXLrUpdaterHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         let wrong = |what: String| Err(HookError::fatal(format!("YOLOXLrUpdaterHook: {what}")));

@@ -19,7 +19,7 @@ pub struct YOLOXModeSwitchHook {
     is_switched: bool,
 }
 
-#[hook]
+#[hook(cost_us = 100)]
 impl Hook for YOLOXModeSwitchHook {
     fn before_train_epoch(&mut self, runner: &mut Runner) -> HookResult {
         let first = runner.max_epochs().saturating_sub(self.num_last_epochs);

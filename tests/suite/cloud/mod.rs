@@ -1,6 +1,8 @@
 //! Checkpoints in a cloud: a real S3 server in this process, with a proxy before it that cuts, delays, corrupts and goes down.
 
+mod azure_server;
 mod bad_proxy;
+mod other_clouds;
 pub(crate) mod s3_server;
 
 use std::fs;

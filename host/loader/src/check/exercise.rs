@@ -200,7 +200,8 @@ pub(super) fn batch_of(point: HookPoint) -> Option<u64> {
     let name = point.name();
     let is_of_a_batch =
         name.ends_with("_iter") || name.ends_with("_backward") || name.ends_with("_optim_step");
-    is_of_a_batch.then_some(0)
+    // The fiftieth, so that what is done every fifty batches is done.
+    is_of_a_batch.then_some(49)
 }
 
 /// A run of a detector in its first epoch, as far as a fake can be one.

@@ -71,7 +71,7 @@ fn build(repository: &Repository) -> Result<Step, DemoError> {
     for package in plugin_packages(&repository.root().join("plugins"))? {
         command.args(["-p", &package]);
     }
-    Ok(Step { name: "build", command })
+    Ok(Step { name: "build".into(), command })
 }
 
 fn draw(repository: &Repository, data: &Path, numbers: &Numbers) -> Result<Step, DemoError> {
@@ -80,14 +80,14 @@ fn draw(repository: &Repository, data: &Path, numbers: &Numbers) -> Result<Step,
     }
     let mut command = Command::new(repository.program(Profile::Release, "snaphook-trainer"));
     command.arg("draw-demo").arg(data).args(["--seed", &numbers.seed.to_string()]);
-    Ok(Step { name: "draw pictures", command })
+    Ok(Step { name: "draw pictures".into(), command })
 }
 
 fn train(repository: &Repository, config: &Path, work_folder: &Path, numbers: &Numbers) -> Step {
     let mut command = Command::new(repository.program(Profile::Release, "snaphook"));
     command.arg("train").arg(config).arg("--work-dir").arg(work_folder);
     command.args(["--seed", &numbers.seed.to_string()]);
-    Step { name: "train", command }
+    Step { name: "train".into(), command }
 }
 
 /// Takes the first free number; making the folder is the claim, so two demos never share one.

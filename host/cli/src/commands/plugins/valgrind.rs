@@ -63,17 +63,18 @@ pub(super) fn watch(
 /// What the log of valgrind says.
 fn read(log: &str) -> (StepVerdict, String) {
     let findings = findings(log);
-    match findings.first() {
+    // Leaks come last, the largest at the end.
+    match findings.last() {
         None if !log.contains("ERROR SUMMARY: ") => {
             (StepVerdict::Wrong, "its log has no end".to_owned())
         }
         None => (StepVerdict::Fine, "nothing is lost".to_owned()),
-        Some(first) => {
+        Some(worst) => {
             let more = match findings.len() - 1 {
                 0 => String::new(),
                 more => format!(" (and {more} more)"),
             };
-            (StepVerdict::Wrong, format!("{first}{more}"))
+            (StepVerdict::Wrong, format!("{worst}{more}"))
         }
     }
 }
@@ -103,7 +104,8 @@ fn findings(log: &str) -> Vec<String> {
         }
     }
     let worded = |(title, functions): (String, Vec<&str>)| {
-        let names: Vec<&str> = functions.iter().map(|function| name(function)).collect();
+        let names = functions.iter().map(|function| name(function));
+        let names: Vec<&str> = names.filter(|name| !is_of_library(name)).collect();
         format!("{title}: {}", names[..names.len().min(NAMES)].join(" < "))
     };
     findings.into_iter().map(worded).collect()
@@ -114,6 +116,12 @@ fn is_title(text: &str) -> bool {
     let titles =
         ["Invalid ", "Conditional jump", "Use of uninit", "Mismatched free", "Syscall param"];
     text.contains(" are definitely lost in ") || titles.iter().any(|title| text.starts_with(title))
+}
+
+/// What every stack has between an allocation and whoever wanted it.
+fn is_of_library(name: &str) -> bool {
+    let names = ["alloc::", "<alloc::", "core::", "<core::", "std::", "<std::"];
+    names.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// A function without its file and line.
