@@ -177,13 +177,13 @@ fn answer(request: &Request, blobs: &mut Blobs) -> (u16, Vec<u8>, String) {
     (status, nothing.0, nothing.1)
 }
 
-/// Removals in one request: their paths stand without the account.
+/// Removals in one request.
 fn batch(body: &str, blobs: &mut Blobs) -> (u16, Vec<u8>, String) {
     let mut answers = String::new();
     for (number, request) in body.split("DELETE ").skip(1).enumerate() {
-        let path = format!("/{ACCOUNT}{}", request.split(' ').next().unwrap_or_default());
+        let path = request.split(' ').next().unwrap_or_default();
         let status =
-            if blobs.whole.remove(&path).is_some() { "202 Accepted" } else { "404 Not Found" };
+            if blobs.whole.remove(path).is_some() { "202 Accepted" } else { "404 Not Found" };
         answers += &format!(
             "--answers\r\nContent-Type: application/http\r\nContent-ID: {number}\r\n\r\nHTTP/1.1 {status}\r\n\r\n\r\n"
         );
