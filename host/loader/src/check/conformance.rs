@@ -25,8 +25,9 @@ pub(super) fn exercise_more(subject: &Subject, steps: &mut Steps<'_>) -> io::Res
     steps.step(format!("{name} second life"), || {
         outcome(live(subject).and_then(|()| live(subject)))
     })?;
-    steps.step(format!("{name} leaks in {LIVES} lives"), || {
-        leaks(|| live(subject)).unwrap_or_else(|error| (StepVerdict::Wrong, worded(&error)))
+    steps.long_step(format!("{name} leaks in {LIVES} lives"), |alive| {
+        let counted = leaks(|| live(subject), alive);
+        counted.unwrap_or_else(|error| (StepVerdict::Wrong, worded(&error)))
     })?;
     for point in &subject.points {
         steps.step(format!("{name} cost of {}", point.name()), || cost(subject, *point))?;

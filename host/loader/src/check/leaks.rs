@@ -22,16 +22,18 @@ pub(super) const TUNABLES: (&str, &str) = (
     "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:glibc.malloc.arena_max=1",
 );
 
-/// Lives so often, and says what is left of a life.
+/// Lives so often, and says what is left of a life; calls `alive` between two rounds.
 ///
 /// Errors: what `live` answers.
 pub(super) fn leaks<E>(
     mut live: impl FnMut() -> Result<(), E>,
+    alive: &mut dyn FnMut(),
 ) -> Result<(StepVerdict, String), E> {
     let threads = threads();
     (0..WARM_UP).try_for_each(|_| live())?;
     let mut grown = Vec::new();
     for _ in 0..ROUNDS {
+        alive();
         let before = heap_in_use(threads);
         (0..LIVES).try_for_each(|_| live())?;
         let (Some(before), Some(after)) = (before, heap_in_use(threads)) else {
