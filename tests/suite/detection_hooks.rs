@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value as Json;
-use snaphook_tests::{Workspace, scalars};
+use snaphook_tests::{Workspace, repository, scalars};
 
 /// Wrappers around the data set, and everything that changes in the course of a run.
 pub(crate) const CHANGING: &str = "
@@ -119,6 +119,23 @@ fn hooks_that_the_model_does_not_fit_end_the_run_and_say_why() {
         outcome.expect_code(3);
         assert!(outcome.error().contains(expected), "{outcome}");
     }
+}
+
+#[test]
+fn a_model_hears_which_epoch_begins_also_after_a_resume() {
+    let workspace = Workspace::with(
+        "model = dict(type='ScriptModel', file='tiny.pt', num_classes=3,\n    \
+         data_preprocessor=dict(type='DetDataPreprocessor', pad_size_divisor=32))\n\
+         custom_hooks = [dict(type='SetEpochInfoHook')]\nlog_processor['window_size'] = 1",
+    );
+    let module = repository().join("host/vision/src/models/script_model/tiny.pt");
+    std::fs::copy(module, workspace.file("tiny.pt")).unwrap();
+    workspace.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    workspace.train(&["--resume"]).expect_code(0);
+    let records = scalars(&workspace.work());
+    let seen: Vec<f64> =
+        records.iter().filter_map(|record| record["epoch_seen"].as_f64()).collect();
+    assert_eq!(seen, [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]);
 }
 
 #[test]

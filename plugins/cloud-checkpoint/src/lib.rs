@@ -105,7 +105,7 @@ macro_rules! cloud_hook {
         }
 
         // After all others, so that the log that is uploaded has their last lines.
-        #[hook(priority = "LOWEST", cost_us = 100000)]
+        #[hook(priority = "LOWEST", cost_us = 300000)]
         impl Hook for $name {
             fn fetch_checkpoint(&mut self, runner: &mut Runner, wanted: &WantedCheckpoint) -> HookResult {
                 download::fetch(&self.settings(), runner, wanted)

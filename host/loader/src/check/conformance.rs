@@ -8,12 +8,14 @@ use serde_json::json;
 use snaphook_plugin_api::host::HookInstance;
 use snaphook_plugin_api::{HookError, HookErrorKind, HookPoint};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The fastest of so many rounds counts, so that a busy machine makes nothing dearer.
 const ROUNDS: u32 = 10;
-/// Calls of a round.
+/// Calls of a round, and of one whose calls are longer than [`SLOW`].
 const CALLS: u32 = 100;
+const SLOW_CALLS: u32 = 3;
+const SLOW: Duration = Duration::from_millis(1);
 
 /// All further steps for a hook that can be built.
 pub(super) fn exercise_more(subject: &Subject, steps: &mut Steps<'_>) -> io::Result<()> {
@@ -25,8 +27,9 @@ pub(super) fn exercise_more(subject: &Subject, steps: &mut Steps<'_>) -> io::Res
     steps.step(format!("{name} second life"), || {
         outcome(live(subject).and_then(|()| live(subject)))
     })?;
-    steps.step(format!("{name} leaks in {LIVES} lives"), || {
-        leaks(|| live(subject)).unwrap_or_else(|error| (StepVerdict::Wrong, worded(&error)))
+    steps.long_step(format!("{name} leaks in {LIVES} lives"), |alive| {
+        let counted = leaks(|| live(subject), alive);
+        counted.unwrap_or_else(|error| (StepVerdict::Wrong, worded(&error)))
     })?;
     for point in &subject.points {
         steps.step(format!("{name} cost of {}", point.name()), || cost(subject, *point))?;
@@ -142,17 +145,21 @@ fn cost(subject: &Subject, point: HookPoint) -> (StepVerdict, String) {
         Ok(hook) => hook,
         Err(error) => return (StepVerdict::Wrong, worded(&error)),
     };
-    let (mut run, mut fastest) = (typical_run(), u128::MAX);
-    for round in 0..ROUNDS {
-        let begin = Instant::now();
-        for call in 0..CALLS {
-            let result = hook.call(point, batch_of(point), &mut run);
-            if round == 0 && call == 0 && result.is_err() {
-                return (StepVerdict::Fine, "not measured: it answers an error".to_owned());
-            }
-        }
-        fastest = fastest.min(begin.elapsed().as_nanos() / u128::from(CALLS));
+    let mut run = typical_run();
+    let begin = Instant::now();
+    if hook.call(point, batch_of(point), &mut run).is_err() {
+        return (StepVerdict::Fine, "not measured: it answers an error".to_owned());
     }
+    let calls = if begin.elapsed() > SLOW { SLOW_CALLS } else { CALLS };
+    let round = |_| {
+        let begin = Instant::now();
+        for _ in 0..calls {
+            // An error of a later call costs what a call costs.
+            let _ = hook.call(point, batch_of(point), &mut run);
+        }
+        begin.elapsed().as_nanos() / u128::from(calls)
+    };
+    let fastest = (0..ROUNDS).map(round).min().unwrap_or_default();
     let limit = subject.loaded.plugin_type().info().cost_us;
     match limit.filter(|limit| fastest > u128::from(*limit) * 1000) {
         Some(limit) => {

@@ -237,8 +237,19 @@ impl Steps<'_> {
         at: String,
         work: impl FnOnce() -> (StepVerdict, String),
     ) -> io::Result<()> {
-        self.write(&Event::Begin(at.clone()))?;
-        let (mut verdict, mut text) = work();
+        self.long_step(at, |_| work())
+    }
+
+    /// One step of several parts: each has the time of a step, from the call of `alive` before it on.
+    pub(super) fn long_step(
+        &mut self,
+        at: String,
+        work: impl FnOnce(&mut dyn FnMut()) -> (StepVerdict, String),
+    ) -> io::Result<()> {
+        let begin = Event::Begin(at.clone());
+        self.write(&begin)?;
+        // What cannot be written now cannot be written in the end either, which is told.
+        let (mut verdict, mut text) = work(&mut || drop(self.write(&begin)));
         for logged in take_logged().iter().filter(|logged| logged.contains("panicked")) {
             (verdict, text) = (StepVerdict::Wrong, logged.clone());
         }

@@ -1,11 +1,12 @@
 //! A detector of the user's own, exported as TorchScript: this trains it, and knows nothing of what it computes.
 //!
-//! The module has three methods, all in pixels of the batch that it gets:
+//! The module has three methods, or four, all in pixels of the batch that it gets:
 //!
 //! ```text
 //! forward(images: Tensor, boxes: List[Tensor], labels: List[Tensor]) -> Dict[str, Tensor]     losses
 //! predict(images: Tensor) -> List[Tuple[Tensor, Tensor, Tensor]]                              boxes, scores, labels
 //! state_buffers() -> Dict[str, Tensor]                                                        what is saved but not trained
+//! set_epoch(epoch: int)                                                                       of those that want it alone
 //! ```
 //!
 //! Shapes: `images` [N, 3, H, W] f32; of each picture, boxes [K, 4] f32, scores [K] f32, labels [K] i64.
@@ -214,8 +215,16 @@ impl Model for ScriptModel {
         Err(ModelError::no_attribute(module, name, "none").into())
     }
 
-    fn call(&mut self, method: &str, _arguments: &Json) -> Result<Json, BoxError> {
-        Err(ModelError::NoSuchMethod(method.to_owned()).into())
+    fn call(&mut self, method: &str, arguments: &Json) -> Result<Json, BoxError> {
+        let no_such_method = || ModelError::NoSuchMethod(method.to_owned());
+        let epoch = arguments["epoch"].as_i64().filter(|_| method == "set_epoch");
+        let epoch = epoch.ok_or_else(no_such_method)?;
+        let called = self.module.method_is::<IValue>(method, &[IValue::Int(epoch)]);
+        match called.map_err(|error| error.to_string()) {
+            Ok(_) => Ok(Json::Null),
+            Err(text) if text.contains("is not defined") => Err(no_such_method().into()),
+            Err(text) => Err(format!("{method}: {}", first_line(&text)).into()),
+        }
     }
 }
 

@@ -92,6 +92,20 @@ fn a_module_learns_and_its_boxes_are_found() {
 }
 
 #[test]
+fn a_module_hears_of_its_epoch_and_other_methods_are_not_there() {
+    let mut model = model();
+    let seen = |model: &mut ScriptModel| {
+        let losses = model.loss(&batch(), &StepContext::default()).unwrap();
+        losses.0.iter().find(|(name, _)| name == "epoch_seen").unwrap().1.double_value(&[])
+    };
+    assert_eq!(seen(&mut model), -1.0);
+    model.call("set_epoch", &json!({"epoch": 7})).unwrap();
+    assert_eq!(seen(&mut model), 7.0);
+    let error = model.call("state_buffers", &json!({})).unwrap_err().to_string();
+    assert!(error.contains("state_buffers"), "{error}");
+}
+
+#[test]
 fn a_file_that_is_none_of_torchscripts_is_named() {
     let mut config = config();
     config["file"] = json!("nowhere.pt");
