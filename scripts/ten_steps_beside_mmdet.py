@@ -37,9 +37,10 @@ CASES = dict(
         pad=dict(type='Pad', pad_to_square=True, pad_val=dict(img=(114.0, 114.0, 114.0))),
         model="dict(bbox_head=dict(num_classes=3))"),
     faster_rcnn=dict(
-        config='faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', scale=(192, 128), lr=0.005, warm_up=1, pad=None,
+        config='faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', scale=(192, 128), lr=0.001, warm_up=1, pad=None,
         model="dict(backbone=dict(init_cfg=None), roi_head=dict(bbox_head=dict(num_classes=3)), "
-              "train_cfg=dict(rpn=dict(sampler=dict(num=1000000)), rcnn=dict(sampler=dict(num=1000000))))"))
+              "train_cfg=dict(rpn=dict(sampler=dict(num=1000000)), rcnn=dict(sampler=dict(num=1000000)), "
+              "rpn_proposal=dict(nms_pre=1000000, max_per_img=1000000)))"))
 
 
 def draw(folder, scale):
