@@ -1,7 +1,8 @@
 """Ten steps of SGD of two of MMDetection's own configs, in MMDetection and in Snaphook: same start weights, same pictures.
 
 The configs are taken as they are, but for what would be random or takes long: a drawn data set, small pictures without
-augmentation, a small rate, every anchor and region in the losses, one epoch of ten batches. MMDetection makes the weights and saves them as a
+augmentation, a small rate, every anchor, proposal and region in the losses (a cut
+among almost equal scores keeps another one in each), one epoch of ten batches. MMDetection makes the weights and saves them as a
 .pth file, Snaphook loads it. The loss of each step must agree to a thousandth.
 
 Needs: torch==2.11.0 mmengine==0.10.7 mmdet==3.3.0, and mmcv==2.1.0 built with MMCV_WITH_OPS=1.
