@@ -1,7 +1,8 @@
 """Ten steps of SGD of two of MMDetection's own configs, in MMDetection and in Snaphook: same start weights, same pictures.
 
 The configs are taken as they are, but for what would be random or takes long: a drawn data set, small pictures without
-augmentation, a small rate, every anchor and region in the losses, one epoch of ten batches. MMDetection makes the weights and saves them as a
+augmentation, a small rate, every anchor, proposal and region in the losses (a cut
+among almost equal scores keeps another one in each), one epoch of ten batches. MMDetection makes the weights and saves them as a
 .pth file, Snaphook loads it. The loss of each step must agree to a thousandth.
 
 Needs: torch==2.11.0 mmengine==0.10.7 mmdet==3.3.0, and mmcv==2.1.0 built with MMCV_WITH_OPS=1.
@@ -37,9 +38,10 @@ CASES = dict(
         pad=dict(type='Pad', pad_to_square=True, pad_val=dict(img=(114.0, 114.0, 114.0))),
         model="dict(bbox_head=dict(num_classes=3))"),
     faster_rcnn=dict(
-        config='faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', scale=(192, 128), lr=0.005, warm_up=1, pad=None,
+        config='faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', scale=(192, 128), lr=0.001, warm_up=1, pad=None,
         model="dict(backbone=dict(init_cfg=None), roi_head=dict(bbox_head=dict(num_classes=3)), "
-              "train_cfg=dict(rpn=dict(sampler=dict(num=1000000)), rcnn=dict(sampler=dict(num=1000000))))"))
+              "train_cfg=dict(rpn=dict(sampler=dict(num=1000000)), rcnn=dict(sampler=dict(num=1000000)), "
+              "rpn_proposal=dict(nms_pre=1000000, max_per_img=1000000)))"))
 
 
 def draw(folder, scale):

@@ -288,7 +288,7 @@ fn wrong_keys_of_a_model_are_named_with_their_path() {
     };
     assert_eq!(
         error(|config| config["neck"]["type"] = json!("mmdet.PAFPN")),
-        "model.neck.type: PAFPN is a neck of MMDetection that this version does not have yet (it has YOLOXPAFPN, FPN)"
+        "model.neck.type: PAFPN is a neck of MMDetection that this version does not have yet (it has YOLOXPAFPN, GlobalAveragePooling, FPN)"
     );
     assert_eq!(
         error(|config| config["test_cfg"]["nms"]["iou_thr"] = json!(0.5)),
