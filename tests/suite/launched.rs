@@ -135,7 +135,9 @@ fn a_launch_that_is_asked_to_end_saves_and_says_that_it_can_go_on() {
     )));
     send(launcher.id(), "-TERM");
     let outcome: Outcome = launcher.wait();
-    outcome.expect_code(75).expect_error(&["SIGTERM: passed on to 1 rank", "all ranks saved"]);
+    outcome
+        .expect_code(75)
+        .expect_error(&["SIGTERM: passed on to 1 rank", "all ranks ended as they were asked to"]);
     launch(&workspace, "--nproc-per-node 1", &["--resume"])
         .wait()
         .expect_code(0)

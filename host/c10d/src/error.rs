@@ -73,7 +73,8 @@ impl Error {
         &self.operation
     }
 
-    /// libtorch's words. Those of Gloo name the peer's address.
+    /// libtorch's words. Those of Gloo name the peer's address, where a connection broke; a wait that took
+    /// too long names nobody, see [`Group::missing_ranks`](crate::Group::missing_ranks).
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -137,6 +137,32 @@ fn a_pipeline_can_be_replaced() {
 }
 
 #[test]
+fn what_is_skipped_stays_skipped_in_another_pipeline() {
+    let folder = drawn();
+    let flips = |prob: f64| {
+        let mut steps = load();
+        steps.as_array_mut().unwrap().push(json!({"type": "RandomFlip", "prob": prob}));
+        steps
+    };
+    let loader = loader(&leaf(folder.path(), flips(0.0)), config());
+    loader.set_skip_types(&["RandomFlip".to_owned()]);
+    loader.set_pipeline(&flips(1.0)).expect("a pipeline");
+    let is_flipped = || batches(&loader, 0, 0).iter().flat_map(|b| &b.samples).any(|s| s.meta.flip);
+    assert!(!is_flipped());
+    loader.set_skip_types(&[]);
+    assert!(is_flipped());
+}
+
+#[test]
+fn a_pipeline_that_loads_no_picture_is_an_error() {
+    let folder = drawn();
+    let pipeline = json!([{"type": "LoadAnnotations", "with_bbox": true}]);
+    let loader = loader(&leaf(folder.path(), pipeline), config());
+    let error = loader.epoch(0, 0).next().expect("an answer").expect_err("no picture").to_string();
+    assert!(error.contains("is LoadImageFromFile missing?"), "{error}");
+}
+
+#[test]
 fn dropping_an_epoch_ends_its_threads() {
     let folder = drawn();
     let loader = loader(&mixed(folder.path()), LoaderConfig { num_workers: 4, ..config() });

@@ -138,7 +138,7 @@ fn tell_end(report: &RoundReport, code: u8) {
         (Some(failure), _) => say(&format!("failed: {} (exit code {code})", failure.summary)),
         (None, RoundEnd::Saved) => {
             say(&format!(
-                "all ranks saved; the same command with --resume goes on (exit code {code})"
+                "all ranks ended as they were asked to, with what they had saved; the same command with --resume goes on (exit code {code})"
             ));
         }
         _ => {}

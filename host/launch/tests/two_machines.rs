@@ -101,7 +101,7 @@ fn ranks_that_save_on_one_machine_and_are_done_on_the_other_ask_for_another_star
     place.process("pid.0");
     place.process("pid.1");
     send(first.id(), "-TERM");
-    first.wait().expect(75, &["all ranks saved"]);
+    first.wait().expect(75, &["all ranks ended as they were asked to"]);
     second.wait().expect(75, &[]);
 }
 

@@ -241,7 +241,14 @@ impl Dataset for AnnotatedImages {
     }
 
     fn sample(&self, index: usize, draw: &mut Draw) -> Result<Option<Sample>, DataError> {
-        self.through(index, usize::MAX, draw)
+        let sample = self.through(index, usize::MAX, draw)?;
+        if sample.as_ref().is_some_and(|sample| sample.image.is_empty()) {
+            // Nothing would be learnt from it, in silence.
+            let reason =
+                "expected a picture at its end, found none (is LoadImageFromFile missing?)";
+            return Err(DataError::config(format!("{}.pipeline", self.name), reason));
+        }
+        Ok(sample)
     }
 
     fn with_skip_types(&self, types: &[String]) -> Arc<dyn Dataset> {
@@ -250,6 +257,7 @@ impl Dataset for AnnotatedImages {
 
     fn with_pipeline(&self, pipeline: &Value) -> Result<Arc<dyn Dataset>, DataError> {
         let pipeline = Pipeline::without_mixing(&format!("{}.pipeline", self.name), pipeline)?;
+        let pipeline = pipeline.skipping(self.pipeline.skipped());
         Ok(Arc::new(Self { pipeline, ..self.clone() }))
     }
 }
