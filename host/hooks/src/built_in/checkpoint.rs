@@ -341,10 +341,22 @@ impl Hook for CheckpointHook {
             };
             let known = self.best.iter().position(|best| best.metric == candidate.metric);
             let position = known.unwrap_or(self.best.len());
-            if known.is_none() {
-                self.best.push(candidate);
-            }
+            let edited = match known {
+                None => {
+                    self.best.push(candidate);
+                    None
+                }
+                Some(_) => Some(candidate),
+            };
             let best = &mut self.best[position];
+            if let Some(candidate) = edited.filter(|candidate| candidate.greater != best.greater) {
+                let name = &candidate.metric;
+                runner.warn(&format!(
+                    "save_best: {name} has another rule than before the resume; its best is looked for anew, and the old \
+                     checkpoint stays"
+                ));
+                *best = candidate;
+            }
             let is_better =
                 best.score.is_none_or(|old| if best.greater { score > old } else { score < old });
             if !is_better || score.is_nan() || runner.max_epochs() == 0 {

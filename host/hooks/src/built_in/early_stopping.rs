@@ -35,6 +35,8 @@ pub struct EarlyStoppingHook {
     stopping_threshold: Option<f64>,
     waited: u64,
     best: Option<f64>,
+    /// Whether the run that was resumed monitored something else.
+    is_edited: bool,
 }
 
 impl EarlyStoppingHook {
@@ -100,6 +102,12 @@ impl Hook for EarlyStoppingHook {
         if let Some(known) = known.filter(|known| !known.contains(&self.monitor)) {
             self.is_missing(runner, known.iter().map(String::as_str))?;
         }
+        if self.is_edited {
+            let monitor = &self.monitor;
+            runner.warn(&format!(
+                "{monitor}, or its rule, is not what was monitored before the resume: counted anew"
+            ));
+        }
         if self.waited > 0 && self.waited >= self.patience {
             let reason = format!("{}; the run had stopped for it before", self.out_of_patience());
             runner.control().stop(&reason)?;
@@ -120,10 +128,20 @@ impl Hook for EarlyStoppingHook {
 
     fn save_state(&self) -> Option<HookState> {
         let best = self.best.map(|best| best.to_string());
-        Some(HookState { version: 1, data: json!({ "waited": self.waited, "best": best }) })
+        let (monitor, greater) = (&self.monitor, self.is_greater_better().ok());
+        let data =
+            json!({ "waited": self.waited, "best": best, "monitor": monitor, "greater": greater });
+        Some(HookState { version: 1, data })
     }
 
     fn load_state(&mut self, state: HookState) -> HookResult {
+        let is_same = |name: &str, now: Json| state.data[name].is_null() || state.data[name] == now;
+        let rule = json!(self.is_greater_better().ok());
+        if !is_same("monitor", json!(self.monitor)) || !is_same("greater", rule) {
+            // A count of something else.
+            self.is_edited = true;
+            return Ok(());
+        }
         self.waited = state.data["waited"].as_u64().unwrap_or_default();
         self.best = state.data["best"].as_str().and_then(|best| best.parse().ok());
         Ok(())
@@ -177,6 +195,19 @@ mod tests {
         let mut resumed = hook(kwargs);
         resumed.load_state(first.save_state().unwrap()).unwrap();
         assert_eq!(stops(&mut resumed, "mAP", &[0.5]).0, 1);
+    }
+
+    #[test]
+    fn another_metric_after_a_resume_is_counted_anew() {
+        let kwargs = json!({ "monitor": "mAP", "patience": 2 });
+        let mut first = hook(kwargs);
+        assert_eq!(stops(&mut first, "mAP", &[0.9, 0.1]).0, 0);
+        let mut other = hook(json!({ "monitor": "val_loss", "rule": "less", "patience": 2 }));
+        other.load_state(first.save_state().unwrap()).unwrap();
+        let mut run = FakeRunner::new();
+        run.run_point(&mut other, HookPoint::BeforeTrain, None).unwrap();
+        assert!(run.logged()[0].contains("counted anew"), "{:?}", run.logged());
+        assert_eq!(stops(&mut other, "val_loss", &[23.0, 10.0]).0, 0);
     }
 
     #[test]

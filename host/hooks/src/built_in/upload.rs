@@ -52,6 +52,10 @@ impl Suffixes {
                 continue;
             }
             let kind = entry.file_type().map_err(|error| failed(&folder, &error))?;
+            // A checkpoint is whole or not there.
+            if kind.is_dir() && folder.join(entry.file_name()).join("manifest.json").exists() {
+                continue;
+            }
             if kind.is_dir() {
                 self.collect(root, &path, found)?;
             } else if self.0.iter().any(|suffix| name.ends_with(suffix.as_str())) {

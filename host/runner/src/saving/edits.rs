@@ -10,8 +10,8 @@ const OF_A_STEP: [&str; 7] =
 /// Settings that change what a resumed run computes, and that nothing else would tell: those of the optimizer's wrapper, and of
 /// averaged weights.
 pub(super) fn of_settings(saved: &Json, now: &Json) -> Vec<String> {
-    if saved.is_null() {
-        // An imported checkpoint has no config.
+    if saved["optim_wrapper"].is_null() {
+        // An imported checkpoint has no config that could be compared.
         return Vec::new();
     }
     let wrapper = |name: &&str| {
@@ -19,7 +19,13 @@ pub(super) fn of_settings(saved: &Json, now: &Json) -> Vec<String> {
         change(&format!("optim_wrapper.{name}"), was, is)
     };
     let of_wrapper = OF_A_STEP.iter().filter_map(wrapper);
-    of_wrapper.chain(change("EMAHook", &averaging(saved), &averaging(now))).collect()
+    let of_averages = change("EMAHook", &averaging(saved), &averaging(now));
+    let (was, is) = (&saved["train_dataloader"], &now["train_dataloader"]);
+    let of_order = change("train_dataloader.sampler", &was["sampler"], &is["sampler"]);
+    let is_augmented_anew = pipelines(&was["dataset"]) != pipelines(&is["dataset"]);
+    // Too long to be shown.
+    let of_pipeline = is_augmented_anew.then(|| "the training pipeline is another".to_owned());
+    of_wrapper.chain(of_averages).chain(of_order).chain(of_pipeline).collect()
 }
 
 /// `key was 1, is now 2`.
@@ -27,6 +33,13 @@ fn change(key: &str, was: &Json, is: &Json) -> Option<String> {
     let text =
         |value: &Json| if value.is_null() { "not given".to_owned() } else { value.to_string() };
     (was != is).then(|| format!("{key} was {}, is now {}", text(was), text(is)))
+}
+
+/// The pipelines of a data set and of those within it.
+fn pipelines(dataset: &Json) -> Vec<&Json> {
+    let inner = dataset["datasets"].as_array().into_iter().flatten();
+    let all = dataset.get("dataset").into_iter().chain(inner);
+    dataset.get("pipeline").into_iter().chain(all.flat_map(pipelines)).collect()
 }
 
 /// The arguments of the hook that averages weights.
