@@ -17,6 +17,10 @@ use crate::output::{RankLog, Show, follow, last_lines};
 use crate::roles::Guard;
 use crate::{LaunchError, Stream};
 
+/// What the trainer says where another rank has failed or cannot start; before it stands `rank N`.
+const FOLLOWING: [&str; 2] =
+    [" failed, and the run ends on every rank", " cannot start, and the run ends on every rank"];
+
 /// Lines of a rank's log that are shown when it fails.
 const SHOWN_LINES: usize = 12;
 /// For output that is still on its way when a rank has ended.
@@ -122,10 +126,7 @@ impl Rank {
 
     /// What went wrong, for people; waits a moment for its last words.
     pub(crate) fn failure(&self, place: Option<String>) -> Failure {
-        let since = Instant::now();
-        while since.elapsed() < DRAIN && !self.output.iter().all(JoinHandle::is_finished) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        self.drain();
         let (end, after) = self.end.unwrap_or((RankEnd::Code(1), self.began.elapsed()));
         let summary = format!("rank {} {end}", self.rank);
         let mut details = vec![format!(
@@ -137,6 +138,24 @@ impl Rank {
         details.extend(place);
         details.extend(self.last_words());
         Failure { summary, details, code: end.exit_code() }
+    }
+
+    /// The rank whose failure ended this one too, as its last words say: `rank 1 failed, and the run ends on every rank`.
+    pub(crate) fn follows(&self) -> Option<u32> {
+        self.drain();
+        let lines = last_lines(&self.log.path, SHOWN_LINES);
+        lines.iter().rev().find_map(|line| {
+            let said = FOLLOWING.iter().find_map(|words| line.split_once(words))?.0;
+            said.rsplit_once("rank ")?.1.parse().ok()
+        })
+    }
+
+    /// Waits a moment for its last words.
+    fn drain(&self) {
+        let since = Instant::now();
+        while since.elapsed() < DRAIN && !self.output.iter().all(JoinHandle::is_finished) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// The last lines of its log.

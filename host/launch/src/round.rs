@@ -18,6 +18,9 @@ use crate::{LaunchError, LaunchPlan};
 /// How often ranks are looked at, when no signal wakes the launcher.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// For a rank to end that others name as the one that failed.
+const CAUSE_WAIT: Duration = Duration::from_secs(5);
+
 /// What a round needs to know beside the plan.
 pub(crate) struct RoundRequest<'a> {
     pub(crate) plan: &'a LaunchPlan,
@@ -34,6 +37,8 @@ pub(crate) struct Round<'a> {
     watch: Watch,
     /// The signal that was passed on last.
     asked: Vec<i32>,
+    /// The first rank that ended because of another one, and until when that one may end.
+    follower: Option<(usize, Instant)>,
     failure: Option<Failure>,
     kill_at: Option<Instant>,
     is_saving: bool,
@@ -70,6 +75,7 @@ impl<'a> Round<'a> {
             watch,
             asked: Vec::new(),
             failure: None,
+            follower: None,
             kill_at: None,
             is_saving: false,
             is_killed: false,
@@ -88,6 +94,7 @@ impl<'a> Round<'a> {
                 self.pass_on(signal);
             }
             self.look_for_ends(peers, guard);
+            self.look_for_causes(peers);
             if let Some(failure) = peers.news() {
                 self.fail(failure);
             }
@@ -136,11 +143,20 @@ impl<'a> Round<'a> {
         let mut ended: Vec<usize> = (0..self.ranks.len())
             .filter(|index| self.ranks[*index].has_just_ended(guard))
             .collect();
-        // Of several that ended within one look, the one that fell silent first is the likelier cause.
-        ended.sort_by_key(|index| self.ranks[*index].last_output());
+        // Of several that ended within one look, one that blames no other is the cause, or the one that fell silent first.
+        ended.sort_by_key(|index| {
+            let rank = &self.ranks[*index];
+            (rank.follows().is_some(), rank.last_output())
+        });
         for index in ended {
             let Some(end) = self.ranks[index].end() else { continue };
             let asks_again = end == RankEnd::Code(START_AGAIN.into());
+            let is_first = self.failure.is_none() && !self.is_killed;
+            if is_first && end.is_failure(&self.asked) && self.cause_still_runs(index) {
+                // It ends in a moment, and then is the one to be told.
+                self.follower.get_or_insert((index, Instant::now() + CAUSE_WAIT));
+                continue;
+            }
             if end.is_failure(&self.asked) && self.failure.is_none() && !self.is_killed {
                 let place = self.watch.place(self.ranks[index].rank);
                 let failure = self.ranks[index].failure(place);
@@ -149,6 +165,25 @@ impl<'a> Round<'a> {
             } else if asks_again && self.is_left_alone() {
                 self.let_all_save(index);
             }
+        }
+    }
+
+    /// Whether this rank ended because of another one on this machine that has not ended yet: the one that failed serves the
+    /// others until they have heard why.
+    fn cause_still_runs(&self, index: usize) -> bool {
+        let cause = self.ranks[index].follows();
+        let is_it = |rank: &&Rank| Some(rank.rank) == cause && rank.end().is_none();
+        cause != Some(self.ranks[index].rank) && self.ranks.iter().any(|rank| is_it(&rank))
+    }
+
+    /// A rank that ended because of another one is told after all, when that one does not end.
+    fn look_for_causes(&mut self, peers: &mut Peers) {
+        let Some((index, until)) = self.follower else { return };
+        let is_over = until <= Instant::now() || self.ranks.iter().all(|rank| rank.end().is_some());
+        if self.failure.is_none() && is_over {
+            let failure = self.ranks[index].failure(self.watch.place(self.ranks[index].rank));
+            peers.tell(&failure);
+            self.fail(failure);
         }
     }
 

@@ -53,6 +53,22 @@ fn the_first_rank_that_fails_ends_all_and_is_named_first() {
 }
 
 #[test]
+fn a_rank_that_others_name_is_the_one_that_failed() {
+    let place = Place::new();
+    let words = "error: a.py: rank 0 failed, and the run ends on every rank: no such picture";
+    let script = format!(
+        "if [ $RANK = 1 ]; then echo '{words}' >&2; exit 3; fi; sleep 0.5; echo 'error: no such picture' >&2; exit 1"
+    );
+    let ended = place.run(&["--nproc-per-node", "2"], &script);
+    ended.expect(1, &["rank 0 ended with exit code 1", "failed: rank 0 ended with exit code 1"]);
+
+    // One that does not end is not waited for longer than a moment.
+    let script = format!("if [ $RANK = 1 ]; then echo '{words}' >&2; exit 3; fi; sleep 600 & wait");
+    let ended = place.run(&["--nproc-per-node", "2", "--grace", "1"], &script);
+    ended.expect(3, &["rank 1 ended with exit code 3", "rank 0 failed"]);
+}
+
+#[test]
 fn a_rank_that_is_killed_is_told_with_its_signal() {
     let place = Place::new();
     let running = place.start("logs", &["--nproc-per-node", "2"], WAITING);

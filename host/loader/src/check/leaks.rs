@@ -13,8 +13,11 @@ const MAJORITY: usize = 3;
 const WARM_UP: usize = 20;
 /// The least that this allocator hands out, in bytes.
 const SMALLEST_BLOCK: i64 = 32;
-/// How long threads that a life has left are waited for.
+/// How long threads that lives have left are waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long those of one life are waited for: the more threads there are at once, the more the C library keeps for later ones,
+/// and on a busy machine that number would be another each time.
+const PATIENCE_OF_A_LIFE: Duration = Duration::from_millis(200);
 
 /// Settings of glibc's allocator, by which it counts every block that it has given out and no other: none is kept for later
 /// by a thread, and all come from one place. They hold for a process that starts with them.
@@ -31,6 +34,13 @@ pub(super) fn leaks<E>(
     alive: &mut dyn FnMut(),
 ) -> Result<(StepVerdict, String), E> {
     let threads = threads();
+    let mut threads_end = true;
+    let mut live = || {
+        live()?;
+        // Threads that stay are not waited for again.
+        threads_end = threads_end && settle(threads, PATIENCE_OF_A_LIFE);
+        Ok(())
+    };
     (0..WARM_UP).try_for_each(|_| live())?;
     let (mut growing, mut still) = (Vec::new(), 0);
     while growing.len() < MAJORITY && still < MAJORITY {
@@ -57,10 +67,7 @@ pub(super) fn leaks<E>(
 /// What is given out once the threads of earlier lives have ended, or have had their time.
 #[cfg(target_env = "gnu")]
 fn heap_in_use(threads_before: usize) -> Option<u32> {
-    let end = Instant::now() + PATIENCE;
-    while threads() > threads_before && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    settle(threads_before, PATIENCE);
     // SAFETY: reads counters; any thread may.
     let counters = unsafe { libc::mallinfo() };
     Some((counters.uordblks as u32).wrapping_add(counters.hblkhd as u32))
@@ -69,6 +76,18 @@ fn heap_in_use(threads_before: usize) -> Option<u32> {
 #[cfg(not(target_env = "gnu"))]
 fn heap_in_use(_: usize) -> Option<u32> {
     None
+}
+
+/// Waits for threads beyond these to end; whether they have.
+fn settle(threads_before: usize, patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    while threads() > threads_before {
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    true
 }
 
 fn threads() -> usize {
