@@ -33,7 +33,7 @@ pub(super) fn leaks<E>(
     mut live: impl FnMut() -> Result<(), E>,
     alive: &mut dyn FnMut(),
 ) -> Result<(StepVerdict, String), E> {
-    let threads = threads();
+    let threads = threads_that_stay();
     let mut threads_end = true;
     let mut live = || {
         live()?;
@@ -88,6 +88,19 @@ fn settle(threads_before: usize, patience: Duration) -> bool {
         std::thread::sleep(Duration::from_micros(200));
     }
     true
+}
+
+/// How many threads there are once those of earlier steps have ended.
+fn threads_that_stay() -> usize {
+    let (mut least, mut since) = (threads(), Instant::now());
+    while since.elapsed() < PATIENCE_OF_A_LIFE {
+        std::thread::sleep(Duration::from_millis(1));
+        let now = threads();
+        if now < least {
+            (least, since) = (now, Instant::now());
+        }
+    }
+    least
 }
 
 fn threads() -> usize {
