@@ -21,6 +21,7 @@ fn early_stopping_ends_a_run_and_goes_on_counting_after_a_resume() {
     assert_eq!(epochs(&workspace), ["epoch_1", "epoch_2", "epoch_3"]);
     let again = workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=9"]);
     again.expect_code(0).expect_text(&["the run had stopped for it before"]);
+    assert!(!again.text().contains("where the training stopped"), "{again}");
     assert_eq!(epochs(&workspace), ["epoch_1", "epoch_2", "epoch_3"]);
 
     // The end that nobody planned is a last epoch too.

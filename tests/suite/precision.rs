@@ -56,3 +56,12 @@ fn validation_and_test_predict_in_half_precision_where_the_config_says() {
     assert!(full.contains("score") && full == test("again.json", "test_cfg.fp16=False"));
     assert!(full != test("half.json", "test_cfg.fp16=True"));
 }
+
+#[test]
+fn the_flag_takes_the_keys_of_mixed_precision() {
+    let workspace = Workspace::new();
+    let short = ["--fast-dev-run", "--amp", "optim_wrapper.dtype=bfloat16"];
+    workspace.train(&short).expect_code(0);
+    let wrong = ["--fast-dev-run", "--amp", "optim_wrapper.dtypo=bfloat16"];
+    workspace.train(&wrong).expect_code(1).expect_error(&["dtypo"]);
+}

@@ -235,6 +235,13 @@ impl LoadArguments {
         LoadArguments { config_path, ..LoadArguments::default() }
     }
 
+    /// The same with one more change, the last one.
+    pub(crate) fn with_change(&self, change: &str) -> LoadArguments {
+        let mut more = self.clone();
+        more.changes.push(change.to_owned());
+        more
+    }
+
     /// All changes as `key=value`, in the order in which they are applied.
     pub fn overrides(&self) -> Vec<String> {
         self.cfg_options.iter().chain(&self.changes).cloned().collect()

@@ -68,7 +68,12 @@ pub(super) fn check_train(
     if let Some(Resume::From(path)) = arguments.resume() {
         expect_checkpoint(&path, " (a bare --resume takes the last one of the work folder)")?;
     }
-    let config = check(&arguments.config, &arguments.load, &arguments.plugins, warnings)?;
+    let load = match arguments.amp {
+        // Its keys (`dtype`, `loss_scale`) are right then.
+        true => arguments.load.with_change("optim_wrapper.type=AmpOptimWrapper"),
+        false => arguments.load.clone(),
+    };
+    let config = check(&arguments.config, &load, &arguments.plugins, warnings)?;
     Ok(work_dir(&config, arguments.work_dir.as_deref()))
 }
 

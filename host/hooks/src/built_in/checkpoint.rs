@@ -263,6 +263,8 @@ impl Hook for CheckpointHook {
         };
         runner.info(&format!("Checkpoints will be saved to {}.", home.display()));
         self.home = Some(home);
+        // Where a run is resumed is saved already.
+        self.saved_iter = Some(runner.iter()).filter(|iter| *iter > 0);
         // Better now than after an epoch.
         if let Some(known) = runner.data().metric_names()? {
             let is_there = |metric: &str| known.iter().any(|name| name == metric);
