@@ -143,3 +143,18 @@ fn a_launch_that_is_asked_to_end_saves_and_says_that_it_can_go_on() {
         .expect_code(0)
         .expect_text(&["Resumed from"]);
 }
+
+#[test]
+fn the_rank_that_read_a_broken_picture_is_the_one_that_is_told() {
+    let workspace = Workspace::new();
+    let pictures = std::fs::read_dir(workspace.file("data/train")).unwrap();
+    let path = pictures.map(|entry| entry.unwrap().path()).min().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..50]).unwrap();
+    let outcome = launch(&workspace, "--nproc-per-node 2", &[]).wait();
+    let told = outcome.stderr.lines().find(|line| line.contains("failed: rank ")).unwrap();
+    let rank = if told.contains("rank 0 ended") { 0 } else { 1 };
+    // It does not blame another one.
+    assert!(!log_says(&workspace, rank, "and the run ends on every rank"), "{outcome}");
+    outcome.expect_code(1);
+}

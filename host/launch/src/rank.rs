@@ -142,6 +142,9 @@ impl Rank {
 
     /// The rank whose failure ended this one too, as its last words say: `rank 1 failed, and the run ends on every rank`.
     pub(crate) fn follows(&self) -> Option<u32> {
+        if self.end() == Some(RankEnd::Code(0)) {
+            return None;
+        }
         self.drain();
         let lines = last_lines(&self.log.path, SHOWN_LINES);
         lines.iter().rev().find_map(|line| {

@@ -144,20 +144,20 @@ impl<'a> Round<'a> {
             .filter(|index| self.ranks[*index].has_just_ended(guard))
             .collect();
         // Of several that ended within one look, one that blames no other is the cause, or the one that fell silent first.
-        ended.sort_by_key(|index| {
+        ended.sort_by_cached_key(|index| {
             let rank = &self.ranks[*index];
             (rank.follows().is_some(), rank.last_output())
         });
         for index in ended {
             let Some(end) = self.ranks[index].end() else { continue };
             let asks_again = end == RankEnd::Code(START_AGAIN.into());
-            let is_first = self.failure.is_none() && !self.is_killed;
-            if is_first && end.is_failure(&self.asked) && self.cause_still_runs(index) {
-                // It ends in a moment, and then is the one to be told.
-                self.follower.get_or_insert((index, Instant::now() + CAUSE_WAIT));
-                continue;
-            }
-            if end.is_failure(&self.asked) && self.failure.is_none() && !self.is_killed {
+            let is_told = self.failure.is_none() && !self.is_killed;
+            if is_told && end.is_failure(&self.asked) {
+                if self.cause_still_runs(index) {
+                    // It ends in a moment, and then is the one to be told.
+                    self.follower.get_or_insert((index, Instant::now() + CAUSE_WAIT));
+                    continue;
+                }
                 let place = self.watch.place(self.ranks[index].rank);
                 let failure = self.ranks[index].failure(place);
                 peers.tell(&failure);
@@ -172,8 +172,7 @@ impl<'a> Round<'a> {
     /// others until they have heard why.
     fn cause_still_runs(&self, index: usize) -> bool {
         let cause = self.ranks[index].follows();
-        let is_it = |rank: &&Rank| Some(rank.rank) == cause && rank.end().is_none();
-        cause != Some(self.ranks[index].rank) && self.ranks.iter().any(|rank| is_it(&rank))
+        self.ranks.iter().any(|rank| Some(rank.rank) == cause && rank.end().is_none())
     }
 
     /// A rank that ended because of another one is told after all, when that one does not end.

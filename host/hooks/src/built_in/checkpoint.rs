@@ -343,15 +343,11 @@ impl Hook for CheckpointHook {
             };
             let known = self.best.iter().position(|best| best.metric == candidate.metric);
             let position = known.unwrap_or(self.best.len());
-            let edited = match known {
-                None => {
-                    self.best.push(candidate);
-                    None
-                }
-                Some(_) => Some(candidate),
-            };
+            if known.is_none() {
+                self.best.push(candidate.clone());
+            }
             let best = &mut self.best[position];
-            if let Some(candidate) = edited.filter(|candidate| candidate.greater != best.greater) {
+            if candidate.greater != best.greater {
                 let name = &candidate.metric;
                 runner.warn(&format!(
                     "save_best: {name} has another rule than before the resume; its best is looked for anew, and the old \
@@ -463,6 +459,24 @@ mod tests {
         let saved = run.calls_of("snaphook.checkpoint/1", "save");
         let names: Vec<_> = saved.iter().map(|call| call["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["shot_001", "best_mAP_shot_001"]);
+    }
+
+    #[test]
+    fn another_rule_after_a_resume_holds_and_keeps_the_old_checkpoint() {
+        let validate = |hook: &mut CheckpointHook, score: f64| {
+            let mut run = FakeRunner::new().max_epochs(5).metrics([("mAP", score)]);
+            run.run_point(hook, HookPoint::AfterValEpoch, None).unwrap();
+            let saves = run.calls_of("snaphook.checkpoint/1", "save").len();
+            (saves, run.logged().iter().any(|line| line.contains("another rule")))
+        };
+        let mut first = hook(json!({ "interval": 1, "save_best": "mAP" }));
+        assert_eq!(validate(&mut first, 0.5), (1, false));
+        let mut other = hook(json!({ "interval": 1, "save_best": "mAP", "rule": "less" }));
+        other.load_state(first.save_state().unwrap()).unwrap();
+        assert_eq!(validate(&mut other, 0.6), (1, true));
+        assert!(other.best.iter().all(|best| best.path.is_none()));
+        assert_eq!(validate(&mut other, 0.7), (0, false));
+        assert_eq!(validate(&mut other, 0.1), (1, false));
     }
 
     #[test]

@@ -95,12 +95,14 @@ pub enum CheckpointError {
         problems: Vec<String>,
     },
     /// `last_checkpoint` names a checkpoint that is not there.
-    #[error("{}: names {}, which is no whole checkpoint: {} (give the checkpoint to resume from, or remove this file)", file.display(), target.display(), if target.exists() { "it has no manifest.json" } else { "it does not exist" })]
+    #[error("{}: names {}, which is no whole checkpoint: {} (give the checkpoint to resume from, or remove this file)", file.display(), target.display(), reason)]
     StaleLast {
         /// The file `last_checkpoint`.
         file: PathBuf,
         /// What it names.
         target: PathBuf,
+        /// Why it is none.
+        reason: &'static str,
     },
 }
 

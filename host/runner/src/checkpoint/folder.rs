@@ -131,7 +131,11 @@ pub fn find_last(work_dir: &Path) -> Result<Option<PathBuf>, CheckpointError> {
     let found = candidates.filter_map(|path| Some((written(&path).ok()?, path)));
     match found.max_by_key(|(age, _)| *age) {
         Some((_, path)) => Ok(Some(path)),
-        None => Err(CheckpointError::StaleLast { file, target }),
+        None => {
+            let reason =
+                if target.exists() { "it has no manifest.json" } else { "it does not exist" };
+            Err(CheckpointError::StaleLast { file, target, reason })
+        }
     }
 }
 

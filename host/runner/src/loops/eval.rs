@@ -175,8 +175,7 @@ fn all_sets(run: &mut Run, which: EvalStage, points: &Points) -> Result<Evaluati
             let heading = name.as_ref().map_or(String::new(), |name| format!("{name}:\n"));
             run.machine.log.info(format!("\n{heading}{table}"));
         }
-        let prefix = name.as_ref().map_or(String::new(), |name| format!("{name}/"));
-        let named = |(key, value)| (format!("{prefix}{key}"), value);
+        let named = |(key, value)| (set.metric_name(key), value);
         all.metrics.extend(found.metrics.into_iter().map(named));
         let set = name.clone().unwrap_or_default();
         let of_set = |found| snaphook_report::Diagnosed { name: set.clone(), ..found };
