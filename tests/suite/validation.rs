@@ -58,13 +58,39 @@ fn a_plateau_lowers_the_rate_by_what_validations_say_and_remembers_after_a_resum
 }
 
 #[test]
-fn a_best_metric_that_nobody_measures_is_refused_before_the_first_epoch() {
+fn a_metric_that_nobody_measures_is_refused_before_the_first_epoch() {
+    let best = |metric: &str| format!("default_hooks.checkpoint.save_best={metric}");
+    let refuses = |workspace: &Workspace, option: &str, texts: &[&str]| {
+        let refused = workspace.train(&[option]);
+        refused.expect_code(1).expect_error(texts);
+        assert!(!refused.text().contains("Epoch(train)"), "{refused}");
+    };
     let workspace = Workspace::new();
-    let hook = |metric: &str| format!("default_hooks.checkpoint.save_best={metric}");
-    let refused = workspace.train(&[&hook("coco/bbox_map")]);
-    refused.expect_code(3).expect_error(&["no metric \"coco/bbox_map\"", "coco/bbox_mAP_50"]);
-    assert!(!refused.text().contains("Epoch(train)"), "{refused}");
-    workspace.train(&[&hook("coco/bbox_mAP_50")]).expect_code(0);
+    refuses(
+        &workspace,
+        &best("coco/bbox_map"),
+        &["no metric \"coco/bbox_map\"", "coco/bbox_mAP_50"],
+    );
+    refuses(&workspace, &best("val_loss"), &["no metric \"val_loss\""]);
+    workspace.train(&[&best("coco/bbox_mAP_50")]).expect_code(0);
+
+    let with_losses = Workspace::with("val_cfg = dict(type='ValLoop', loss=True)");
+    refuses(&with_losses, &best("coco/bbox_map"), &["no metric \"coco/bbox_map\"", "loss_obj, "]);
+    refuses(&with_losses, &best("loss_object"), &["no metric \"loss_object\"", "val_loss"]);
+    let options = [&best("val_loss"), "default_hooks.checkpoint.rule=less"];
+    with_losses.train(&options).expect_code(0);
+
+    let hook = "dict(type='EarlyStoppingHook', monitor='coco/mAP', rule='greater', strict=True)";
+    let stopping = Workspace::with(&format!("custom_hooks = [{hook}]"));
+    refuses(&stopping, "train_cfg.max_epochs=1", &["no metric \"coco/mAP\""]);
+
+    let plateau = "dict(type='ReduceOnPlateauLR', monitor='bbox_mAP', rule='greater')";
+    let plateau = Workspace::with(&format!("param_scheduler = [{plateau}]"));
+    refuses(
+        &plateau,
+        "train_cfg.max_epochs=1",
+        &["expected the metric `bbox_mAP`", "coco/bbox_mAP"],
+    );
 }
 
 #[test]

@@ -21,6 +21,9 @@ use crate::settings::EvalSettings;
 use crate::{AnyBatch, AnyPredictions, EvaluationSet, FastRun, Interrupt, Task};
 use snaphook_schedules::Schedules;
 
+/// The sum of the losses of a validation, as a metric.
+pub(crate) const ALL_LOSSES: &str = "val_loss";
+
 /// What a run is called and where it writes.
 #[derive(Clone, Debug)]
 pub struct RunInfo {
@@ -249,13 +252,17 @@ impl Machine {
 
     /// The names of the metrics that a validation gives; `None` where they are not known before one, or there is none.
     pub(crate) fn metric_names(&self) -> Option<Vec<String>> {
-        if self.task.validation.is_empty() || self.eval_settings.loss {
+        if self.task.validation.is_empty() {
             return None;
         }
+        let losses = match self.eval_settings.loss {
+            true => [self.task.model.loss_names()?, vec![ALL_LOSSES.to_owned()]].concat(),
+            false => Vec::new(),
+        };
         let mut all = Vec::new();
         for set in &self.task.validation {
-            let names = set.evaluator.metric_names()?;
-            all.extend(names.into_iter().map(|name| set.metric_name(name)));
+            let names = set.evaluator.metric_names()?.into_iter().chain(losses.clone());
+            all.extend(names.map(|name| set.metric_name(name)));
         }
         Some(all)
     }

@@ -131,6 +131,12 @@ impl Run {
         if self.machine.optim.is_none() {
             self.prepare()?;
         }
+        // Better now than after the first validation.
+        if let (Some(known), Some(schedules)) =
+            (self.machine.metric_names(), &self.machine.schedules)
+        {
+            schedules.check_metrics(&known)?;
+        }
         self.open_files(Kind::Train)?;
         self.call(HookPoint::BeforeRun)?;
         if self.needs_start_values(start)? {

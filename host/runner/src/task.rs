@@ -66,6 +66,10 @@ pub trait Model {
     fn validation_loss(&mut self, _batch: &AnyBatch) -> Result<Losses, BoxError> {
         Err("this model has no loss in validation (leave out loss=True of val_cfg)".into())
     }
+    /// The names that losses of validation can have; `None`: known once there was one.
+    fn loss_names(&self) -> Option<Vec<String>> {
+        None
+    }
     /// The parts with their attributes.
     fn modules(&self) -> Vec<ModuleInfo>;
     /// Sets an attribute (`bbox_head`, `use_l1`, true).

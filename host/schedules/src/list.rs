@@ -114,6 +114,20 @@ impl Schedules {
         Ok(())
     }
 
+    /// Checks the metrics that schedules follow against those that validations will give.
+    ///
+    /// Errors: one is not among them.
+    pub fn check_metrics(&self, known: &[String]) -> Result<(), ScheduleError> {
+        let followed = self.schedulers.iter().filter_map(Scheduler::monitor);
+        match followed.into_iter().find(|monitor| known.iter().all(|name| name != monitor)) {
+            Some(monitor) => Err(ScheduleError::NoMetric {
+                monitor: monitor.to_owned(),
+                found: known.join(", "),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Whether one follows a metric of the validation, so that its values cannot be known before.
     pub fn follow_a_metric(&self) -> bool {
         self.schedulers.iter().any(Scheduler::is_plateau)

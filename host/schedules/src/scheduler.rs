@@ -92,7 +92,15 @@ impl Scheduler {
 
     /// Whether it follows a metric, which cannot be replayed.
     pub(crate) fn is_plateau(&self) -> bool {
-        matches!(self.plan.law, Law::Plateau(_))
+        self.monitor().is_some()
+    }
+
+    /// The metric that it follows.
+    pub(crate) fn monitor(&self) -> Option<&str> {
+        match &self.plan.law {
+            Law::Plateau(plateau) => Some(&plateau.monitor),
+            _ => None,
+        }
     }
 
     /// Whether these settings, which a checkpoint has, mean the same until now. Where one that follows a metric ends does

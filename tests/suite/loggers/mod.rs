@@ -206,7 +206,11 @@ fn prometheus_scrapes_a_run_while_it_trains() {
         assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
         let iteration = value(&page, "snaphook_iteration").unwrap_or(0.0);
         let before = pages.last().map_or(2.0, |page| value(page, "snaphook_iteration").unwrap());
-        if iteration > before && value(&page, "snaphook_metric{name=\"coco/bbox_mAP\"}").is_some() {
+        // A checkpoint is written beside the training, and may come later than the metrics.
+        let is_told = |name: &str| value(&page, name).is_some();
+        let is_whole = is_told("snaphook_metric{name=\"coco/bbox_mAP\"}")
+            && is_told("snaphook_checkpoint_iteration");
+        if iteration > before && is_whole {
             pages.push(page);
         }
         pages.len() == 2

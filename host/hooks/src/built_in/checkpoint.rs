@@ -255,6 +255,16 @@ impl Checked for CheckpointHook {
 
 #[hook(priority = "VERY_LOW")]
 impl Hook for CheckpointHook {
+    /// Better now than after an epoch.
+    fn before_run(&mut self, runner: &mut Runner) -> HookResult {
+        let Some(known) = runner.data().metric_names()? else { return Ok(()) };
+        let wanted = self.named_metrics()?;
+        match wanted.iter().find(|metric| known.iter().all(|name| name != *metric)) {
+            Some(metric) => Err(no_metric(metric, &known)),
+            None => Ok(()),
+        }
+    }
+
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
         self.open_folder(runner)?;
         let home = match &self.folder {
@@ -265,14 +275,6 @@ impl Hook for CheckpointHook {
         self.home = Some(home);
         // Where a run is resumed is saved already.
         self.saved_iter = Some(runner.iter()).filter(|iter| *iter > 0);
-        // Better now than after an epoch.
-        if let Some(known) = runner.data().metric_names()? {
-            let is_there = |metric: &str| known.iter().any(|name| name == metric);
-            let wanted = self.named_metrics()?;
-            if let Some(metric) = wanted.iter().find(|metric| !is_there(metric)) {
-                return Err(no_metric(metric, &known));
-            }
-        }
         self.forget_old(runner)
     }
 

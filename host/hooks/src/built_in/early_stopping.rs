@@ -97,11 +97,16 @@ impl Checked for EarlyStoppingHook {
 
 #[hook(priority = "LOWEST")]
 impl Hook for EarlyStoppingHook {
-    fn before_train(&mut self, runner: &mut Runner) -> HookResult {
+    /// Better now than after an epoch.
+    fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         let known = runner.data().metric_names()?;
-        if let Some(known) = known.filter(|known| !known.contains(&self.monitor)) {
-            self.is_missing(runner, known.iter().map(String::as_str))?;
+        match known.filter(|known| !known.contains(&self.monitor)) {
+            Some(known) => self.is_missing(runner, known.iter().map(String::as_str)),
+            None => Ok(()),
         }
+    }
+
+    fn before_train(&mut self, runner: &mut Runner) -> HookResult {
         if self.is_edited {
             let monitor = &self.monitor;
             runner.warn(&format!(

@@ -9,7 +9,7 @@ use tch::{Tensor, no_grad};
 
 use super::boundary;
 use crate::clock::Phase;
-use crate::machine::{Machine, stage};
+use crate::machine::{ALL_LOSSES, Machine, stage};
 use crate::ranks::{Ranks, Share};
 use crate::run::Run;
 use crate::{AnyBatch, Evaluation, EvaluationSet, RunError, Task, saving};
@@ -316,7 +316,7 @@ impl LossMeans {
         Ok(())
     }
 
-    /// The means, then their sum as `val_loss`; empty when there were none. Starts anew.
+    /// The means, then their sum as [`ALL_LOSSES`]; empty when there were none. Starts anew.
     fn take(&mut self) -> Vec<(String, f64)> {
         let batches = std::mem::take(&mut self.batches).max(1) as f64;
         let sums = std::mem::take(&mut self.shared);
@@ -324,7 +324,7 @@ impl LossMeans {
         let total =
             means.iter().filter(|(name, _)| name.contains("loss")).map(|(_, mean)| mean).sum();
         if !means.is_empty() {
-            means.push(("val_loss".to_owned(), total));
+            means.push((ALL_LOSSES.to_owned(), total));
         }
         means
     }

@@ -102,6 +102,11 @@ impl DetectionHead for TwoStages {
         losses
     }
 
+    fn loss_names(&self) -> Vec<String> {
+        let first = self.rpn.loss_names();
+        first.into_iter().chain(["loss_cls", "acc", "loss_bbox"].map(str::to_owned)).collect()
+    }
+
     fn predict(&mut self, input: &HeadInput<'_>) -> Vec<Vec<Detection>> {
         let proposals = self.rpn.propose(input, &self.test_proposals);
         self.roi.predict(input, &proposals)

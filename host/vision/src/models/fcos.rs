@@ -52,6 +52,10 @@ impl DetectionHead for FcosDetection {
         self.head.losses(input.features, input.targets, input.mode).0
     }
 
+    fn loss_names(&self) -> Vec<String> {
+        FcosHead::LOSSES.map(str::to_owned).into()
+    }
+
     fn predict(&mut self, input: &HeadInput<'_>) -> Vec<Vec<Detection>> {
         self.head.boxes(input, &self.test)
     }

@@ -87,6 +87,16 @@ impl FirstStage {
         }
     }
 
+    /// The names of its losses.
+    pub(super) fn loss_names(&self) -> Vec<String> {
+        match self {
+            FirstStage::Anchors(_) => ["loss_rpn_cls", "loss_rpn_bbox"].map(str::to_owned).into(),
+            FirstStage::Places(_) => {
+                FcosHead::LOSSES.iter().map(|name| format!("rpn_{name}")).collect()
+            }
+        }
+    }
+
     /// The proposals of each picture, best first.
     pub(super) fn propose(&mut self, input: &HeadInput<'_>, keep: &Proposals) -> Vec<Vec<Corners>> {
         match self {

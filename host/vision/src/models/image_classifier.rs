@@ -111,6 +111,10 @@ impl LinearClsHead {
     }
 }
 
+fn accuracy_name(most: usize) -> String {
+    format!("accuracy_top-{most}")
+}
+
 impl DetectionHead for LinearClsHead {
     fn loss(&mut self, input: &HeadInput<'_>, _: &StepContext) -> Losses {
         let logits = self.logits(input);
@@ -122,10 +126,16 @@ impl DetectionHead for LinearClsHead {
         let mut losses = Losses(vec![("loss".into(), loss)]);
         let truth = Tensor::from_slice(&labels).to_device(logits.device());
         for most in &self.told {
-            let name = format!("accuracy_top-{most}");
+            let name = accuracy_name(*most);
             losses.0.push((name, accuracy(&logits.detach(), &truth, *most as i64)));
         }
         losses
+    }
+
+    fn loss_names(&self) -> Vec<String> {
+        std::iter::once("loss".to_owned())
+            .chain(self.told.iter().map(|most| accuracy_name(*most)))
+            .collect()
     }
 
     fn predict(&mut self, input: &HeadInput<'_>) -> Vec<Vec<Detection>> {

@@ -44,6 +44,11 @@ impl DetectionHead for YoloxHead {
         self.losses(&outputs, input.targets, input.mode)
     }
 
+    fn loss_names(&self) -> Vec<String> {
+        // The last is there once `use_l1` is set, in the last epochs of a training.
+        ["loss_cls", "loss_bbox", "loss_obj", "loss_l1"].map(str::to_owned).into()
+    }
+
     fn predict(&mut self, input: &HeadInput<'_>) -> Vec<Vec<Detection>> {
         let outputs = self.forward(input.features, input.mode);
         let scales: Vec<_> = input.shapes.iter().map(|shape| shape.scale.into()).collect();

@@ -141,6 +141,10 @@ impl DetectionHead for RetinaHead {
         Losses(vec![("loss_cls".into(), classes), ("loss_bbox".into(), boxes)])
     }
 
+    fn loss_names(&self) -> Vec<String> {
+        ["loss_cls", "loss_bbox"].map(str::to_owned).into()
+    }
+
     fn predict(&mut self, input: &HeadInput<'_>) -> Vec<Vec<Detection>> {
         let maps = self.forward(input.features, input.mode);
         let anchors = self.core.anchors(&maps);

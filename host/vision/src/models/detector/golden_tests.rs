@@ -91,6 +91,8 @@ impl<H: DetectionHead> Tested<H> {
         let told = self.case.expected["losses"].as_object().unwrap();
         let names: Vec<&str> = losses.0.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, told.keys().collect::<Vec<_>>());
+        let known = model.loss_names().unwrap();
+        assert!(names.iter().all(|name| known.iter().any(|known| known == name)), "{known:?}");
         for (name, loss) in &losses.0 {
             let (found, expected) =
                 (loss.sum(Kind::Double).double_value(&[]), told[name].as_f64().unwrap());

@@ -28,6 +28,8 @@ pub(crate) struct HeadInput<'a> {
 pub(crate) trait DetectionHead: Debug {
     /// The losses of a batch by name.
     fn loss(&mut self, input: &HeadInput<'_>, context: &StepContext) -> Losses;
+    /// The names that its losses can have, and numbers that are shown with them.
+    fn loss_names(&self) -> Vec<String>;
     /// The boxes of each picture, in its original's pixels, best first.
     fn predict(&mut self, input: &HeadInput<'_>) -> Vec<Vec<Detection>>;
     /// Classes that it tells apart.

@@ -149,6 +149,10 @@ impl<H: DetectionHead> Model for Detector<H> {
         Ok(tch::no_grad(|| self.loss_of(&prepared, &targets, &context, Mode::Frozen)))
     }
 
+    fn loss_names(&self) -> Option<Vec<String>> {
+        Some(self.head.loss_names())
+    }
+
     fn predict(&mut self, batch: &AnyBatch) -> Result<AnyPredictions, BoxError> {
         let batch = pictures_of(batch)?;
         if batch.samples.is_empty() {

@@ -30,6 +30,9 @@ struct BatchTargets {
 }
 
 impl FcosHead {
+    /// The names of its losses.
+    pub(crate) const LOSSES: [&str; 3] = ["loss_cls", "loss_bbox", "loss_centerness"];
+
     /// Losses of a batch. The numbers that they are divided by are means over all processes that train together.
     pub(crate) fn losses(
         &mut self,
@@ -64,8 +67,7 @@ impl FcosHead {
             let boxes = self.losses.bbox.weighted(&own, &wanted, &near, weight);
             (boxes, self.losses.centerness.over(&logits, &near, count))
         };
-        let named = [("loss_cls", classes), ("loss_bbox", boxes), ("loss_centerness", middles)];
-        let named = named.into_iter().map(|(name, loss)| (name.to_owned(), loss));
+        let named = Self::LOSSES.map(str::to_owned).into_iter().zip([classes, boxes, middles]);
         (Losses(named.collect()), outputs)
     }
 
