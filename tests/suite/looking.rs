@@ -133,3 +133,33 @@ fn a_test_draws_its_pictures_where_it_is_told_to() {
         assert_ne!(drawn.data(), own.data(), "{name}");
     }
 }
+
+/// One view, the picture as it is: what was found in it is put together with itself.
+const ONE_VIEW: &str = "
+tta_model = dict(type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.65), max_per_img=100000))
+tta_pipeline = [dict(type='LoadImageFromFile'), dict(type='TestTimeAug', transforms=[
+    [dict(type='Resize', scale=img_scale, keep_ratio=True)], [dict(type='RandomFlip', prob=0.0)],
+    [dict(type='Pad', pad_to_square=True, pad_val=pad_val)], [dict(type='LoadAnnotations', with_bbox=True)],
+    [dict(type='PackDetInputs')]])]
+";
+
+#[test]
+fn a_test_with_several_views_finds_what_is_in_any_of_them() {
+    let workspace = Workspace::with(&format!("{SHOW_ALL}\n{ONE_VIEW}"));
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    let test = |flags: &[&str]| {
+        let fixed = ["test", "tiny.py", "work/epoch_1", "--out", "found.json"];
+        let outcome = workspace.snaphook(fixed.iter().chain(flags));
+        outcome.expect_code(0).expect_text(&["coco/bbox_mAP: "]);
+        let found: Json =
+            serde_json::from_slice(&std::fs::read(workspace.file("found.json")).unwrap()).unwrap();
+        (found, outcome)
+    };
+    let (alone, _) = test(&[]);
+    assert!(alone.as_array().unwrap().len() > 4, "{alone}");
+    assert_eq!(test(&["--tta"]).0, alone);
+    let without = ["--tta", "--cfg-options", "tta_model=None", "tta_pipeline=None"];
+    let (mirrored, outcome) = test(&without);
+    outcome.expect_text(&["tta_model is not in the config", "tta_pipeline is not in the config"]);
+    assert_ne!(mirrored, alone);
+}

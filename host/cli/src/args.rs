@@ -193,6 +193,9 @@ pub struct TestArguments {
     /// Draws predictions into this folder, under the run's folder.
     #[arg(long, value_name = "DIR", alias = "show_dir")]
     pub show_dir: Option<PathBuf>,
+    /// Looks at several views of each picture: tta_model and tta_pipeline of the config, else mirrored and not.
+    #[arg(long)]
+    pub tta: bool,
     /// How the config is changed and found.
     #[command(flatten)]
     pub load: LoadArguments,
@@ -415,7 +418,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_this_version_is_refused_by_name() {
-        let lines = ["test a.py b --tta", "test a.py b --show", "test a.py b --wait-time 2"];
+        let lines = ["test a.py b --show", "test a.py b --wait-time 2"];
         for line in lines {
             let (code, text) = refusal(line);
             let flag = line.split(' ').find(|word| word.starts_with("--")).unwrap();

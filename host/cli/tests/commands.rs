@@ -193,7 +193,7 @@ fn wrong_command_lines_end_with_2_and_help_with_0() {
     for line in ["", "trian a.py", "train", "train a.py --launcher pbs", "config print a.py lr"] {
         assert_eq!(folder.run(line).status.code(), Some(2), "{line}");
     }
-    assert!(folder.fails(2, "test a.py b --tta").contains("not in this version"));
+    assert!(folder.fails(2, "test a.py b --show").contains("not in this version"));
     assert!(folder.prints("train --help").contains("128+n"));
 }
 

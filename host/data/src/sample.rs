@@ -107,6 +107,8 @@ pub struct Sample {
     pub meta: SampleMeta,
     /// The unchanged annotations.
     pub record: Arc<ImageRecord>,
+    /// Other views of the same picture, by `TestTimeAug`, as many for each sample of a data set.
+    pub views: Vec<Sample>,
 }
 
 impl Sample {
@@ -124,7 +126,8 @@ impl Sample {
             flip_direction: None,
         };
         let (boxes, labels, ignore) = Default::default();
-        Self { image: Image::default(), boxes, labels, ignore, meta, record }
+        let views = Vec::new();
+        Self { image: Image::default(), boxes, labels, ignore, meta, record, views }
     }
 
     /// The boxes as they lie on the picture, also where annotations were loaded after it was resized.

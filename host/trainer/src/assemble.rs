@@ -40,6 +40,8 @@ pub(crate) struct Request<'a> {
     pub(crate) seed: Option<u64>,
     predictions_out: Option<PathBuf>,
     log_format: LogFormat,
+    /// What flags took for granted, to be logged once there is a log.
+    notes: Vec<String>,
 }
 
 impl<'a> Request<'a> {
@@ -61,6 +63,7 @@ impl<'a> Request<'a> {
             seed: None,
             predictions_out: None,
             log_format: LogFormat::Text,
+            notes: Vec::new(),
         })
     }
 
@@ -179,6 +182,10 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
         hook["draw"] = json!(true);
         hook["test_out_dir"] = json!(folder);
     }
+    if arguments.tta {
+        let told = flags::several_views(&mut request.value);
+        request.notes = told.map_err(|error| request.run_error(error))?;
+    }
     request.predictions_out = arguments.out.clone();
     let interrupt = signals::catch();
     let company = Company::join(&request.value)?;
@@ -227,6 +234,7 @@ fn build(
         log.warn(warning);
     }
     snaphook_cli::ignored_keys(&request.config).for_each(|warning| log.warn(warning));
+    request.notes.iter().for_each(|note| log.warn(note));
     if request.value["randomness"]["deterministic"] == true {
         snaphook_libtorch::set_deterministic();
     }

@@ -10,8 +10,6 @@ pub(super) struct RefusedInTest {
     show: bool,
     #[arg(long, alias = "wait_time", value_name = "SECONDS", hide = true)]
     wait_time: Option<f64>,
-    #[arg(long, hide = true)]
-    tta: bool,
 }
 
 impl RefusedInTest {
@@ -21,9 +19,6 @@ impl RefusedInTest {
         }
         if self.wait_time.is_some() {
             return Some(refusal("--wait-time", "write pictures with --show-dir DIR"));
-        }
-        if self.tta {
-            return Some(refusal("--tta", "leave it out"));
         }
         None
     }

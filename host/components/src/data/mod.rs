@@ -23,7 +23,7 @@ pub use transforms::{
     PackDetInputs, PackInputs, Pad, PadVal, PadValue, PairOrPairs, PhotoMetricDistortion, Pipeline,
     Pipelines, RandomAffine, RandomApply, RandomChoice, RandomChoiceResize, RandomCrop,
     RandomErasing, RandomFlip, RandomGrayscale, RandomResize, RandomResizedCrop, RandomShift,
-    Resize, ResizeEdge, SizeOrSizes, YoloxHsvRandomAug,
+    Resize, ResizeEdge, SizeOrSizes, TestTimeAug, YoloxHsvRandomAug,
 };
 
 use crate::Declared;

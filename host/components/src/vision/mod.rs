@@ -14,6 +14,7 @@ mod resnet;
 mod retina;
 mod roi_heads;
 mod script;
+mod tta;
 mod two_stage;
 mod yolox;
 
@@ -39,6 +40,7 @@ pub use roi_heads::{
     Shared4Conv1FcBoxHead, SingleRoiExtractor, StandardRoiHead,
 };
 pub use script::ScriptModel;
+pub use tta::{DetTtaModel, TtaCfg};
 pub use two_stage::{
     AnchorTrainCfg, FasterRcnn, FasterRcnnTestCfg, FasterRcnnTrainCfg, RcnnTestCfg, RcnnTrainCfg,
     RpnHead, RpnTestCfg,
@@ -58,6 +60,7 @@ pub(crate) fn declared() -> Vec<Declared> {
         fcos::declared(),
         classifier::declared(),
         script::declared(),
+        tta::declared(),
         resnet::declared(),
         fpn::declared(),
         roi_heads::declared(),

@@ -26,6 +26,7 @@ use super::mosaic::Mosaic;
 use super::pad::Pad;
 use super::random_resize::{RandomChoiceResize, RandomResize};
 use super::resize::Resize;
+use super::test_time_aug::TestTimeAug;
 use crate::cache::ImageCache;
 use crate::dataset::Dataset;
 use crate::{DataError, Sample, SampleRng};
@@ -79,7 +80,7 @@ fn built<D: Component, T: Transform + 'static>(
     Ok(Box::new(make(&read(value, name)?)))
 }
 
-const TRANSFORMS: [(&str, Build); 30] = [
+const TRANSFORMS: [(&str, Build); 31] = [
     ("LoadImageFromFile", |v| {
         Ok(Box::new(LoadImageFromFile::new(&read(v, "LoadImageFromFile")?)?))
     }),
@@ -108,6 +109,7 @@ const TRANSFORMS: [(&str, Build); 30] = [
     ("RandomErasing", |v| built(v, RandomErasing::new)),
     ("RandomChoice", |v| Ok(Box::new(RandomChoice::new(read(v, "RandomChoice")?)?))),
     ("RandomApply", |v| Ok(Box::new(RandomApply::new(read(v, "RandomApply")?)?))),
+    ("TestTimeAug", |v| Ok(Box::new(TestTimeAug::new(read(v, "TestTimeAug")?)?))),
     ("Pad", |v| built(v, Pad::new)),
     ("FilterAnnotations", |v| built(v, FilterAnnotations::new)),
     ("PackDetInputs", |v| built(v, |_: &declared::PackDetInputs| PackDetInputs)),

@@ -10,6 +10,7 @@ use super::fcos::build_fcos;
 use super::image_classifier::build_image_classifier;
 use super::retina_net::build_retina_net;
 use super::script_model::ScriptModel;
+use super::tta::TtaModel;
 use super::yolox::build_yolox;
 use crate::BuildError;
 
@@ -18,16 +19,25 @@ use crate::BuildError;
 ///
 /// Errors: an unknown type or keyword, with its key path and the nearest known name; a value that does not fit.
 pub fn build_model(config: &Json, device: Device) -> Result<Box<dyn Model>, BuildError> {
-    match type_name(Role::Model, config, "model")? {
-        "YOLOX" => Ok(Box::new(build_yolox(config, "model", device)?)),
-        "FasterRCNN" => Ok(Box::new(build_faster_rcnn(config, "model", device)?)),
-        "FCOS" => Ok(Box::new(build_fcos(config, "model", device)?)),
-        "RetinaNet" => Ok(Box::new(build_retina_net(config, "model", device)?)),
-        "ImageClassifier" => Ok(Box::new(build_image_classifier(config, "model", device)?)),
-        "ScriptModel" => Ok(Box::new(ScriptModel::build(config, "model", device)?)),
+    build_at(config, "model", device)
+}
+
+/// The same, of the dict at `path`.
+pub(super) fn build_at(
+    config: &Json,
+    path: &str,
+    device: Device,
+) -> Result<Box<dyn Model>, BuildError> {
+    match type_name(Role::Model, config, path)? {
+        "YOLOX" => Ok(Box::new(build_yolox(config, path, device)?)),
+        "FasterRCNN" => Ok(Box::new(build_faster_rcnn(config, path, device)?)),
+        "FCOS" => Ok(Box::new(build_fcos(config, path, device)?)),
+        "RetinaNet" => Ok(Box::new(build_retina_net(config, path, device)?)),
+        "ImageClassifier" => Ok(Box::new(build_image_classifier(config, path, device)?)),
+        "ScriptModel" => Ok(Box::new(ScriptModel::build(config, path, device)?)),
+        "DetTTAModel" => Ok(Box::new(TtaModel::build(config, path, device)?)),
         _ => {
-            Err(ComponentError::from(Catalog::built_in().unknown(Role::Model, config, "model"))
-                .into())
+            Err(ComponentError::from(Catalog::built_in().unknown(Role::Model, config, path)).into())
         }
     }
 }

@@ -15,6 +15,7 @@ mod resnet;
 mod retina_net;
 mod roi_head;
 mod script_model;
+mod tta;
 mod yolox;
 mod yolox_head;
 mod yolox_pafpn;

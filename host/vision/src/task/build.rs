@@ -94,6 +94,11 @@ pub fn build_task(config: &Json, options: &TaskOptions) -> Result<Task, BuildErr
 /// Source: MMEngine 0.10.7 `runner/runner.py`.
 pub fn with_preprocessor(model: &Json, config: &Json) -> Json {
     let mut model = model.clone();
+    // A detector that is wrapped is the one that takes pictures.
+    if model["module"].is_object() {
+        model["module"] = with_preprocessor(&model["module"], config);
+        return model;
+    }
     if let (Some(own), Some(beside)) = (model.as_object_mut(), present(config, "data_preprocessor"))
         && own.get("data_preprocessor").is_none_or(Json::is_null)
     {

@@ -126,6 +126,19 @@ impl Component for RandomChoice {
     }
 }
 
+/// Makes views of a picture for a test: one for each choice of one transform of every list.
+#[derive(Kwargs)]
+pub struct TestTimeAug {
+    /// The lists.
+    #[kwarg(any_of(Vec<Json>, Vec<Vec<Json>>), component = "transform")]
+    pub transforms: Pipelines,
+}
+
+impl Component for TestTimeAug {
+    const ROLE: Role = Role::Transform;
+    const NAMES: &'static [&'static str] = &["TestTimeAug"];
+}
+
 /// Goes through a row of transforms, or not.
 #[derive(Kwargs)]
 pub struct RandomApply {

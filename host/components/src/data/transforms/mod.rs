@@ -10,6 +10,7 @@ mod painting;
 
 pub use choosing::{
     Pipeline, Pipelines, RandomApply, RandomChoice, RandomChoiceResize, RandomResize, SizeOrSizes,
+    TestTimeAug,
 };
 pub use classifying::{CenterCrop, PackInputs, RandomResizedCrop, ResizeEdge};
 pub use cropping::{Expand, MinIoURandomCrop, RandomCrop, RandomShift};
