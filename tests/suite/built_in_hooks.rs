@@ -37,6 +37,32 @@ fn early_stopping_ends_a_run_and_goes_on_counting_after_a_resume() {
 }
 
 #[test]
+fn a_training_that_was_good_enough_stays_so_after_a_resume() {
+    let hook = "dict(type='EarlyStoppingHook', monitor='coco/bbox_mAP', rule='less', stopping_threshold=0.99)";
+    // A hook of the same type before it is taken out on the resume: each has its own state.
+    let patient = "dict(type='EarlyStoppingHook', monitor='coco/bbox_mAP_50', patience=99)";
+    let workspace = Workspace::with(&format!("custom_hooks = [{patient}, {hook}]"));
+    let first = workspace.train(&["train_cfg.max_epochs=9"]);
+    first.expect_code(0).expect_text(&["which passes the threshold 0.99"]);
+    let alone = format!("custom_hooks=[{hook}]");
+    let again = workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=9", &alone]);
+    again.expect_code(0).expect_text(&["passes the threshold 0.99; the run had stopped for it"]);
+    assert_eq!(epochs(&workspace), ["epoch_1"]);
+}
+
+#[test]
+fn two_hooks_that_save_keep_each_their_own_checkpoints() {
+    let second = "dict(type='CheckpointHook', by_epoch=False, interval=4, filename_tmpl='keep_{}', save_last=False)";
+    let workspace = Workspace::with(&format!(
+        "custom_hooks = [{second}]\ndefault_hooks['checkpoint'].update(max_keep_ckpts=1, interval=1)"
+    ));
+    workspace.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    assert_eq!(epochs(&workspace), ["epoch_2"]);
+    assert!(workspace.file("work/keep_4/manifest.json").is_file());
+    assert!(workspace.file("work/keep_8/manifest.json").is_file());
+}
+
+#[test]
 fn the_last_and_the_best_checkpoint_are_published_with_the_parts_asked_for() {
     let workspace = Workspace::with(
         "default_hooks['checkpoint'].update(save_best='coco/bbox_mAP', published_keys=['meta', 'state_dict'])",

@@ -188,3 +188,24 @@ fn what_was_edited_holds_and_is_told() {
         "momentum_buffer was not kept, and begins from nothing",
     ]);
 }
+
+#[test]
+fn a_schedule_that_was_taken_out_drives_nothing_any_more() {
+    let workspace = Workspace::with(WARM_UP);
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    let options = ["--resume", "--cfg-options", "train_cfg.max_epochs=2", "param_scheduler=[]"];
+    workspace.train(&options).expect_code(0).expect_text(&["0 are configured"]);
+    let plain = Workspace::with("param_scheduler = []");
+    plain.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    assert_eq!(rates(&workspace).last().unwrap().1, rates(&plain)[0].1);
+}
+
+#[test]
+fn the_furthest_checkpoint_is_found_where_nobody_wrote_which_was_the_last() {
+    let workspace = Workspace::new();
+    workspace.train(&["train_cfg.max_epochs=2"]).expect_code(0);
+    std::fs::remove_file(workspace.work().join("last_checkpoint")).unwrap();
+    let again = workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=3"]);
+    again.expect_code(0).expect_text(&["Epoch(train)   [3]["]);
+    assert!(!again.text().contains("Epoch(train)   [1]["), "{again}");
+}

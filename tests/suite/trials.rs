@@ -83,3 +83,31 @@ fn a_trial_on_less_data_leaves_the_checkpoints_of_real_runs_alone() {
     let run = std::path::Path::new(run.lines().next().unwrap().trim_end_matches('.'));
     assert!(run.join("epoch_1/manifest.json").is_file(), "{}", run.display());
 }
+
+#[test]
+fn a_dry_run_refuses_what_the_start_of_a_training_would() {
+    let averages = |arguments: &str| {
+        format!(
+            "custom_hooks=[dict(type='EMAHook', ema_type='ExponentialMovingAverage', {arguments})]"
+        )
+    };
+    let workspace = Workspace::new();
+    for (option, text) in [
+        ("default_hooks.checkpoint.save_best=coco/nope_mAP".to_owned(), "no metric"),
+        (averages("momentum=1.0"), "between 0 and 1"),
+        (averages("begin_epoch=99"), "begin_epoch: expected at most the run's 3 epochs"),
+        ("train_cfg.dynamic_intervals=[(2, 0)]".to_owned(), "intervals of at least 1"),
+        ("train_cfg.dynamic_intervals=[(5, 2), (1, 3)]".to_owned(), "moments that rise"),
+        (
+            "log_processor.custom_cfg=[dict(data_src='loss', method_name='mean', log_nam='x')]"
+                .to_owned(),
+            "did you mean log_name?",
+        ),
+    ] {
+        let outcome = workspace.train(&["--dry-run", "--cfg-options", &option]);
+        outcome.expect_code(1).expect_error(&[text]);
+        workspace.train(&["--cfg-options", &option]).expect_code(1).expect_error(&[text]);
+    }
+    let odd = workspace.train(&["--dry-run", "--cfg-options", "env_cfg.cudnn_benchmrk=True"]);
+    odd.expect_code(0).expect_text(&["env_cfg.cudnn_benchmrk", "did you mean `cudnn_benchmark`?"]);
+}

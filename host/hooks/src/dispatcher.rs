@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value as Json;
 use snaphook_heartbeat::Heartbeat;
 use snaphook_plugin_api::host::{HookInstance, HookSource, LogLevel, Services};
 use snaphook_plugin_api::{HookError, HookErrorKind, HookPoint, HookState};
@@ -56,6 +57,8 @@ struct Registered {
     hook: Box<dyn HookInstance>,
     priority: Priority,
     policy: HookPolicy,
+    /// What the config says of it; null where nobody told.
+    arguments: Json,
     is_disabled: bool,
     /// Time and calls at each point.
     spent: [(Duration, u64); HookPoint::ALL.len()],
@@ -92,6 +95,8 @@ pub struct SavedHook {
     pub type_name: String,
     /// `built-in`, or the plugin's name and version.
     pub source: String,
+    /// What the config says of it, which tells hooks of one type apart; null where nobody knows.
+    pub arguments: Json,
     /// Its own state.
     pub state: HookState,
 }
@@ -129,9 +134,17 @@ impl Dispatcher {
             hook,
             priority,
             policy: policy.into(),
+            arguments: Json::Null,
             is_disabled: false,
             spent: [(Duration::ZERO, 0); HookPoint::ALL.len()],
         });
+    }
+
+    /// Notes what the config says of the hook that was added last.
+    pub fn note_arguments(&mut self, arguments: Json) {
+        if let Some(last) = self.hooks.last_mut() {
+            last.arguments = arguments;
+        }
     }
 
     /// From now on writes into this record which hook is being called.
@@ -304,6 +317,7 @@ impl Dispatcher {
                 Ok(Some(state)) => states.push(SavedHook {
                     type_name: registered.hook.type_name().to_owned(),
                     source: source_label(registered.hook.source()),
+                    arguments: registered.arguments.clone(),
                     state,
                 }),
                 Err(error) => match self.fault(index, HookPoint::BeforeSaveCheckpoint, error, host)
@@ -326,18 +340,36 @@ impl Dispatcher {
         mut saved: Vec<SavedHook>,
         host: &mut dyn Services,
     ) -> Result<Vec<SavedHook>, Box<HookFault>> {
-        for index in 0..self.hooks.len() {
-            let registered = &mut self.hooks[index];
-            let name = registered.hook.type_name();
-            let Some(place) = saved.iter().position(|saved| saved.type_name == name) else {
-                continue;
-            };
-            let state = saved.remove(place).state;
-            if let Err(error) = registered.hook.load_state(state) {
+        // Of several hooks of a type, each has that of its like, and the rest go by their order.
+        let mut own: Vec<Option<HookState>> = Vec::new();
+        own.resize_with(self.hooks.len(), || None);
+        for is_exact in [true, false] {
+            for (registered, own) in self.hooks.iter().zip(&mut own) {
+                let is_its = |saved: &SavedHook| {
+                    saved.type_name == registered.hook.type_name()
+                        && (!is_exact || saved.arguments == registered.arguments)
+                };
+                if own.is_none()
+                    && let Some(place) = saved.iter().position(is_its)
+                {
+                    *own = Some(saved.remove(place).state);
+                }
+            }
+        }
+        for (index, state) in own.into_iter().enumerate() {
+            let Some(state) = state else { continue };
+            if let Err(error) = self.hooks[index].hook.load_state(state) {
                 self.fault(index, HookPoint::AfterLoadCheckpoint, error, host)?;
             }
         }
         Ok(saved)
+    }
+
+    /// From now on hooks of plugins are not called at this point.
+    pub fn leave_out_plugins(&mut self, point: HookPoint) {
+        let hooks = &self.hooks;
+        self.by_point[point.number() as usize]
+            .retain(|index| matches!(hooks[*index].hook.source(), HookSource::BuiltIn));
     }
 
     /// The hooks of a point in the order in which they are called.

@@ -4,7 +4,7 @@
 
 use regex_lite::Regex;
 use serde_json::Value as Json;
-use snaphook_plugin_api::{HookError, Metrics, Runner};
+use snaphook_plugin_api::{HookError, Metrics, Runner, nearest};
 
 use crate::Fields;
 
@@ -204,6 +204,17 @@ fn custom_entries(value: &Json) -> Result<Vec<Custom>, HookError> {
 
 fn custom_entry(value: &Json) -> Result<Custom, HookError> {
     let key = |name: &str| format!("custom_cfg.{name}");
+    const KEYS: [&str; 4] = ["data_src", "method_name", "log_name", "window_size"];
+    let unknown =
+        value.as_object().and_then(|map| map.keys().find(|key| !KEYS.contains(&key.as_str())));
+    if let Some(unknown) = unknown {
+        let near =
+            nearest(unknown, KEYS).map_or(String::new(), |near| format!(", did you mean {near}?"));
+        return Err(HookError::fatal(format!(
+            "log_processor.custom_cfg.{unknown}: unknown (the keys are {}{near})",
+            KEYS.join(", ")
+        )));
+    }
     let Some(source) = value["data_src"].as_str() else {
         return Err(wrong(&key("data_src"), "a scalar's name", &value["data_src"]));
     };

@@ -74,6 +74,16 @@ pub struct Position {
     pub iters_here: u64,
 }
 
+impl Position {
+    /// How far the run came: `3/12`, or `40/40 it` of a training by iterations, which is one epoch for its hooks.
+    pub fn reached(&self) -> String {
+        match self.max_epochs {
+            1 if self.epoch == 0 => format!("{}/{} it", self.iter, self.max_iters),
+            most => format!("{}/{most}", self.epoch),
+        }
+    }
+}
+
 /// Where a validation was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -250,7 +260,7 @@ impl Environment {
                 .and_then(|text| text.trim_end_matches("kB").trim().parse::<u64>().ok())
                 .unwrap_or_default()
                 / 1024,
-            command: std::env::args().collect(),
+            command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             ..Environment::default()
         }
     }

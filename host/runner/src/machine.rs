@@ -51,11 +51,11 @@ impl RunInfo {
 
     pub(crate) fn to_json(&self) -> Json {
         json!({
-            "work_dir": self.work_dir,
-            "run_dir": self.run_dir,
+            "work_dir": self.work_dir.to_string_lossy(),
+            "run_dir": self.run_dir.to_string_lossy(),
             "timestamp": self.timestamp,
             "experiment_name": self.experiment_name,
-            "config_path": self.config_path,
+            "config_path": self.config_path.to_string_lossy(),
             "seed": self.seed,
             "device": format!("{:?}", self.device).to_lowercase(),
             "version": env!("CARGO_PKG_VERSION"),

@@ -131,12 +131,7 @@ impl Run {
         if self.machine.optim.is_none() {
             self.prepare()?;
         }
-        // Better now than after the first validation.
-        if let (Some(known), Some(schedules)) =
-            (self.machine.metric_names(), &self.machine.schedules)
-        {
-            schedules.check_metrics(&known)?;
-        }
+        self.check_metrics()?;
         self.open_files(Kind::Train)?;
         self.call(HookPoint::BeforeRun)?;
         if self.needs_start_values(start)? {
@@ -161,6 +156,25 @@ impl Run {
         self.call(HookPoint::AfterRun)?;
         self.log_costs(in_loop);
         Ok(())
+    }
+
+    /// Better now than after the first validation.
+    fn check_metrics(&self) -> Result<(), RunError> {
+        match (self.machine.metric_names(), &self.machine.schedules) {
+            (Some(known), Some(schedules)) => Ok(schedules.check_metrics(&known)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the start of a training finds wrong with schedules and built-in hooks, without a training. Hooks of plugins are
+    /// not called: they may tell others that a run begins.
+    ///
+    /// Errors: a metric that no validation gives, arguments that do not fit the run.
+    pub fn try_start(&mut self) -> Result<(), RunError> {
+        self.machine.eval_settings = EvalSettings::from_config(&self.machine.config)?;
+        self.check_metrics()?;
+        self.dispatcher.leave_out_plugins(HookPoint::BeforeRun);
+        self.call(HookPoint::BeforeRun)
     }
 
     fn try_test(&mut self, start: &Start) -> Result<Evaluation, RunError> {

@@ -49,7 +49,7 @@ impl TrainSettings {
                 length: Length::Iterations(declared.max_iters),
                 val_begin: declared.val_begin,
                 val_interval: declared.val_interval,
-                dynamic_intervals: sorted(declared.dynamic_intervals),
+                dynamic_intervals: rising(declared.dynamic_intervals)?,
             });
         }
         let declared: EpochBasedTrainLoop = read(section, TRAIN)?;
@@ -57,7 +57,7 @@ impl TrainSettings {
             length: Length::Epochs(declared.max_epochs),
             val_begin: declared.val_begin,
             val_interval: declared.val_interval,
-            dynamic_intervals: sorted(declared.dynamic_intervals),
+            dynamic_intervals: rising(declared.dynamic_intervals)?,
         })
     }
 
@@ -95,10 +95,19 @@ impl TrainSettings {
 
 const TRAIN: &str = "train_cfg";
 
-fn sorted(intervals: Option<Vec<(u64, u64)>>) -> Vec<(u64, u64)> {
-    let mut intervals = intervals.unwrap_or_default();
-    intervals.sort_unstable();
-    intervals
+/// Errors: an interval of 0, or moments that do not rise, of which MMEngine makes something else than they say.
+fn rising(intervals: Option<Vec<(u64, u64)>>) -> Result<Vec<(u64, u64)>, RunError> {
+    let intervals = intervals.unwrap_or_default();
+    let key = format!("{TRAIN}.dynamic_intervals");
+    if intervals.iter().any(|(_, interval)| *interval == 0) {
+        return Err(RunError::config(key, "expected intervals of at least 1, found 0"));
+    }
+    if intervals.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+        let message =
+            format!("expected moments that rise, found {intervals:?} (put them in order)");
+        return Err(RunError::config(key, message));
+    }
+    Ok(intervals)
 }
 
 /// How validations and tests are made: `val_cfg` and `test_cfg`.

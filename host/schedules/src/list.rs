@@ -44,7 +44,7 @@ pub enum LoadedSchedules {
 #[derive(Clone, Debug)]
 pub struct Schedules {
     schedulers: Vec<Scheduler>,
-    /// The groups' values of scheduled quantities before the first schedule started.
+    /// The groups' values before the first schedule started.
     before: Vec<(Quantity, Vec<f64>)>,
     plans: Json,
     context: ScheduleContext,
@@ -84,10 +84,9 @@ impl Schedules {
                 return Err(ScheduleError::Settings(message));
             }
         }
-        let scheduled = Quantity::ALL
-            .into_iter()
-            .filter(|quantity| plans.iter().any(|plan| plan.quantity == *quantity));
-        let before = scheduled.map(|quantity| (quantity, values(groups, quantity))).collect();
+        // Also of what no schedule drives: one that drove it in the run that is resumed may have been taken out.
+        let there = Quantity::ALL.into_iter().filter(|quantity| groups.has(*quantity));
+        let before = there.map(|quantity| (quantity, values(groups, quantity))).collect();
         let schedulers = plans.into_iter().map(|plan| Scheduler::start(plan, groups)).collect();
         Ok(Schedules { schedulers, before, plans: config.clone(), context })
     }

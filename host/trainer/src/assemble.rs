@@ -234,6 +234,7 @@ fn build(
         log.warn(warning);
     }
     snaphook_cli::ignored_keys(&request.config).for_each(|warning| log.warn(warning));
+    snaphook_cli::odd_words(&request.config).for_each(|warning| log.warn(warning));
     request.notes.iter().for_each(|note| log.warn(note));
     if request.value["randomness"]["deterministic"] == true {
         snaphook_libtorch::set_deterministic();

@@ -14,7 +14,8 @@ pub(crate) struct DrawRequest {
 
 /// The request of this process's command line, if it is one.
 pub(crate) fn requested() -> Option<Result<DrawRequest, TrainerError>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let (first, rest) = arguments.split_first()?;
     (first == "draw-demo").then(|| read(rest))
 }

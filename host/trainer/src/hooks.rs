@@ -34,6 +34,7 @@ pub(crate) fn build(
             .map_err(|message| SpecError { key: spec.key.clone(), message })?;
         let own = hook.default_priority().map_or(Priority::NORMAL, Priority);
         built.dispatcher.register(hook, spec.priority.unwrap_or(own), spec.policy);
+        built.dispatcher.note_arguments(spec.kwargs.clone());
     }
     Ok(built)
 }

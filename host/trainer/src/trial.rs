@@ -26,12 +26,14 @@ fn amount(asked: Asked) -> Amount {
     }
 }
 
-/// Tells the order of hooks and what a step costs; writes nothing, and calls no hook.
+/// Tells the order of hooks and what a step costs; writes nothing, and calls no hook but the built-in ones before the run,
+/// which know what is wrong with their arguments.
 ///
-/// Errors: a batch that cannot be read, a model that cannot compute it.
+/// Errors: a batch that cannot be read, a model that cannot compute it; what the start of a training would refuse.
 pub(crate) fn dry_run(run: &mut Run) -> Result<(), RunError> {
     let log = run.machine.log.clone();
     log.info(hook_table(|point| run.dispatcher.rows(point)));
+    run.try_start()?;
     let progress = run.machine.progress;
     let cost = run.try_steps()?;
     let memory = cost.peak_memory_bytes.map_or(String::new(), |bytes| {

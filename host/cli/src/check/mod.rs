@@ -22,6 +22,7 @@ pub use components::ignored_keys;
 pub(crate) use components::{catalog, check_components};
 pub(crate) use finding::{Finding, Mark, Severity};
 pub(crate) use report::{as_json, as_text, excerpts};
+pub use words::odd_words;
 
 use snaphook_config::{Config, ConfigError};
 

@@ -10,6 +10,7 @@ use crate::plugins::plugin_dirs;
 const LEVELS: &[&str] =
     &["DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", "FATAL", "NOTSET"];
 const LAUNCHERS: &[&str] = &["none", "pytorch", "slurm", "mpi"];
+const ENVIRONMENT: &[&str] = &["cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"];
 const VISUALIZERS: &[&str] = &["Visualizer", "DetLocalVisualizer"];
 
 pub(crate) fn check_words(config: &Config) -> Vec<Finding> {
@@ -25,6 +26,10 @@ pub(crate) fn check_words(config: &Config) -> Vec<Finding> {
         let name = name.rsplit(['.', ':']).next().unwrap_or(name);
         findings.extend(unknown("visualizer.type", name, VISUALIZERS));
     }
+    let environment = config.get("env_cfg").and_then(Json::as_object);
+    for key in environment.into_iter().flat_map(|environment| environment.keys()) {
+        findings.extend(unknown(&format!("env_cfg.{key}"), key, ENVIRONMENT));
+    }
     for folder in plugin_dirs(config).unwrap_or_default() {
         if !folder.is_dir() {
             let message = format!("{}: expected a folder, found none", folder.display());
@@ -32,6 +37,12 @@ pub(crate) fn check_words(config: &Config) -> Vec<Finding> {
         }
     }
     findings.into_iter().map(|finding| finding.placed(config)).collect()
+}
+
+/// The same for the log of a run.
+pub fn odd_words(config: &Config) -> impl Iterator<Item = String> + '_ {
+    let findings = check_words(config).into_iter().filter(|finding| finding.code == "value");
+    findings.map(|finding| format!("{}: {}", finding.key, finding.message))
 }
 
 fn unknown(key: &str, found: &str, known: &[&'static str]) -> Option<Finding> {

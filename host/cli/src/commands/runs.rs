@@ -34,7 +34,7 @@ fn listing(runs: &[RunData]) -> String {
         rows.push([
             output::plain(&run.folder.title()),
             text(run.status().map(|status| status.name().to_owned())),
-            text(record.map(progress)),
+            text(record.map(|record| record.position.reached())),
             text(best(run)),
             text(last_loss(run).map(|loss| format!("{loss:.4}"))),
             text(record.map(|record| duration(record.seconds))),
@@ -42,15 +42,6 @@ fn listing(runs: &[RunData]) -> String {
         ]);
     }
     output::table(&rows, "")
-}
-
-/// A training by iterations is one epoch for its hooks, which tells nobody anything.
-fn progress(record: &RunRecord) -> String {
-    let position = &record.position;
-    match position.max_epochs {
-        1 if position.epoch == 0 => format!("{}/{} it", position.iter, position.max_iters),
-        most => format!("{}/{most}", position.epoch),
-    }
 }
 
 fn best(run: &RunData) -> Option<String> {
@@ -143,7 +134,7 @@ fn comparison(runs: &[RunData; 2], changes: Result<Vec<String>, String>) -> Stri
         }
     };
     row("status", &|run| Some(run.status()?.name().to_owned()), None);
-    row("progress", &|run| run.record.as_ref().map(progress), None);
+    row("progress", &|run| run.record.as_ref().map(|record| record.position.reached()), None);
     row("time", &|run| run.record.as_ref().map(|record| duration(record.seconds)), None);
     row(
         "iterations a second",

@@ -7,7 +7,7 @@ use snaphook_plugin_api::prelude::*;
 
 use super::direction::{DirectionKeys, check_rules, rule_for};
 use super::registry::Checked;
-use super::{file_template, upload};
+use super::{file_template, published, upload};
 
 /// Saves checkpoints at intervals, the best by a metric, and keeps only the newest ones.
 ///
@@ -73,9 +73,16 @@ pub struct CheckpointHook {
     /// Whether the training has come to its end.
     is_over: bool,
     kept: Vec<PathBuf>,
-    /// The checkpoint that is being saved: its own state must count it.
-    pending: Option<PathBuf>,
+    /// What this hook asked for and is not on disk yet: its own state must count it, and what others save is not its.
+    asked: Vec<Asked>,
     best: Vec<Best>,
+}
+
+/// A checkpoint that is being saved.
+struct Asked {
+    name: PathBuf,
+    /// The metric that it is the best of; none for one of an interval.
+    metric: Option<String>,
 }
 
 /// The best value of a metric so far and where it was saved.
@@ -85,13 +92,7 @@ struct Best {
     greater: bool,
     score: Option<f64>,
     path: Option<PathBuf>,
-    /// The checkpoint that is being saved for this metric: its own state must name it.
-    pending: Option<PathBuf>,
 }
-
-/// The parts of a checkpoint by MMEngine's names.
-const PARTS: [&str; 6] =
-    ["meta", "state_dict", "optimizer", "param_schedulers", "message_hub", "ema_state_dict"];
 
 impl CheckpointHook {
     fn is_due(&self, finished: u64, is_last: bool) -> bool {
@@ -110,15 +111,10 @@ impl CheckpointHook {
         if let Some(folder) = &self.folder {
             options["folder"] = json!(folder);
         }
-        let path = PathBuf::from(name);
-        match reason["best"].as_str() {
-            None => self.pending = Some(path),
-            Some(metric) => {
-                self.best
-                    .iter_mut()
-                    .filter(|best| best.metric == metric)
-                    .for_each(|best| best.pending = Some(path.clone()));
-            }
+        // Only the first rank hears when it is on disk.
+        if runner.distributed().rank() == 0 {
+            let metric = reason["best"].as_str().map(str::to_owned);
+            self.asked.push(Asked { name: PathBuf::from(name), metric });
         }
         if let (Some(options), Some(reason)) = (options.as_object_mut(), reason.as_object()) {
             options.extend(reason.clone());
@@ -130,35 +126,6 @@ impl CheckpointHook {
         match &self.filename_tmpl {
             Some(template) => file_template::filled(template, finished),
             None => Ok(format!("{unit}_{finished}")),
-        }
-    }
-
-    /// The parts that are published; empty for none.
-    ///
-    /// Errors: anything else than names of parts.
-    fn published(&self) -> Result<Vec<String>, HookError> {
-        let keys = self.published_keys()?;
-        if let Some(key) = keys.iter().find(|key| !PARTS.contains(&key.as_str())) {
-            let text =
-                format!("published_keys: expected some of {}, found {key}", PARTS.join(", "));
-            return Err(HookError::fatal(text));
-        }
-        Ok(keys)
-    }
-
-    fn published_keys(&self) -> Result<Vec<String>, HookError> {
-        let wrong = |found: &Json| {
-            let text = format!("published_keys: expected a name or a list of names, found {found}");
-            HookError::fatal(text)
-        };
-        match &self.published_keys {
-            None | Some(Json::Null) => Ok(Vec::new()),
-            Some(Json::String(key)) => Ok(vec![key.clone()]),
-            Some(Json::Array(keys)) => {
-                let text = |key: &Json| key.as_str().map(str::to_owned).ok_or_else(|| wrong(key));
-                keys.iter().map(text).collect()
-            }
-            Some(other) => Err(wrong(other)),
         }
     }
 
@@ -243,7 +210,7 @@ impl Checked for CheckpointHook {
         if let Some(out_dir) = &self.out_dir {
             upload::below(out_dir, Path::new(""))?;
         }
-        self.published()?;
+        published::parts(self.published_keys.as_ref())?;
         self.name("epoch", 1)?;
         check_rules(self.rule.as_ref())?;
         self.check_number_of_rules()?;
@@ -301,7 +268,7 @@ impl Hook for CheckpointHook {
     }
 
     fn after_run(&mut self, runner: &mut Runner) -> HookResult {
-        let keys = self.published()?;
+        let keys = published::parts(self.published_keys.as_ref())?;
         if keys.is_empty() || !self.is_over || runner.distributed().rank() > 0 {
             return Ok(());
         }
@@ -328,7 +295,9 @@ impl Hook for CheckpointHook {
 
     fn after_train_epoch(&mut self, runner: &mut Runner) -> HookResult {
         let finished = runner.epoch() + 1;
-        if !self.by_epoch || !self.is_due(finished, runner.is_last_train_epoch()) {
+        // An epoch of a training by iterations that had nothing left to do is no new moment.
+        let is_saved = self.saved_iter == Some(runner.iter());
+        if !self.by_epoch || is_saved || !self.is_due(finished, runner.is_last_train_epoch()) {
             return Ok(());
         }
         runner.info(&format!("Saving checkpoint at {finished} epochs"));
@@ -385,11 +354,14 @@ impl Hook for CheckpointHook {
         if is_elsewhere || saved.details["is_interim"] == true {
             return Ok(());
         }
-        match saved.details["best"].as_str() {
+        let name = file_name(&saved.path);
+        let metric = saved.details["best"].as_str();
+        let is_it = |asked: &Asked| asked.name == name && asked.metric.as_deref() == metric;
+        let Some(place) = self.asked.iter().position(is_it) else { return Ok(()) };
+        // The next one may be on its way already.
+        self.asked.remove(place);
+        match metric {
             None => {
-                let name = file_name(&saved.path);
-                // The next one may be on its way already.
-                self.pending.take_if(|pending| *pending == name);
                 self.kept.retain(|kept| *kept != name);
                 self.kept.push(name);
                 self.forget_old(runner)
@@ -398,8 +370,6 @@ impl Hook for CheckpointHook {
                 let Some(best) = self.best.iter_mut().find(|best| best.metric == metric) else {
                     return Ok(());
                 };
-                let name = file_name(&saved.path);
-                best.pending.take_if(|pending| *pending == name);
                 let old = best.path.replace(name.clone());
                 match old {
                     Some(old) if old != name => {
@@ -412,10 +382,18 @@ impl Hook for CheckpointHook {
     }
 
     fn save_state(&self) -> Option<HookState> {
-        let best = |best: &Best| json!({ "metric": best.metric, "greater": best.greater, "score": best.score, "path": best.pending.as_ref().or(best.path.as_ref()) });
+        let newest = |metric: &str| {
+            let own = self.asked.iter().filter(|asked| asked.metric.as_deref() == Some(metric));
+            own.map(|asked| &asked.name).next_back()
+        };
+        let best = |best: &Best| {
+            let path = newest(&best.metric).or(best.path.as_ref());
+            json!({ "metric": best.metric, "greater": best.greater, "score": best.score, "path": path })
+        };
         let best: Vec<_> = self.best.iter().map(best).collect();
-        let pending = self.pending.iter().filter(|path| !self.kept.contains(path));
-        let kept: Vec<_> = self.kept.iter().chain(pending).collect();
+        let asked = self.asked.iter().filter(|asked| asked.metric.is_none());
+        let asked = asked.map(|asked| &asked.name).filter(|name| !self.kept.contains(name));
+        let kept: Vec<_> = self.kept.iter().chain(asked).collect();
         Some(HookState { version: 1, data: json!({ "kept": kept, "best": best }) })
     }
 
@@ -431,7 +409,6 @@ impl Hook for CheckpointHook {
                 greater: entry["greater"].as_bool()?,
                 score: entry["score"].as_f64(),
                 path: name(&entry["path"]),
-                pending: None,
             })
         };
         self.best = state.data["best"]
@@ -497,7 +474,11 @@ mod tests {
         let interim = json!({ "path": "/s/tiny/emergency_iter_7", "is_interim": true });
         run = run.payload(HookPoint::AfterSaveCheckpoint, interim);
         run.run_point(&mut hook, HookPoint::AfterSaveCheckpoint, None).unwrap();
-        for path in ["/s/tiny/epoch_1", "/w/tiny/interrupted", "/s/tiny/epoch_2"] {
+        run.set_progress(|progress| progress.epoch = 1);
+        run.run_point(&mut hook, HookPoint::AfterTrainEpoch, None).unwrap();
+        // Another hook's in the same folder, one in another folder, and its own two.
+        let saved = ["/s/tiny/others", "/s/tiny/epoch_1", "/w/tiny/epoch_2", "/s/tiny/epoch_2"];
+        for path in saved {
             run = run.payload(HookPoint::AfterSaveCheckpoint, json!({ "path": path }));
             run.run_point(&mut hook, HookPoint::AfterSaveCheckpoint, None).unwrap();
         }

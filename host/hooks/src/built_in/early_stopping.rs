@@ -35,6 +35,8 @@ pub struct EarlyStoppingHook {
     stopping_threshold: Option<f64>,
     waited: u64,
     best: Option<f64>,
+    /// Whether the last value was infinite or NaN.
+    is_not_finite: bool,
     /// Whether the run that was resumed monitored something else.
     is_edited: bool,
 }
@@ -61,6 +63,23 @@ impl EarlyStoppingHook {
         format!("{monitor} did not improve in {} validations (best: {best})", self.waited)
     }
 
+    /// Why a run that is resumed would have stopped before, by the arguments of now.
+    fn reason_to_stay(&self) -> Result<Option<String>, HookError> {
+        let monitor = &self.monitor;
+        if self.waited > 0 && self.waited >= self.patience {
+            return Ok(Some(self.out_of_patience()));
+        }
+        if self.check_finite && self.is_not_finite {
+            return Ok(Some(format!("{monitor} is not finite (best: {})", self.best_so_far())));
+        }
+        let (Some(best), Some(threshold)) = (self.best, self.stopping_threshold) else {
+            return Ok(None);
+        };
+        let is_passed = if self.is_greater_better()? { best > threshold } else { best < threshold };
+        Ok(is_passed
+            .then(|| format!("{monitor} was {best}, which passes the threshold {threshold}")))
+    }
+
     fn best_so_far(&self) -> String {
         self.best.map_or("none yet".to_owned(), |best| format!("{best:.3}"))
     }
@@ -69,7 +88,8 @@ impl EarlyStoppingHook {
     fn judge(&mut self, value: f64, is_greater: bool) -> Option<String> {
         let is_better = |a: f64, b: f64| if is_greater { a > b } else { a < b };
         let monitor = &self.monitor;
-        if self.check_finite && !value.is_finite() {
+        self.is_not_finite = !value.is_finite();
+        if self.check_finite && self.is_not_finite {
             return Some(format!("{monitor} is {value} (best: {})", self.best_so_far()));
         }
         if let Some(threshold) = self.stopping_threshold
@@ -113,11 +133,12 @@ impl Hook for EarlyStoppingHook {
                 "{monitor}, or its rule, is not what was monitored before the resume: counted anew"
             ));
         }
-        if self.waited > 0 && self.waited >= self.patience {
-            let reason = format!("{}; the run had stopped for it before", self.out_of_patience());
-            runner.control().stop(&reason)?;
+        match self.reason_to_stay()? {
+            Some(reason) => Ok(runner
+                .control()
+                .stop(&format!("{reason}; the run had stopped for it before"))?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn after_val_epoch(&mut self, runner: &mut Runner, metrics: &Metrics) -> HookResult {
@@ -134,8 +155,8 @@ impl Hook for EarlyStoppingHook {
     fn save_state(&self) -> Option<HookState> {
         let best = self.best.map(|best| best.to_string());
         let (monitor, greater) = (&self.monitor, self.is_greater_better().ok());
-        let data =
-            json!({ "waited": self.waited, "best": best, "monitor": monitor, "greater": greater });
+        let data = json!({ "waited": self.waited, "best": best, "monitor": monitor, "greater": greater,
+            "not_finite": self.is_not_finite });
         Some(HookState { version: 1, data })
     }
 
@@ -148,6 +169,7 @@ impl Hook for EarlyStoppingHook {
             return Ok(());
         }
         self.waited = state.data["waited"].as_u64().unwrap_or_default();
+        self.is_not_finite = state.data["not_finite"].as_bool().unwrap_or_default();
         self.best = state.data["best"].as_str().and_then(|best| best.parse().ok());
         Ok(())
     }

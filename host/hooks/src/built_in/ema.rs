@@ -16,10 +16,13 @@ pub struct EMAHook {
         default = "ExponentialMovingAverage",
         choices(
             "ExponentialMovingAverage",
+            "mmengine.ExponentialMovingAverage",
             "ExpMomentumEMA",
             "mmdet.ExpMomentumEMA",
             "MomentumAnnealingEMA",
-            "StochasticWeightAverage"
+            "mmengine.MomentumAnnealingEMA",
+            "StochasticWeightAverage",
+            "mmengine.StochasticWeightAverage"
         )
     )]
     ema_type: String,
@@ -70,6 +73,17 @@ impl Hook for EMAHook {
                 "begin_iter and begin_epoch are both set, give one of them",
             ));
         }
+        for (name, begin, most, unit) in [
+            ("begin_epoch", self.begin_epoch, runner.max_epochs(), "epochs"),
+            ("begin_iter", self.begin_iter, runner.max_iters(), "iterations"),
+        ] {
+            // A test has no length.
+            if begin > most && most > 0 {
+                let text =
+                    format!("{name}: expected at most the run's {most} {unit}, found {begin}");
+                return Err(HookError::fatal(text));
+            }
+        }
         // A number that the kind does not know is refused by its name.
         let mut options = json!({
             "type": self.ema_type,
@@ -82,20 +96,6 @@ impl Hook for EMAHook {
             }
         }
         Ok(runner.averaging().create(options)?)
-    }
-
-    fn before_train(&mut self, runner: &mut Runner) -> HookResult {
-        for (name, begin, most, unit) in [
-            ("begin_epoch", self.begin_epoch, runner.max_epochs(), "epochs"),
-            ("begin_iter", self.begin_iter, runner.max_iters(), "iterations"),
-        ] {
-            if begin > most {
-                let text =
-                    format!("{name}: expected at most the run's {most} {unit}, found {begin}");
-                return Err(HookError::fatal(text));
-            }
-        }
-        Ok(())
     }
 
     fn after_train_iter(&mut self, runner: &mut Runner, _: &TrainStep) -> HookResult {

@@ -11,6 +11,7 @@ mod iter_timer;
 mod logger;
 mod param_scheduler;
 mod profiler;
+mod published;
 mod registry;
 mod runtime_info;
 mod sampler_seed;

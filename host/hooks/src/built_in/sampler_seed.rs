@@ -2,9 +2,10 @@
 
 use snaphook_plugin_api::prelude::*;
 
-/// Sets the sampler's epoch; without this hook each epoch has the same order.
+/// Sets the sampler's epoch.
 ///
-/// Source: `mmengine/hooks/sampler_seed_hook.py`.
+/// Source: `mmengine/hooks/sampler_seed_hook.py`. Better here: epochs have different orders without this hook as well, where
+/// MMEngine's all have the first one's.
 #[derive(Kwargs)]
 pub struct DistSamplerSeedHook {}
 

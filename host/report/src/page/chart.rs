@@ -4,7 +4,7 @@
 use serde_json::{Value as Json, json};
 
 use super::scale::Scale;
-use super::text::{escape, json_in_script, number};
+use super::text::{escape, json_in_script, number, numbers_apart};
 use crate::Point;
 
 /// Points that a curve is drawn with; more would not be seen.
@@ -163,12 +163,10 @@ pub(super) fn sparkline(points: &[Point], colour: usize) -> String {
 
 fn labels(x: Scale, y: Scale) -> String {
     let mut html = String::new();
-    for tick in y.ticks(5) {
-        html += &format!(
-            "<span class=\"y\" style=\"bottom:{:.2}%\">{}</span>",
-            100.0 * y.place(tick),
-            number(tick)
-        );
+    let ticks = y.ticks(5);
+    for (tick, text) in ticks.iter().zip(numbers_apart(&ticks)) {
+        let place = 100.0 * y.place(*tick);
+        html += &format!("<span class=\"y\" style=\"bottom:{place:.2}%\">{text}</span>");
     }
     for tick in x.ticks(5).into_iter().filter(|tick| tick.fract() == 0.0) {
         html += &format!(

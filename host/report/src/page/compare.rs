@@ -47,7 +47,7 @@ pub(super) fn table(runs: &[RunData]) -> String {
     }
     format!(
         "<div class=\"card scroll\"><table><tr><th>run</th><th></th>{heads}<th class=\"n\">last loss</th>\
-         <th class=\"n\">epochs</th><th class=\"n\">time</th><th class=\"n\">rate</th><th>where the time went</th></tr>\
+         <th class=\"n\">progress</th><th class=\"n\">time</th><th class=\"n\">rate</th><th>where the time went</th></tr>\
          {rows}</table></div>"
     )
 }
@@ -70,10 +70,9 @@ fn numbers(run: &RunData) -> String {
         );
     };
     format!(
-        "<td class=\"n\">{loss}</td><td class=\"n\">{} / {}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+        "<td class=\"n\">{loss}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
          <td style=\"min-width:150px\">{}</td>",
-        record.position.epoch,
-        record.position.max_epochs,
+        record.position.reached(),
         duration(record.seconds),
         record.iterations_per_second().map_or_else(none, rate),
         time::bar(record)

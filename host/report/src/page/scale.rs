@@ -22,7 +22,9 @@ impl Scale {
             return Some(Scale { low: low.log10(), high: high.log10(), is_log: true });
         }
         // A constant needs room on both sides.
-        let margin = if high > low { 0.06 * (high - low) } else { (0.05 * high.abs()).max(1e-9) };
+        let margin = if high > low { 0.06 * (high - low) } else { 0.05 * high.abs() };
+        // Nothing but zeros: an axis that says so.
+        let margin = if margin > 0.0 { margin } else { 1.0 };
         // Values that cannot be negative do not get a negative axis.
         let floor = if low >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
         Some(Scale { low: (low - margin).max(floor), high: high + margin, is_log: false })

@@ -45,6 +45,17 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
+/// Rising numbers with as many digits as it takes to tell them apart.
+pub(super) fn numbers_apart(values: &[f64]) -> Vec<String> {
+    let short: Vec<String> = values.iter().map(|value| number(*value)).collect();
+    let gap = values.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+    if short.windows(2).all(|pair| pair[0] != pair[1]) || gap <= 0.0 {
+        return short;
+    }
+    let digits = (-gap.log10().floor()).clamp(0.0, 12.0) as usize;
+    values.iter().map(|value| format!("{value:.digits$}")).collect()
+}
+
 /// `1.20e-5` is `1.2e-5`.
 fn trimmed(text: &str, mark: char) -> String {
     match text.split_once(mark) {
@@ -110,6 +121,12 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_next_to_each_other_are_told_apart() {
+        assert_eq!(numbers_apart(&[0.1, 0.2]), ["0.1", "0.2"]);
+        assert_eq!(numbers_apart(&[10.6502, 10.6504]), ["10.6502", "10.6504"]);
+    }
 
     #[test]
     fn numbers_are_as_people_write_them() {

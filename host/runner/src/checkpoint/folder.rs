@@ -110,7 +110,8 @@ pub fn write_last(work_dir: &Path, checkpoint: &Path) -> Result<(), CheckpointEr
     })
 }
 
-/// The checkpoint that `last_checkpoint` in `work_dir` names; `None` without that file.
+/// The checkpoint that `last_checkpoint` in `work_dir` names. Without that file, which a process that was killed may not
+/// have come to write, the whole one of most iterations that lies there; `None` without any.
 ///
 /// Where there is a checkpoint of that name beside the file as well, because the work folder was copied, the one that was
 /// written later counts, and of two of one age the one beside the file.
@@ -120,7 +121,7 @@ pub fn find_last(work_dir: &Path) -> Result<Option<PathBuf>, CheckpointError> {
     let file = work_dir.join(LAST);
     let text = match std::fs::read_to_string(&file) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(furthest(work_dir)),
         Err(error) => return Err(CheckpointError::Read { path: file, source: error }),
     };
     let target = PathBuf::from(text.trim());
@@ -137,6 +138,25 @@ pub fn find_last(work_dir: &Path) -> Result<Option<PathBuf>, CheckpointError> {
             Err(CheckpointError::StaleLast { file, target, reason })
         }
     }
+}
+
+/// The checkpoint of most iterations in a folder, of those with a manifest.
+fn furthest(work_dir: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(work_dir).into_iter().flatten().flatten();
+    let iterations = |path: &Path| {
+        let is_whole = path.join(MANIFEST).is_file();
+        let state = std::fs::read(path.join("state.json")).ok().filter(|_| is_whole)?;
+        let state: serde_json::Value = serde_json::from_slice(&state).ok()?;
+        state["meta"]["iter"].as_u64()
+    };
+    let is_hidden =
+        |path: &Path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| !is_hidden(path))
+        .filter_map(|path| Some((iterations(&path)?, path)))
+        .max()
+        .map(|(_, path)| path)
 }
 
 /// Removes a checkpoint; nothing half-removed bears its name, at no time. A missing one is no error.

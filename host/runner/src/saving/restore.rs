@@ -161,6 +161,7 @@ fn restore_hooks(run: &mut Run, entries: &Map<String, Json>) -> Result<(), RunEr
     let saved = |state: &Json| SavedHook {
         type_name: state["type"].as_str().unwrap_or_default().to_owned(),
         source: state["source"].as_str().unwrap_or_default().to_owned(),
+        arguments: state["arguments"].clone(),
         state: HookState {
             version: state["version"].as_u64().unwrap_or(1) as u32,
             data: state["data"].clone(),

@@ -258,7 +258,7 @@ fn copy(tensor: &Tensor) -> Tensor {
     no_grad(|| tensor.detach().to_device_(Device::Cpu, tensor.kind(), false, true))
 }
 
-/// The states of all hooks that have one, by type and position among hooks of the same type.
+/// The states of all hooks that have one, by type, arguments and position among hooks of the same type.
 fn hook_states(
     hooks: &mut Dispatcher,
     machine: &mut Machine,
@@ -267,7 +267,8 @@ fn hook_states(
     let states = hooks.save_states(machine, is_last_resort)?;
     let state = |hook: SavedHook| {
         let HookState { version, data } = hook.state;
-        json!({ "type": hook.type_name, "source": hook.source, "version": version, "data": data })
+        json!({ "type": hook.type_name, "source": hook.source, "arguments": hook.arguments, "version": version,
+            "data": data })
     };
     Ok(states.into_iter().map(state).collect())
 }

@@ -1,17 +1,17 @@
 //! A detector of the user's own, exported as TorchScript: this trains it, and knows nothing of what it computes.
 //!
-//! The module has three methods, or four, all in pixels of the batch that it gets:
+//! The module has two methods, or more, all in pixels of the batch that it gets:
 //!
 //! ```text
 //! forward(images: Tensor, boxes: List[Tensor], labels: List[Tensor]) -> Dict[str, Tensor]     losses
 //! predict(images: Tensor) -> List[Tuple[Tensor, Tensor, Tensor]]                              boxes, scores, labels
-//! state_buffers() -> Dict[str, Tensor]                                                        what is saved but not trained
 //! set_epoch(epoch: int)                                                                       of those that want it alone
+//! state_buffers() -> Dict[str, Tensor]               what is saved but not trained, where that is not the module's buffers
 //! ```
 //!
 //! Shapes: `images` [N, 3, H, W] f32; of each picture, boxes [K, 4] f32, scores [K] f32, labels [K] i64.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 use snaphook_components::{read, vision as declared};
@@ -57,7 +57,7 @@ impl ScriptModel {
         if !declared.file.is_file() {
             return Err(wrong(format!("expected a file of TorchScript, found none at {shown}")));
         }
-        let mut module = CModule::load_on_device(&declared.file, device)
+        let mut module = open(&declared.file, device)
             .map_err(|error| wrong(format!("{shown}: {}", first_line(&error.to_string()))))?;
         let tensors = tensors(&module).map_err(|error| wrong(format!("{shown}: {error}")))?;
         let scope = Scope::root(device);
@@ -160,7 +160,7 @@ impl Model for ScriptModel {
 
     /// Those of the file.
     fn init_weights(&mut self, _: u64) -> Result<(), BoxError> {
-        let fresh = CModule::load_on_device(&self.file, self.device)?;
+        let fresh = open(&self.file, self.device)?;
         let fresh = tensors(&fresh)?;
         tch::no_grad(|| {
             for (entry, (_, value, _)) in self.state.entries().iter().zip(&fresh) {
@@ -228,9 +228,17 @@ impl Model for ScriptModel {
     }
 }
 
+/// The module of a file, with a method that tells its buffers.
+fn open(file: &Path, device: Device) -> Result<CModule, BoxError> {
+    Ok(match snaphook_libtorch::script_with_buffers(file)? {
+        Some(bytes) => CModule::load_data_on_device(&mut bytes.as_slice(), device)?,
+        None => CModule::load_on_device(file, device)?,
+    })
+}
+
 /// The parameters, then the buffers, with their names and roles.
 ///
-/// Errors: no method that tells the buffers.
+/// Errors: a method `state_buffers` of another kind.
 fn tensors(module: &CModule) -> Result<Vec<(String, Tensor, Role)>, BoxError> {
     let parameters = module.named_parameters()?;
     let sizes: std::collections::HashMap<String, usize> =
@@ -242,9 +250,7 @@ fn tensors(module: &CModule) -> Result<Vec<(String, Tensor, Role)>, BoxError> {
             (name, tensor, role)
         })
         .collect();
-    let buffers = module.method_is::<IValue>("state_buffers", &[]).map_err(|_| {
-        "expected a method state_buffers() -> Dict[str, Tensor], which tells what is saved but not trained"
-    })?;
+    let buffers = module.method_is::<IValue>("state_buffers", &[])?;
     let IValue::GenericDict(pairs) = buffers else {
         return Err("expected state_buffers() to return a dict of tensors".into());
     };

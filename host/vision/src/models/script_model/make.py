@@ -47,14 +47,6 @@ class Tiny(nn.Module):
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
-    @torch.jit.export
-    def state_buffers(self) -> Dict[str, Tensor]:
-        buffers: Dict[str, Tensor] = {}
-        for part, module in self.named_modules():
-            for name, buffer in module.named_buffers():
-                buffers[f'{part}.{name}'] = buffer
-        return buffers
-
 
 if __name__ == '__main__':
     torch.manual_seed(0)
