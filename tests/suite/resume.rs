@@ -206,6 +206,6 @@ fn the_furthest_checkpoint_is_found_where_nobody_wrote_which_was_the_last() {
     workspace.train(&["train_cfg.max_epochs=2"]).expect_code(0);
     std::fs::remove_file(workspace.work().join("last_checkpoint")).unwrap();
     let again = workspace.train(&["--resume", "--cfg-options", "train_cfg.max_epochs=3"]);
-    again.expect_code(0).expect_text(&["Epoch(train)   [3]["]);
-    assert!(!again.text().contains("Epoch(train)   [1]["), "{again}");
+    again.expect_code(0).expect_text(&["Epoch(train) [3]["]);
+    assert!(!again.text().contains("Epoch(train) [1]["), "{again}");
 }

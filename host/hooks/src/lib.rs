@@ -13,6 +13,7 @@ mod priority;
 mod python_json;
 mod spec;
 
+pub use built_in::FinalCopy;
 pub use dispatcher::{Dispatcher, HookCost, HookFault, HookRow, Host, SavedHook, source_label};
 pub use line::{Fields, IterationNumbers, LineHeader, duration, iteration_line, summary_line};
 pub use listing::hook_table;

@@ -8,6 +8,7 @@ pub mod averaging;
 pub mod checkpoint;
 mod clock;
 mod error;
+mod final_copies;
 pub mod history;
 mod interrupt;
 mod limit;

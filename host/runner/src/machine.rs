@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json, json};
+use snaphook_hooks::FinalCopy;
 use snaphook_libtorch::{Listener, Total};
 use snaphook_plugin_api::host::Progress;
 use tch::{Device, Tensor};
@@ -155,6 +156,8 @@ pub struct Machine {
     pub(crate) checkpoint_folders: Vec<PathBuf>,
     /// Checkpoints of interruptions, which the next regular one makes superfluous.
     pub(crate) interim: Vec<PathBuf>,
+    /// What is to be copied when everything is written.
+    pub(crate) final_copies: Vec<FinalCopy>,
 }
 
 /// A moment of the run that is in a checkpoint.
@@ -219,6 +222,7 @@ impl Machine {
             saved_state: None,
             checkpoint_folders: Vec::new(),
             interim: Vec::new(),
+            final_copies: Vec::new(),
         }
     }
 

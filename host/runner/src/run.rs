@@ -158,25 +158,6 @@ impl Run {
         Ok(())
     }
 
-    /// Better now than after the first validation.
-    fn check_metrics(&self) -> Result<(), RunError> {
-        match (self.machine.metric_names(), &self.machine.schedules) {
-            (Some(known), Some(schedules)) => Ok(schedules.check_metrics(&known)?),
-            _ => Ok(()),
-        }
-    }
-
-    /// What the start of a training finds wrong with schedules and built-in hooks, without a training. Hooks of plugins are
-    /// not called: they may tell others that a run begins.
-    ///
-    /// Errors: a metric that no validation gives, arguments that do not fit the run.
-    pub fn try_start(&mut self) -> Result<(), RunError> {
-        self.machine.eval_settings = EvalSettings::from_config(&self.machine.config)?;
-        self.check_metrics()?;
-        self.dispatcher.leave_out_plugins(HookPoint::BeforeRun);
-        self.call(HookPoint::BeforeRun)
-    }
-
     fn try_test(&mut self, start: &Start) -> Result<Evaluation, RunError> {
         self.machine.eval_settings = EvalSettings::from_config(&self.machine.config)?;
         self.machine.messages.keep_at_least(self.machine.history_window());

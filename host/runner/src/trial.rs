@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use snaphook_plugin_api::HookPoint;
 use tch::no_grad;
 
 use crate::loops::{self, step};
 use crate::run::Run;
+use crate::settings::EvalSettings;
 use crate::{RunError, limit};
 
 /// A run that only shows that everything works: so many batches of training, one validation, no checkpoint.
@@ -33,6 +35,25 @@ pub struct StepCost {
 const STEPS: u64 = 3;
 
 impl Run {
+    /// Better now than after the first validation.
+    pub(crate) fn check_metrics(&self) -> Result<(), RunError> {
+        match (self.machine.metric_names(), &self.machine.schedules) {
+            (Some(known), Some(schedules)) => Ok(schedules.check_metrics(&known)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the start of a training finds wrong with schedules and built-in hooks, without a training. Hooks of plugins are
+    /// not called: they may tell others that a run begins.
+    ///
+    /// Errors: a metric that no validation gives, arguments that do not fit the run.
+    pub fn try_start(&mut self) -> Result<(), RunError> {
+        self.machine.eval_settings = EvalSettings::from_config(&self.machine.config)?;
+        self.check_metrics()?;
+        self.dispatcher.leave_out_plugins(HookPoint::BeforeRun);
+        self.call(HookPoint::BeforeRun)
+    }
+
     /// Makes this run one that only shows that everything works. Call it before [`Run::train`].
     pub fn make_fast(&mut self, fast: FastRun) {
         let amount = limit::Amount::Batches(fast.batches);

@@ -164,7 +164,8 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     let result = run.train(&request.start);
     report(&run);
-    result.map_err(|error| request.run_error(error))
+    let copied = run.carry_out_copies();
+    result.and(copied).map_err(|error| request.run_error(error))
 }
 
 /// `test`: measures a checkpoint on the test data.
@@ -195,7 +196,8 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     let result = run.test(&request.start);
     report(&run);
-    match result {
+    let copied = run.carry_out_copies();
+    match result.and_then(|found| copied.map(|()| found)) {
         Ok(_) => Ok(()),
         Err(RunError::Interrupted { signal }) => Err(TrainerError::TestStopped { signal }),
         Err(error) => Err(request.run_error(error)),

@@ -249,18 +249,9 @@ impl Hook for LoggerHook {
         if runner.distributed().rank() > 0 {
             return Ok(());
         }
-        let folder = Path::new(folder);
-        for name in self.suffixes()?.files_in(&self.run_dir)? {
-            let (from, to) = (self.run_dir.join(&name), folder.join(&name));
-            upload::copy(&from, &to)?;
-            let (from, to) = (from.display(), to.display());
-            runner.info(&format!("The file {from} has been uploaded to {to}."));
-            if !self.keep_local {
-                runner.info(&format!(
-                    "{from} was removed due to the `self.keep_local=False`. You can check the running logs in {to}"
-                ));
-            }
-        }
-        if self.keep_local { Ok(()) } else { self.suffixes()?.remove_from(&self.run_dir) }
+        // Once the page about the run is written as well.
+        let suffixes = self.suffixes()?.texts().to_vec();
+        let copy = json!({ "to": folder, "suffixes": suffixes, "keep_local": self.keep_local });
+        Ok(runner.call("snaphook.run/1", "copy_at_end", copy).map(drop)?)
     }
 }

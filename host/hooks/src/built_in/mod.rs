@@ -30,3 +30,4 @@ pub use registry::{BuiltIn, all, find, is_built_in};
 pub use runtime_info::RuntimeInfoHook;
 pub use sampler_seed::DistSamplerSeedHook;
 pub use sync_buffers::SyncBuffersHook;
+pub use upload::FinalCopy;

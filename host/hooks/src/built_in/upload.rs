@@ -32,10 +32,14 @@ impl Suffixes {
         })
     }
 
+    pub(super) fn texts(&self) -> &[String] {
+        &self.0
+    }
+
     /// The files below `folder` with such names, as paths below it, in order; hidden ones are left out.
     ///
     /// Errors: a folder that cannot be read.
-    pub(super) fn files_in(&self, folder: &Path) -> Result<Vec<PathBuf>, HookError> {
+    fn files_in(&self, folder: &Path) -> Result<Vec<PathBuf>, HookError> {
         let mut found = Vec::new();
         self.collect(folder, Path::new(""), &mut found)?;
         found.sort();
@@ -68,7 +72,7 @@ impl Suffixes {
     /// Removes those files.
     ///
     /// Errors: a file that cannot be removed.
-    pub(super) fn remove_from(&self, folder: &Path) -> HookResult {
+    fn remove_from(&self, folder: &Path) -> HookResult {
         for name in self.files_in(folder)? {
             let path = folder.join(name);
             std::fs::remove_file(&path).map_err(|error| failed(&path, &error))?;
@@ -103,10 +107,57 @@ pub(super) fn check(key: &str, arguments: Option<&Json>) -> HookResult {
     }
 }
 
+/// What is to be copied once a run has written all that it writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinalCopy {
+    to: PathBuf,
+    suffixes: Suffixes,
+    keep_local: bool,
+}
+
+impl FinalCopy {
+    /// Reads what [`LoggerHook`](super::LoggerHook) asks for.
+    ///
+    /// Errors: a folder that is none, suffixes that are no texts.
+    pub fn read(asked: &Json) -> Result<FinalCopy, HookError> {
+        let to = asked["to"].as_str().ok_or_else(|| {
+            HookError::fatal(format!("to: expected a folder, found {}", asked["to"]))
+        })?;
+        let keep_local = asked["keep_local"] != false;
+        Ok(FinalCopy {
+            to: to.into(),
+            suffixes: Suffixes::read(asked.get("suffixes"))?,
+            keep_local,
+        })
+    }
+
+    /// Copies the files of a run, and its page, and removes those that are not to be kept; the page stays.
+    ///
+    /// Errors: with the path that cannot be read, written or removed.
+    pub fn carry_out(&self, run_dir: &Path, mut tell: impl FnMut(String)) -> HookResult {
+        let page = Path::new("report.html");
+        for name in self.suffixes.files_in(run_dir)? {
+            let (from, to) = (run_dir.join(&name), self.to.join(&name));
+            copy(&from, &to)?;
+            let (from, to) = (from.display(), to.display());
+            tell(format!("The file {from} has been uploaded to {to}."));
+            if !self.keep_local {
+                tell(format!(
+                    "{from} was removed due to the `self.keep_local=False`. You can check the running logs in {to}"
+                ));
+            }
+        }
+        if run_dir.join(page).is_file() {
+            copy(&run_dir.join(page), &self.to.join(page))?;
+        }
+        if self.keep_local { Ok(()) } else { self.suffixes.remove_from(run_dir) }
+    }
+}
+
 /// Copies a file, making the folders above it.
 ///
 /// Errors: with the path that cannot be written.
-pub(super) fn copy(from: &Path, to: &Path) -> HookResult {
+fn copy(from: &Path, to: &Path) -> HookResult {
     if let Some(folder) = to.parent() {
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
     }

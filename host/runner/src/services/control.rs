@@ -1,13 +1,20 @@
 //! The services `run`, `messages` and `control`.
 
 use serde_json::Value as Json;
+use snaphook_hooks::FinalCopy;
+use snaphook_plugin_api::ServiceError;
 
 use super::{Answer, text, unknown};
 use crate::machine::Machine;
 
 impl Machine {
-    pub(super) fn run_service(&self, method: &str) -> Answer {
+    pub(super) fn run_service(&mut self, method: &str, arguments: &Json) -> Answer {
         match method {
+            "copy_at_end" => {
+                let copy = FinalCopy::read(arguments);
+                self.final_copies.push(copy.map_err(|error| ServiceError::Failed(error.message))?);
+                Ok(Json::Null)
+            }
             "info" => Ok(self.info.to_json()),
             "config" => Ok(self.config.clone()),
             _ => Err(unknown("snaphook.run/1", method)),

@@ -90,7 +90,7 @@ impl Services for Machine {
 
     fn call(&mut self, service: &str, method: &str, arguments: Json) -> Answer {
         match service {
-            "snaphook.run/1" => self.run_service(method),
+            "snaphook.run/1" => self.run_service(method, &arguments),
             "snaphook.messages/1" => self.messages_service(method, arguments),
             "snaphook.control/1" => self.control_service(method, &arguments),
             "snaphook.distributed/1" => self.distributed_service(method, arguments),
