@@ -177,7 +177,7 @@ fn statistics_of_both_processes_are_their_mean_after_each_validation_begins() {
 fn a_process_that_uploads_in_vain_keeps_the_others_waiting_and_none_fails() {
     let workspace = Workspace::with(
         "env_cfg = dict(dist_cfg=dict(timeout=8))\ncustom_hooks = [dict(type='AWSCloudCheckpoint', interval=9, \
-         url='s3://bucket/runs/a', endpoint='http://127.0.0.1:9', region='us-east-1', retry_minutes=0.2, on_error='warn')]",
+         url='s3://bucket/runs/a', endpoint='http://127.0.0.1:9', region='us-east-1', retry_minutes=0.3, on_error='warn')]",
     );
     let keys = [("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET)];
     let outcomes = workspace.train_ranks_with(2, &["train_cfg.max_epochs=1"], &keys);
