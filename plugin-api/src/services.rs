@@ -8,9 +8,12 @@ use serde_json::{json, Value as Json};
 use std::path::PathBuf;
 
 mod checkpoints;
+mod control;
+mod data;
 mod folders;
 mod profile;
 
+pub use control::Interruption;
 pub use profile::{DeviceMemory, OperatorTotal, TraceFile};
 
 /// Ids of the JSON services.
@@ -308,54 +311,6 @@ impl Schedule<'_> {
     pub fn step_with_metrics(&self, metrics: &Metrics) -> ServiceResult<()> {
         let arguments = json!({ "metrics": metrics.to_json() });
         self.host.call(ids::SCHEDULE, "step_metrics", &arguments).map(drop)
-    }
-}
-
-impl Data<'_> {
-    /// What the data set of a split (`train`, `val`, `test`) says of itself, such as `classes`.
-    pub fn meta(&self, split: &str) -> ServiceResult<Json> {
-        self.host.call(ids::DATA, "meta", &json!({ "split": split }))
-    }
-
-    /// The names of the metrics that [`Hook::after_val_epoch`](crate::Hook::after_val_epoch) will see, in their order; `None` where
-    /// they are not known before a validation, or there is none.
-    pub fn metric_names(&self) -> ServiceResult<Option<Vec<String>>> {
-        match self.host.call(ids::DATA, "metric_names", &json!({}))? {
-            Json::Null => Ok(None),
-            Json::Array(names) => {
-                let text = |name: &Json| name.as_str().map(str::to_owned);
-                Ok(Some(names.iter().filter_map(text).collect()))
-            }
-            found => Err(wrong("data.metric_names", "an array", &found)),
-        }
-    }
-
-    /// Tells the training sampler which epoch comes.
-    pub fn set_epoch(&self, epoch: u64) -> ServiceResult<()> {
-        self.host.call(ids::DATA, "set_epoch", &json!({ "epoch": epoch })).map(drop)
-    }
-
-    /// Leaves out the transforms of these types from the next epoch on.
-    pub fn skip_transforms(&self, types: &[impl AsRef<str>]) -> ServiceResult<()> {
-        let types: Vec<&str> = types.iter().map(AsRef::as_ref).collect();
-        self.host.call(ids::DATA, "skip_transforms", &json!({ "types": types })).map(drop)
-    }
-
-    /// Replaces the training pipeline from the next epoch on.
-    pub fn set_pipeline(&self, pipeline: Json) -> ServiceResult<()> {
-        self.host.call(ids::DATA, "set_pipeline", &json!({ "pipeline": pipeline })).map(drop)
-    }
-}
-
-impl Control<'_> {
-    /// Ends the training after this iteration, in good order, with a reason for the log.
-    pub fn stop(&self, reason: &str) -> ServiceResult<()> {
-        self.host.call(ids::CONTROL, "stop", &json!({ "reason": reason })).map(drop)
-    }
-
-    /// Asks for a validation after this epoch or iteration.
-    pub fn request_validation(&self) -> ServiceResult<()> {
-        self.host.call(ids::CONTROL, "validate", &json!({})).map(drop)
     }
 }
 

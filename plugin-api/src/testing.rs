@@ -282,7 +282,9 @@ impl FakeRunner {
             (ids::CHECKPOINT, "set_entry") => {
                 Ok(put(&mut self.entries, &text("key"), &call.arguments["value"]))
             }
-            (ids::MODEL, "modules") | (ids::OPTIMIZER, "groups") => Ok(json!([])),
+            (ids::MODEL, "modules") | (ids::OPTIMIZER, "groups") | (ids::DATA, "pipelines") => {
+                Ok(json!([]))
+            }
             (ids::MODEL, "attribute") => {
                 Ok(self.attributes.get(&attribute).cloned().unwrap_or_default())
             }

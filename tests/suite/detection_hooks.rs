@@ -69,6 +69,63 @@ fn switches_sizes_and_rates_work_through_wrappers_and_after_a_resume() {
     assert_ne!(plain[6..], records[6..], "the other pipeline makes other pictures");
 }
 
+const SWITCH: &str = "dict(type='PipelineSwitchHook', switch_epoch=1, switch_pipeline=[dict(type='RandomFlip', prob=1.0), \
+                      dict(type='Resize', scale=(64, 64), keep_ratio=True), dict(type='PackDetInputs')])";
+
+/// Sizes and pipelines that change in one run.
+fn with_hooks(hooks: &[&str]) -> Workspace {
+    Workspace::with(&format!("param_scheduler = []\ncustom_hooks = [{}]", hooks.join(", ")))
+}
+
+#[test]
+fn a_size_leaves_the_pipeline_that_another_hook_has_brought_in() {
+    let same_size = "dict(type='SyncRandomSizeHook', ratio_range=(2, 2), img_scale=(64, 64))";
+    let (without, with) = (with_hooks(&[SWITCH]), with_hooks(&[SWITCH, same_size]));
+    without.train(&[]).expect_code(0);
+    with.train(&[]).expect_code(0).expect_text(&["Pictures of 64 x 64"]);
+    assert_eq!(scalars(&with.work()), scalars(&without.work()));
+}
+
+#[test]
+fn sizes_and_switches_are_the_same_in_any_order_and_after_a_resume() {
+    let size = "dict(type='SyncRandomSizeHook', ratio_range=(1, 6), img_scale=(64, 64))";
+    let (one, other) = (with_hooks(&[SWITCH, size]), with_hooks(&[size, SWITCH]));
+    for workspace in [&one, &other] {
+        let outcome = workspace.train(&["randomness.seed=1"]);
+        outcome.expect_code(0);
+        assert!(!outcome.text().contains("keep their size"), "{outcome}");
+    }
+    let records = scalars(&one.work());
+    assert_eq!(scalars(&other.work()), records);
+    let again = [
+        "train",
+        "tiny.py",
+        "--work-dir",
+        "again",
+        "--resume",
+        "work/epoch_2",
+        "randomness.seed=1",
+    ];
+    one.snaphook(again).expect_code(0);
+    let resumed = scalars(&one.file("again"));
+    assert_eq!(resumed[..], records[records.len() - resumed.len()..]);
+    assert!(resumed.len() > 2);
+}
+
+#[test]
+fn a_data_set_of_unlike_parts_takes_a_size() {
+    let workspace = Workspace::with(
+        "mixed = train_dataloader['dataset']\nsingle = dict(mixed['dataset'])\nsingle['pipeline'] = [\n    \
+         dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True),\n    \
+         dict(type='Resize', scale=(32, 32)), dict(type='PackDetInputs')]\n\
+         train_dataloader['dataset'] = dict(type='ConcatDataset', datasets=[mixed, single])\n\
+         custom_hooks = [dict(type='SyncRandomSizeHook', ratio_range=(3, 3), img_scale=(64, 64))]",
+    );
+    let outcome = workspace.train(&["train_cfg.max_epochs=2"]);
+    outcome.expect_code(0).expect_text(&["Pictures of 96 x 96"]);
+    assert!(!outcome.text().contains("keep their size"), "{outcome}");
+}
+
 #[test]
 fn memory_is_told_in_training_and_validation_with_scalars() {
     let workspace = Workspace::with(

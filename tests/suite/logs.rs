@@ -159,7 +159,7 @@ fn event_files_hold_scalars_pictures_and_the_config() {
     assert_eq!(pictures.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [2, 3]);
     for (step, picture) in pictures {
         let png = std::fs::read(vis_data.join(format!("vis_image/val_img_{step}.png"))).unwrap();
-        assert_eq!(picture, Value::Picture { width: 64, height: 64, png });
+        assert_eq!(picture, Value::Picture { width: 128, height: 64, png });
     }
     let config = std::fs::read_to_string(vis_data.join("config.py")).unwrap();
     assert_eq!(of("config/text_summary"), [(0, Value::Text(config))]);

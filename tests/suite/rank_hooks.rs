@@ -111,6 +111,83 @@ fn a_teacher_of_two_processes_is_the_one_of_one_process() {
     assert!(furthest(&teacher(&without), &teacher(&two)) > 1e-3, "the hook has done something");
 }
 
+/// Running means and variances of a checkpoint of the tests' run, in the order of their names.
+fn statistics(workspace: &Workspace, epoch: u64) -> Vec<f64> {
+    let file = snaphook_tests::weights(&workspace.work().join(format!("epoch_{epoch}")));
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Map<String, Json> =
+        serde_json::from_slice(&file[8..8 + length]).unwrap();
+    let mut names: Vec<&String> = header.keys().filter(|name| name.contains(".running_")).collect();
+    names.sort();
+    assert!(!names.is_empty());
+    let bytes = names.iter().flat_map(|name| crate::detection_hooks::tensor(&file, name).to_vec());
+    let bytes: Vec<u8> = bytes.collect();
+    let numbers = bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()));
+    numbers.map(f64::from).collect()
+}
+
+/// With a rate of 0 each epoch does the same with running statistics `x` of a process: `a x + b`, where `a` is of the model and
+/// `b` of the process' pictures. So checkpoints of one process that has the pictures of one of two tell what becomes of any
+/// statistics; those of two tell which ones the processes went on with.
+#[test]
+fn statistics_of_both_processes_are_their_mean_after_each_validation_begins() {
+    let config = "optim_wrapper['optimizer']['lr'] = 0.0\nparam_scheduler = []\n\
+                  train_dataloader['sampler']['shuffle'] = False\n\
+                  train_dataloader['dataset'] = dict(train_dataloader['dataset']['dataset'])\n\
+                  train_dataloader['dataset']['pipeline'] = test_pipeline\n";
+    let synced = Workspace::with(&format!("{config}custom_hooks = [dict(type='SyncNormHook')]"));
+    train(&synced, &[]);
+    let alone = ["[0,2]", "[1,3]"].map(|pictures| {
+        let workspace = Workspace::with(config);
+        let indices = format!("train_dataloader.dataset.indices={pictures}");
+        workspace.train(&[&indices, "train_cfg.max_epochs=2"]).expect_code(0);
+        [1, 2].map(|epoch| statistics(&workspace, epoch))
+    });
+    let furthest = |one: &[f64], other: &[f64]| {
+        let off =
+            one.iter().zip(other).map(|(one, other)| (one - other).abs() / other.abs().max(1.0));
+        off.fold(0.0, f64::max)
+    };
+    assert_eq!(
+        furthest(&statistics(&synced, 1), &alone[0][0]),
+        0.0,
+        "rank 0 before the hook's point"
+    );
+    assert!(furthest(&alone[0][0], &alone[1][0]) > 1e-3, "they differ");
+    let mean = |one: &[f64], other: &[f64]| -> Vec<f64> {
+        one.iter().zip(other).map(|(one, other)| (one + other) / 2.0).collect()
+    };
+    // The momentum of these norms is 0.03.
+    let next = |rank: usize, from: &[f64]| -> Vec<f64> {
+        let [first, second] = &alone[rank];
+        let moved = from.iter().zip(first).zip(second);
+        moved.map(|((from, first), second)| second + 0.97 * (from - first)).collect()
+    };
+    let first = mean(&alone[0][0], &alone[1][0]);
+    let second = mean(&next(0, &first), &next(1, &first));
+    let (found, expected) = (statistics(&synced, 2), next(0, &first));
+    assert!(furthest(&found, &expected) < 1e-5, "rank 0 went on with the mean");
+    let without = mean(&next(0, &first), &alone[1][1]);
+    let (found, expected) = (statistics(&synced, 3), next(0, &second));
+    assert!(furthest(&found, &expected) < 1e-5, "rank 1 went on with the mean");
+    assert!(furthest(&found, &next(0, &without)) > 1e-4, "one that had kept its own would show");
+}
+
+#[test]
+fn a_process_that_uploads_in_vain_keeps_the_others_waiting_and_none_fails() {
+    let workspace = Workspace::with(
+        "env_cfg = dict(dist_cfg=dict(timeout=8))\ncustom_hooks = [dict(type='AWSCloudCheckpoint', interval=9, \
+         url='s3://bucket/runs/a', endpoint='http://127.0.0.1:9', region='us-east-1', retry_minutes=0.3, on_error='warn')]",
+    );
+    let keys = [("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET)];
+    let outcomes = workspace.train_ranks_with(2, &["train_cfg.max_epochs=1"], &keys);
+    for outcome in &outcomes {
+        outcome.expect_code(0);
+    }
+    outcomes[0].expect_text(&["Waiting for uploads", "given up after", "the run goes on"]);
+    assert!(workspace.file("work/.uploads/epoch_1").is_dir(), "for the next run");
+}
+
 #[test]
 fn mlflow_webhook_and_wandb_hear_of_one_run() {
     let (mlflow, webhook) = (mlflow(), webhook());

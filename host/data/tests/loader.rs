@@ -137,6 +137,46 @@ fn a_pipeline_can_be_replaced() {
 }
 
 #[test]
+fn a_size_reaches_each_part_and_outlives_another_pipeline() {
+    let folder = drawn();
+    let mut own = load();
+    own.as_array_mut().unwrap().push(json!({"type": "Resize", "scale": [32, 32]}));
+    let single = leaf(folder.path(), own);
+    let parts = json!({"type": "ConcatDataset", "datasets": [mixed(folder.path()), single]});
+    let loader = loader(&json!({"type": "RepeatDataset", "times": 1, "dataset": parts}), config());
+    let before = loader.dataset().pipelines();
+    loader.set_scale([96, 96]).expect("a size");
+    let pipelines = loader.dataset().pipelines();
+    let sizes = |pipelines: &[Vec<Value>], part: usize| {
+        let steps = pipelines[part].iter();
+        steps
+            .flat_map(|step| [step["scale"].clone(), step["img_scale"].clone()])
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(pipelines.len(), 2);
+    let changed = |part: usize| {
+        let (old, new) = (sizes(&before, part), sizes(&pipelines, part));
+        old.into_iter().zip(new).filter(|(old, new)| old != new).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        changed(0),
+        [(json!([64, 64]), json!([96, 96])), (json!([64, 64]), json!([96, 96]))]
+    );
+    assert_eq!(changed(1), [(json!([32, 32]), json!([96, 96]))], "a pipeline of its own");
+    let shapes = || {
+        let all = batches(&loader, 0, 0).into_iter().flat_map(|batch| batch.samples);
+        all.map(|sample| sample.image.shape()).collect::<Vec<_>>()
+    };
+    assert!(shapes().iter().all(|shape| *shape == [96, 96]), "{:?}", shapes());
+
+    let mut other = load();
+    other.as_array_mut().unwrap().push(json!({"type": "Resize", "scale": [20, 30]}));
+    loader.set_pipeline(&other).expect("a pipeline");
+    loader.set_skip_types(&["RandomFlip".to_owned()]);
+    assert!(shapes().iter().all(|shape| *shape == [96, 96]), "{:?}", shapes());
+}
+
+#[test]
 fn what_is_skipped_stays_skipped_in_another_pipeline() {
     let folder = drawn();
     let flips = |prob: f64| {

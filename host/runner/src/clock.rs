@@ -104,6 +104,11 @@ impl Clock {
         std::mem::replace(&mut self.phase, phase)
     }
 
+    /// Shows those who watch that something moves, where no phase begins or ends for long.
+    pub(crate) fn beat(&self) {
+        self.heartbeat.enter_phase(self.phase as usize);
+    }
+
     /// Seconds of each phase so far, with its name.
     pub(crate) fn seconds(&mut self) -> Vec<(&'static str, f64)> {
         let phase = self.phase;

@@ -25,8 +25,23 @@ impl Interrupt {
         Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
     }
 
+    /// Forgets the request, which is being honoured, so that another one is noticed.
+    pub(crate) fn forget(&self) {
+        self.0.store(0, Ordering::SeqCst);
+    }
+
     /// What a signal's handler stores the signal's number in; 0 means that nobody asked.
     pub fn flag(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.0)
+    }
+}
+
+/// A signal as people call it.
+pub(crate) fn signal_name(signal: usize) -> String {
+    // The numbers are the same on every Linux.
+    let known = [(1, "SIGHUP"), (2, "SIGINT"), (10, "SIGUSR1"), (12, "SIGUSR2"), (15, "SIGTERM")];
+    match known.iter().find(|(number, _)| *number == signal) {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("signal {signal}"),
     }
 }

@@ -86,6 +86,14 @@ impl DataSource for Limited {
     fn set_pipeline(&mut self, pipeline: &Json) -> Result<(), BoxError> {
         self.inner.set_pipeline(pipeline)
     }
+
+    fn set_scale(&mut self, scale: [u64; 2]) -> Result<(), BoxError> {
+        self.inner.set_scale(scale)
+    }
+
+    fn pipelines(&self) -> Vec<Json> {
+        self.inner.pipelines()
+    }
 }
 
 #[cfg(test)]

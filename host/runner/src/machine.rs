@@ -139,6 +139,8 @@ pub struct Machine {
     pub(crate) fast: Option<FastRun>,
     /// Who asks the process to end.
     pub interrupt: Interrupt,
+    /// The signal on account of which the run is ending; `interrupt` hears of further ones then.
+    pub(crate) interrupted_by: Option<usize>,
     /// Whether training goes on after what runs now: weights were loaded, and hooks heard of the start.
     pub(crate) is_training_begun: bool,
     /// Whether a validation comes before the next training iteration.
@@ -214,6 +216,7 @@ impl Machine {
             eval_settings: EvalSettings::default(),
             fast: None,
             interrupt: Interrupt::default(),
+            interrupted_by: None,
             is_training_begun: false,
             is_validation_pending: false,
             is_whole: true,

@@ -1,6 +1,8 @@
 //! A run from its start to its end: what is built when, what is loaded, which loop goes.
 //! Knows nothing of pictures or `.so` files.
 
+mod end;
+
 use std::time::{Duration, Instant};
 
 use snaphook_hooks::{Dispatcher, hook_table};
@@ -35,6 +37,8 @@ pub struct Run {
     lock: Option<WorkFolderLock>,
     /// The last point that was called.
     last_point: Option<HookPoint>,
+    /// Whether all of the training was done, and hooks heard of its end.
+    is_over: bool,
 }
 
 impl Run {
@@ -48,6 +52,7 @@ impl Run {
             sanity_batches: 0,
             lock: None,
             last_point: None,
+            is_over: false,
         }
     }
 
@@ -154,6 +159,7 @@ impl Run {
         let in_loop = began.elapsed();
         self.bar = None;
         self.call(HookPoint::AfterRun)?;
+        self.is_over = true;
         self.log_costs(in_loop);
         Ok(())
     }
@@ -171,88 +177,6 @@ impl Run {
         let evaluation = loops::evaluate(self, EvalStage::Test)?;
         self.call(HookPoint::AfterRun)?;
         Ok(evaluation)
-    }
-
-    fn finish<T>(&mut self, result: Result<T, RunError>) -> Result<T, RunError> {
-        self.bar = None;
-        self.machine.log.set_bar(None);
-        let result = result.and_then(|value| self.machine.ranks.finish().map(|()| value));
-        let result = match result {
-            Err(RunError::Interrupted { signal }) => self.interrupted(signal),
-            Err(error) => {
-                let place = self.place();
-                let error = self.machine.ranks.depart(error, &place);
-                self.fail(&error);
-                Err(error)
-            }
-            Ok(value) => Ok(value),
-        };
-        self.machine.progress.stage = stage::IDLE;
-        let result = self.close_record(result);
-        self.machine.ranks.linger();
-        result
-    }
-
-    fn close_record<T>(&mut self, result: Result<T, RunError>) -> Result<T, RunError> {
-        let Some(mut record) = self.record.take() else { return result };
-        let written = record.finish(result.as_ref().err(), &mut self.machine, &self.dispatcher);
-        // The first error is the one that ends the run.
-        if result.is_ok() { written.and(result) } else { result }
-    }
-
-    /// Where the run stands, for other ranks.
-    fn place(&self) -> String {
-        let progress = self.machine.progress;
-        let doing = stage_name(progress.stage);
-        let last = self.last_point.map_or("none", HookPoint::name);
-        format!(
-            "rank {}, {doing}, epoch {}, iteration {}, last hook point {last}",
-            self.machine.ranks.rank(),
-            progress.epoch + 1,
-            progress.iter + 1
-        )
-    }
-
-    /// Saves, and lets hooks end the run in good order: not as a failure, since it goes on later.
-    fn interrupted<T>(&mut self, signal: usize) -> Result<T, RunError> {
-        let saved = saving::save_interrupted(self).inspect_err(|error| self.fail(error))?;
-        let name = signal_name(signal);
-        self.machine.log.info(match saved {
-            Some(path) => {
-                // --resume alone looks into the work folder, which trials leave alone.
-                let is_found = path.parent() == Some(&self.machine.info.work_dir);
-                let path = path.display();
-                let flag =
-                    if is_found { "--resume".to_owned() } else { format!("--resume {path}") };
-                format!("Interrupted by {name}, saved to {path} (go on with {flag})")
-            }
-            None => format!("Interrupted by {name}, nothing was there to save"),
-        });
-        self.call(HookPoint::AfterRun)?;
-        Err(RunError::Interrupted { signal })
-    }
-
-    /// Saves what is sound, and tells hooks. The first error is the one that ends the run: later ones are logged.
-    fn fail(&mut self, error: &RunError) {
-        self.machine.log.last_error(&error.to_string());
-        self.machine.requests.clear();
-        let is_writing = matches!(error, RunError::Checkpoint(error) if error.is_write());
-        let saved = if is_writing { Ok(None) } else { saving::save_emergency(self) };
-        match saved {
-            Ok(Some(path)) => {
-                self.machine.log.info(format!("Saved to {} before the run ends", path.display()))
-            }
-            Ok(None) => {}
-            Err(second) => self.while_ending(&second),
-        }
-        self.machine.payload = loops::exception_payload(error);
-        if let Err(second) = self.call(HookPoint::OnException) {
-            self.while_ending(&second);
-        }
-    }
-
-    fn while_ending(&self, second: &RunError) {
-        self.machine.log.warn(format!("While the run was ending: {second}"));
     }
 
     /// Builds optimizer and schedules by the config, and sets the run's limits; [`Run::train`] does it
@@ -425,15 +349,5 @@ fn stage_name(number: u32) -> &'static str {
         stage::VAL => "validation",
         stage::TEST => "test",
         _ => "start or end",
-    }
-}
-
-/// A signal as people call it.
-fn signal_name(signal: usize) -> String {
-    // The numbers are the same on every Linux.
-    let known = [(1, "SIGHUP"), (2, "SIGINT"), (10, "SIGUSR1"), (12, "SIGUSR2"), (15, "SIGTERM")];
-    match known.iter().find(|(number, _)| *number == signal) {
-        Some((_, name)) => (*name).to_owned(),
-        None => format!("signal {signal}"),
     }
 }

@@ -106,6 +106,16 @@ pub trait DataSource {
     fn skip_transforms(&mut self, types: &[String]) -> Result<(), BoxError>;
     /// Replaces the pipeline from the next epoch on.
     fn set_pipeline(&mut self, pipeline: &Json) -> Result<(), BoxError>;
+    /// Makes pictures of another size, (width, height), from the next epoch on, whatever pipelines are or come into force.
+    ///
+    /// Errors: data whose samples have no size; a transform that refuses it.
+    fn set_scale(&mut self, _scale: [u64; 2]) -> Result<(), BoxError> {
+        Err("the samples of this data have no size that could be set".into())
+    }
+    /// The pipeline in force of each part of the data: the configuration entries of its transforms.
+    fn pipelines(&self) -> Vec<Json> {
+        Vec::new()
+    }
 }
 
 /// The numbers of an evaluation.
@@ -165,6 +175,8 @@ pub struct DrawRequest {
     pub score_threshold: f64,
     /// At most so many pictures of the batch.
     pub most: usize,
+    /// Whether what the annotations say is drawn on a second copy of the picture, to the left.
+    pub with_truth: bool,
 }
 
 /// Draws predictions.

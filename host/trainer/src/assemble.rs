@@ -22,7 +22,7 @@ use snaphook_vision::{TaskOptions, build_task};
 use tch::Device;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::company::{Company, Facts};
+use crate::company::{Company, Facts, shown};
 use crate::error::TrainerError;
 use crate::fetch::{Arrival, fetch, located};
 use crate::hooks::{self, Hooks};
@@ -95,11 +95,22 @@ impl<'a> Request<'a> {
 
     /// Has a checkpoint fetched that is not on this machine.
     fn fetch_start(&mut self, hooks: &mut Dispatcher, log: &RunLogger) -> Result<(), TrainerError> {
-        let work_dir = self.checkpoints();
-        let arrival = Arrival { log, config: &self.value, work_dir: &work_dir };
-        let start = fetch(self.start.clone(), hooks, arrival);
+        let start =
+            self.before_the_run(log, (0, 1), |arrival| fetch(self.start.clone(), hooks, arrival));
         self.start = start.map_err(|error| self.run_error(error))?;
         Ok(())
+    }
+
+    /// What hooks can reach before there is a run.
+    fn before_the_run<T>(
+        &self,
+        log: &RunLogger,
+        ranks: (usize, usize),
+        act: impl FnOnce(Arrival<'_>) -> T,
+    ) -> T {
+        let work_dir = self.checkpoints();
+        let name = self.value["experiment_name"].as_str().unwrap_or(self.config.stem());
+        act(Arrival { log, config: &self.value, work_dir: &work_dir, name, ranks })
     }
 
     /// `file.py, line 3: `, where a key was written.
@@ -159,8 +170,9 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     if arguments.trial.dry_run {
         return trial::dry_run(&mut run).map_err(|error| request.run_error(error));
     }
-    company.agree(run.claim_work_folder().map_err(|error| request.run_error(error)))?;
-    open_folders(&mut run, &request, &company)?;
+    let claimed = company.agree(run.claim_work_folder().map_err(|error| request.run_error(error)));
+    let opened = claimed.and_then(|()| open_folders(&mut run, &request, &company));
+    opened.inspect_err(|error| run.fail_at_start(error.kind(), &shown(error)))?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     let result = run.train(&request.start);
     report(&run);
@@ -192,7 +204,8 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     let company = Company::join(&request.value)?;
     let mut run = build(&mut request, false, &TrialArguments::default(), &company)?;
     run.machine.interrupt = interrupt;
-    open_folders(&mut run, &request, &company)?;
+    let opened = open_folders(&mut run, &request, &company);
+    opened.inspect_err(|error| run.fail_at_start(error.kind(), &shown(error)))?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     let result = run.test(&request.start);
     report(&run);
@@ -246,42 +259,66 @@ fn build(
             "the CUDA part of libtorch cannot be opened, the run goes on without it: {error}"
         ));
     }
-    let built = build_hooks(request).and_then(|mut hooks| {
-        request.start = concrete_start(request, &log)?;
+    let mut dispatcher = Dispatcher::default();
+    let built = build_all(request, (trains, trial, company), &log, &mut dispatcher);
+    built.inspect_err(|error| {
+        // A run that only shows what it would do calls no hook.
+        if !trial.dry_run && !error.is_interruption() {
+            let ranks = (company.rank(), company.world());
+            request.before_the_run(&log, ranks, |arrival| {
+                arrival.tell_failure(error, &mut dispatcher)
+            });
+        }
+    })
+}
+
+/// Hooks, model and data; after an error, hooks that could be built are left in `dispatcher`.
+fn build_all(
+    request: &mut Request<'_>,
+    (trains, trial, company): (bool, &TrialArguments, &Company),
+    log: &RunLogger,
+    dispatcher: &mut Dispatcher,
+) -> Result<Run, TrainerError> {
+    let built = build_hooks(request).and_then(|hooks| {
+        *dispatcher = hooks.dispatcher;
+        request.start = concrete_start(request, log)?;
         if company.rank() == 0 {
-            request.fetch_start(&mut hooks.dispatcher, &log)?;
+            request.fetch_start(dispatcher, log)?;
         } else if request.is_start_remote() {
             // Rank 0 has it fetched, and tells where it is.
             request.start = Start::Fresh;
         }
-        let seed = choose_seed(request, &log)?;
-        Ok((hooks, seed, request.start.clone()))
+        let seed = choose_seed(request, log)?;
+        Ok((hooks.plugins, seed, request.start.clone()))
     });
-    let told = built.as_ref().map(|(hooks, seed, start)| Facts {
+    let told = built.as_ref().map(|(plugins, seed, start)| Facts {
         config_path: request.config.path().display().to_string(),
         config: &request.value,
-        plugins: &hooks.plugins,
+        plugins,
         seed: *seed,
         start: start.clone(),
     });
     let agreed = company.compare(told)?;
-    let (Hooks { dispatcher, plugins }, seed, start) = built?;
+    let (plugins, seed, start) = built?;
     let (seed, start) = agreed.unwrap_or((seed, start));
     request.start = start;
-    let parts = (log, dispatcher, plugins);
     let device = company.device()?;
-    let built = build_run(request, (trains, trial, company), parts, (seed, device));
-    let mut run = company.agree(built)?;
+    let machine = build_machine(request, (trains, company), (log.clone(), plugins), (seed, device));
+    let machine = company.agree(machine)?;
+    let mut run = Run::new(machine, std::mem::take(dispatcher));
+    trial::apply(trial, &mut run);
+    let ready = company.agree(check_run(request, trains, &mut run));
+    ready.inspect_err(|_| *dispatcher = std::mem::take(&mut run.dispatcher))?;
     heartbeat::connect(&mut run);
     Ok(run)
 }
 
-fn build_run(
+fn build_machine(
     request: &Request<'_>,
-    (trains, trial, company): (bool, &TrialArguments, &Company),
-    (log, dispatcher, plugins): (RunLogger, Dispatcher, Vec<Json>),
+    (trains, company): (bool, &Company),
+    (log, plugins): (RunLogger, Vec<Json>),
     (seed, device): (u64, Device),
-) -> Result<Run, TrainerError> {
+) -> Result<Machine, TrainerError> {
     let settings =
         RankSettings::from_config(&request.value).map_err(|error| request.run_error(error))?;
     let task = build_model_and_data(request, (seed, device), trains, company)?;
@@ -290,13 +327,15 @@ fn build_run(
     let mut machine = Machine::new(log, request.value.clone(), info, task);
     machine.plugins = plugins;
     machine.ranks = Ranks::new(company.group().cloned(), settings);
-    let mut run = Run::new(machine, dispatcher);
-    trial::apply(trial, &mut run);
+    Ok(machine)
+}
+
+/// Whether the config's numbers and the checkpoint to start from fit what was built.
+fn check_run(request: &Request<'_>, trains: bool, run: &mut Run) -> Result<(), TrainerError> {
     if trains {
         run.prepare().map_err(|error| request.run_error(error))?;
     }
-    run.check_start(&request.start).map_err(|error| request.run_error(error))?;
-    Ok(run)
+    run.check_start(&request.start).map_err(|error| request.run_error(error))
 }
 
 fn names<'a>(request: &'a Request<'_>, seed: u64, device: Device) -> RunNames<'a> {

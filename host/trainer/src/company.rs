@@ -272,7 +272,7 @@ fn others_fine(all: &[Json]) -> Result<(), TrainerError> {
 }
 
 /// An error with its causes in one line.
-fn shown(error: &TrainerError) -> String {
+pub(crate) fn shown(error: &TrainerError) -> String {
     snaphook_cli::report::error_text(error).replace("\n  caused by: ", ": ")
 }
 

@@ -72,6 +72,25 @@ impl TrainerError {
         }
     }
 
+    /// A word for what went wrong, for hooks: as [`RunError::kind`].
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            TrainerError::Run { error, .. } => error.kind(),
+            TrainerError::Data(_) => "data",
+            TrainerError::Build { error, .. } => match **error {
+                BuildError::Data { .. } => "data",
+                _ => "config",
+            },
+            TrainerError::Hook { .. } => "hook",
+            TrainerError::WorkFolder { .. } | TrainerError::File { .. } => "file",
+            TrainerError::Meeting { .. }
+            | TrainerError::Company(_)
+            | TrainerError::OtherRank { .. }
+            | TrainerError::RanksDiffer(_) => "ranks",
+            _ => "config",
+        }
+    }
+
     /// The exit code that the program ends with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {

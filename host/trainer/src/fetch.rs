@@ -1,5 +1,5 @@
-//! Brings a checkpoint that a URL names onto this machine, before anything is built: the hooks of the config are asked, in
-//! their order, until one of them knows the URL. Knows nothing of clouds.
+//! What hooks are called for before there is a run: one of them brings a checkpoint that a URL names onto this machine, in
+//! their order, until one knows the URL; and all hear of a failure. Knows nothing of clouds.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use snaphook_plugin_api::host::{
 use snaphook_runner::log::RunLogger;
 use snaphook_runner::{RunError, Start};
 
+use crate::company::shown;
 use crate::error::TrainerError;
 
 /// The file that an address or a name of trained weights means, fetched first where it is not there; anything else as it is.
@@ -50,12 +51,17 @@ pub(crate) struct Arrival<'a> {
     pub(crate) config: &'a Json,
     /// The folder that the checkpoint goes into.
     pub(crate) work_dir: &'a Path,
+    /// What the run would be called.
+    pub(crate) name: &'a str,
+    /// This process' number, and how many there are.
+    pub(crate) ranks: (usize, usize),
 }
 
 impl Arrival<'_> {
     /// `key` is that of the config which stands for what was asked for.
     fn ask(&self, url: &str, dispatcher: &mut Dispatcher, key: &str) -> Result<PathBuf, RunError> {
-        let mut asked = Asked { arrival: self, url, found: None };
+        let payload = json!({ "url": url, "folder": self.work_dir });
+        let mut asked = Asked { arrival: self, payload, found: None };
         dispatcher.call(HookPoint::FetchCheckpoint, None, &mut asked)?;
         asked.found.ok_or_else(|| {
             let message = format!(
@@ -65,12 +71,22 @@ impl Arrival<'_> {
             RunError::config(key, message)
         })
     }
+
+    /// Tells hooks that there will be no run.
+    pub(crate) fn tell_failure(&self, error: &TrainerError, dispatcher: &mut Dispatcher) {
+        let payload = json!({ "kind": error.kind(), "message": shown(error) });
+        let mut asked = Asked { arrival: self, payload, found: None };
+        let told = dispatcher.call(HookPoint::OnException, None, &mut asked);
+        if let Err::<(), RunError>(second) = told {
+            self.log.warn(format!("While the run was ending: {second}"));
+        }
+    }
 }
 
-/// The services during the question.
+/// The services meanwhile.
 struct Asked<'a> {
     arrival: &'a Arrival<'a>,
-    url: &'a str,
+    payload: Json,
     found: Option<PathBuf>,
 }
 
@@ -116,12 +132,19 @@ impl Services for Asked<'_> {
     }
 
     fn payload(&mut self, _: HookPoint) -> Json {
-        json!({ "url": self.url, "folder": self.arrival.work_dir })
+        self.payload.clone()
     }
 
     fn call(&mut self, service: &str, method: &str, arguments: Json) -> Result<Json, ServiceError> {
         match (service, method) {
-            ("snaphook.run/1", "info") => Ok(json!({ "work_dir": self.arrival.work_dir })),
+            ("snaphook.run/1", "info") => Ok(json!({
+                "work_dir": self.arrival.work_dir, "experiment_name": self.arrival.name,
+                "version": env!("CARGO_PKG_VERSION"),
+            })),
+            ("snaphook.distributed/1", "world") => {
+                let (rank, world) = self.arrival.ranks;
+                Ok(json!({ "rank": rank, "world_size": world }))
+            }
             ("snaphook.run/1", "config") => Ok(self.arrival.config.clone()),
             ("snaphook.checkpoint/1", "fetched") => {
                 let path = arguments["path"].as_str().unwrap_or_default();

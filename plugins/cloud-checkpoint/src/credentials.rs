@@ -1,4 +1,5 @@
-//! The profile of `~/.aws`, which `object_store` does not read: keys and region of one section. Knows nothing of requests.
+//! The profile of `~/.aws`, which `object_store` does not read: keys, or the program that has them, and region of one section.
+//! Knows nothing of requests.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,8 @@ pub(crate) struct Profile {
     pub(crate) secret: Option<String>,
     pub(crate) token: Option<String>,
     pub(crate) region: Option<String>,
+    /// The program that prints keys.
+    pub(crate) process: Option<String>,
 }
 
 impl Profile {
@@ -34,7 +37,7 @@ impl Profile {
         let text = text.map_err(|error| format!("credentials {}: {error}", path.display()))?;
         let name = std::env::var("AWS_PROFILE").unwrap_or_else(|_| "default".to_owned());
         let profile = Profile::read(&name, &text, "");
-        if profile.key_id.is_some() && profile.secret.is_some() {
+        if profile.key_id.is_some() && profile.secret.is_some() || profile.process.is_some() {
             return Ok(profile);
         }
         let path = path.display();
@@ -69,6 +72,7 @@ impl Profile {
                 "aws_secret_access_key" => self.secret = value,
                 "aws_session_token" => self.token = value,
                 "region" => self.region = value,
+                "credential_process" => self.process = value,
                 _ => {}
             }
         }
@@ -81,8 +85,8 @@ mod tests {
 
     const CREDENTIALS: &str = "# mine\n[default]\naws_access_key_id = A\naws_secret_access_key=B=\n\n[work]\n\
                                aws_access_key_id=C\naws_secret_access_key=D\naws_session_token=E\n";
-    const CONFIG: &str =
-        "[default]\nregion = eu-west-1\n[profile  work]\nregion=us-east-2\noutput=json\n";
+    const CONFIG: &str = "[default]\nregion = eu-west-1\n[profile  work]\nregion=us-east-2\noutput=json\n\
+                          [profile program]\ncredential_process = keys --of a=b\n";
 
     #[test]
     fn a_profile_has_keys_of_one_file_and_the_region_of_the_other() {
@@ -92,6 +96,8 @@ mod tests {
         let work = Profile::read("work", CREDENTIALS, CONFIG);
         assert!(work.key_id.as_deref() == Some("C") && work.token.as_deref() == Some("E"));
         assert!(work.region.as_deref() == Some("us-east-2"));
+        let program = Profile::read("program", CREDENTIALS, CONFIG);
+        assert!(program.process.as_deref() == Some("keys --of a=b") && program.key_id.is_none());
         assert!(Profile::read("none", CREDENTIALS, CONFIG) == Profile::default());
     }
 }

@@ -182,7 +182,7 @@ impl Download {
     async fn file(&self, path: &StorePath, file: &FileRecord, to: &Path) -> Result<(), String> {
         let what = format!("fetch {}", self.store.place.url(path));
         for _ in 0..TRIES {
-            // Each piece has the time and the patience of a request: a large file has as many as it needs.
+            // Each piece has the time of a request: a large file has as many as it needs.
             while !self
                 .store
                 .retry

@@ -14,11 +14,13 @@ pub(crate) struct Entry {
     pub(crate) epoch: u64,
     pub(crate) iter: u64,
     pub(crate) is_best: bool,
+    /// When it was saved: milliseconds since 1970, by the clock of the machine that saved it.
+    pub(crate) saved_ms: u64,
     /// SHA-256 of its `manifest.json`.
     pub(crate) manifest: String,
 }
 
-/// Oldest first.
+/// Oldest first, by the time at which they were saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
     pub(crate) entries: Vec<Entry>,
@@ -46,7 +48,7 @@ impl Index {
         let entry = |entry: &Entry| {
             json!({
                 "name": entry.name, "epoch": entry.epoch, "iter": entry.iter, "is_best": entry.is_best,
-                "manifest_sha256": entry.manifest,
+                "saved_ms": entry.saved_ms, "manifest_sha256": entry.manifest,
             })
         };
         let entries: Vec<Json> = self.entries.iter().map(entry).collect();
@@ -54,9 +56,20 @@ impl Index {
         format!("{json:#}\n").into_bytes()
     }
 
-    /// The one to go on from: with the most iterations, of several the one that came last.
+    /// The one to go on from: saved last, as the work folder's `last_checkpoint`, whatever other trainings have left there.
     pub(crate) fn newest(&self) -> Option<&Entry> {
-        self.entries.iter().max_by_key(|entry| entry.iter)
+        self.entries.last()
+    }
+
+    /// Whether one of its name is there that was saved later.
+    pub(crate) fn has_newer(&self, than: &Entry) -> bool {
+        self.entries.iter().any(|entry| entry.name == than.name && entry.saved_ms > than.saved_ms)
+    }
+
+    /// Puts one to its place; of several of one time the last one comes last.
+    pub(crate) fn insert(&mut self, entry: Entry) {
+        let place = self.entries.partition_point(|other| other.saved_ms <= entry.saved_ms);
+        self.entries.insert(place, entry);
     }
 
     /// Takes out the entry of this name.
@@ -88,6 +101,7 @@ fn entry(json: &Json) -> Option<Entry> {
         epoch: json["epoch"].as_u64()?,
         iter: json["iter"].as_u64()?,
         is_best: json["is_best"].as_bool()?,
+        saved_ms: json["saved_ms"].as_u64()?,
         manifest: json["manifest_sha256"].as_str()?.to_owned(),
     })
 }
@@ -97,7 +111,15 @@ mod tests {
     use super::*;
 
     fn named(name: &str, iter: u64, is_best: bool) -> Entry {
-        Entry { name: name.into(), epoch: iter / 10, iter, is_best, manifest: "5a".into() }
+        let saved_ms = 1000 * iter;
+        Entry {
+            name: name.into(),
+            epoch: iter / 10,
+            iter,
+            is_best,
+            saved_ms,
+            manifest: "5a".into(),
+        }
     }
 
     fn index() -> Index {
@@ -120,6 +142,21 @@ mod tests {
         assert_eq!(Index::read(&index().write()), Ok(index()));
         assert_eq!(index().newest().unwrap().name, "epoch_3");
         assert_eq!(Index::default().newest(), None);
+    }
+
+    #[test]
+    fn what_another_training_has_left_is_not_newer_for_its_iterations_or_its_late_arrival() {
+        let mut index = Index::default();
+        let long_ago = Entry { saved_ms: 7, ..named("epoch_300", 3000, false) };
+        index.insert(named("epoch_1", 10, false));
+        index.insert(long_ago.clone());
+        index.insert(named("epoch_2", 20, false));
+        index.insert(Entry { saved_ms: 8, ..named("epoch_299", 2990, false) });
+        assert_eq!(names(&index.entries), ["epoch_300", "epoch_299", "epoch_1", "epoch_2"]);
+        assert_eq!(index.newest().unwrap().name, "epoch_2");
+        assert!(index.has_newer(&Entry { name: "epoch_1".into(), ..long_ago.clone() }));
+        assert!(!index.has_newer(&long_ago));
+        assert_eq!(names(&index.take_old(2)), ["epoch_300", "epoch_299"]);
     }
 
     #[test]

@@ -13,6 +13,8 @@
 mod credentials;
 mod download;
 mod index;
+mod patience;
+mod process;
 mod retry;
 mod settings;
 mod snapshot;
@@ -68,7 +70,8 @@ macro_rules! cloud_hook {
             /// Parts that are on their way at the same time.
             #[kwarg(default = 4, min = 1, max = 64)]
             parallel: u64,
-            /// How long a request that fails is tried again, in minutes.
+            /// How long the requests of one upload, or of a fetch, may fail in all before it is given up, in minutes; time in which
+            /// bytes arrive is not counted. At the end of the run everything that is left shares it.
             #[kwarg(default = 30.0, min = 0.0)]
             retry_minutes: f64,
             /// How long a single request may take, in seconds.

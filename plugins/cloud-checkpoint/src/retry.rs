@@ -1,9 +1,10 @@
 //! Trying again after what a network does, and not after what no repetition mends. Knows nothing of what is sent.
 
+use crate::patience::Patience;
 use object_store::Error;
 use std::error::Error as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -15,9 +16,27 @@ const LONGEST_TEXT: usize = 500;
 /// How long to try, and what must not be said.
 #[derive(Clone)]
 pub(crate) struct Retry {
-    patience: Duration,
-    secrets: Arc<Vec<String>>,
+    pub(crate) patience: Patience,
+    secrets: Secrets,
     cancelled: Arc<AtomicBool>,
+}
+
+/// Texts that no message shows; a clone has the same ones.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Arc<Mutex<Vec<String>>>);
+
+impl Secrets {
+    pub(crate) fn add<T: AsRef<str>>(&self, secrets: impl IntoIterator<Item = T>) {
+        let secrets = secrets.into_iter().map(|secret| secret.as_ref().to_owned());
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(secrets.filter(|secret| !secret.is_empty()));
+    }
+
+    /// The text with stars in place of each.
+    pub(crate) fn hidden(&self, text: &str) -> String {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+    }
 }
 
 /// What an error means for the next try.
@@ -32,9 +51,8 @@ enum Verdict {
 }
 
 impl Retry {
-    pub(crate) fn new(patience: Duration, mut secrets: Vec<String>) -> Retry {
-        secrets.retain(|secret| !secret.is_empty());
-        Retry { patience, secrets: Arc::new(secrets), cancelled: Arc::default() }
+    pub(crate) fn new(patience: Duration, secrets: Secrets) -> Retry {
+        Retry { patience: Patience::new(patience), secrets, cancelled: Arc::default() }
     }
 
     /// Ends all tries after the one that runs.
@@ -44,13 +62,14 @@ impl Retry {
 
     /// Does something until it works. `what` begins the messages.
     ///
-    /// Errors: the last one, without secrets, when no repetition mends it or patience is at its end.
+    /// Errors: the last one, without secrets, when no repetition mends it or the patience with all requests is at its end.
     pub(crate) async fn run<T>(
         &self,
         what: &str,
         mut attempt: impl AsyncFnMut() -> Result<T, Error>,
     ) -> Result<T, String> {
         let (began, mut pause, mut tries) = (Instant::now(), FIRST_PAUSE, 0);
+        let mut failing = None;
         loop {
             let error = match attempt().await {
                 Ok(value) => return Ok(value),
@@ -67,7 +86,8 @@ impl Retry {
             if is_hopeless {
                 return Err(format!("{what}: {text}"));
             }
-            if began.elapsed() + pause > self.patience {
+            let failing = failing.get_or_insert_with(|| self.patience.failing(began));
+            if failing.is_over(pause) {
                 let seconds = began.elapsed().as_secs_f64();
                 return Err(format!(
                     "{what}: given up after {tries} tries in {seconds:.1} s: {text}"
@@ -96,9 +116,7 @@ impl Retry {
             }
             cause = inner.source();
         }
-        for secret in self.secrets.iter() {
-            text = text.replace(secret.as_str(), "***");
-        }
+        let text = self.secrets.hidden(&text);
         let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if text.chars().count() > LONGEST_TEXT {
             text = text.chars().take(LONGEST_TEXT).chain(['…']).collect();
@@ -159,7 +177,9 @@ mod tests {
         mut error: impl FnMut(u32) -> Option<Error>,
     ) -> (u32, Result<(), String>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let retry = Retry::new(Duration::from_millis(patience_ms), vec!["SECRET".into()]);
+        let secrets = Secrets::default();
+        secrets.add(["SECRET", ""]);
+        let retry = Retry::new(Duration::from_millis(patience_ms), secrets);
         let mut tries = 0;
         let result = runtime.block_on(retry.run("put x", async || {
             tries += 1;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The list of a checkpoint's files, its last one.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -41,7 +42,9 @@ impl Snapshot {
         let name = checkpoint.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let manifest = fs::read(checkpoint.join(MANIFEST))?;
         let files = read_manifest(&manifest).map_err(io::Error::other)?;
-        let entry = Entry { name, epoch, iter, is_best, manifest: sha256(&manifest) };
+        // The manifest is its last file.
+        let saved_ms = milliseconds(fs::metadata(checkpoint.join(MANIFEST))?.modified()?);
+        let entry = Entry { name, epoch, iter, is_best, saved_ms, manifest: sha256(&manifest) };
         let mut folder = work_dir.join(FOLDER).join(&entry.name);
         // One of this name that an earlier run has left may be on its way.
         while folder.exists() {
@@ -54,7 +57,8 @@ impl Snapshot {
             fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))?;
         }
         fs::write(folder.join(MANIFEST), &manifest)?;
-        let kept = json!({ "epoch": epoch, "iter": iter, "is_best": is_best });
+        let kept =
+            json!({ "epoch": epoch, "iter": iter, "is_best": is_best, "saved_ms": saved_ms });
         fs::write(folder.join(ENTRY), kept.to_string())?;
         Ok(Snapshot { folder, entry, files })
     }
@@ -70,7 +74,7 @@ impl Snapshot {
                 None => drop(fs::remove_dir_all(&folder)),
             }
         }
-        found.sort_by_key(|snapshot| snapshot.entry.iter);
+        found.sort_by_key(|snapshot| snapshot.entry.saved_ms);
         found
     }
 
@@ -82,6 +86,7 @@ impl Snapshot {
             epoch: kept["epoch"].as_u64()?,
             iter: kept["iter"].as_u64()?,
             is_best: kept["is_best"].as_bool()?,
+            saved_ms: kept["saved_ms"].as_u64()?,
             manifest: sha256(&manifest),
         };
         Some(Snapshot { folder: folder.to_owned(), entry, files: read_manifest(&manifest).ok()? })
@@ -138,6 +143,11 @@ pub(crate) fn sha256_of_file(path: &Path) -> io::Result<String> {
             length => hasher.update(&piece[..length]),
         }
     }
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn hex(hasher: Sha256) -> String {

@@ -1,7 +1,8 @@
 //! The store behind a URL, with its credentials and time limits. Knows nothing of checkpoints.
 
 use crate::credentials::Profile;
-use crate::retry::Retry;
+use crate::process::ProcessCredentials;
+use crate::retry::{Retry, Secrets};
 use crate::settings::{Place, Settings};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::MicrosoftAzureBuilder;
@@ -30,9 +31,9 @@ impl Store {
         // An error means that somebody in this file has chosen one before, which is this same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let place = settings.place(url)?;
-        let mut secrets = Vec::new();
+        let secrets = Secrets::default();
         let (objects, parts) = match place.scheme.as_str() {
-            "s3" | "s3a" => both(s3(settings, &place, &mut secrets)?),
+            "s3" | "s3a" => both(s3(settings, &place, &secrets)?),
             "gs" => both(google(settings, &place)?),
             _ => both(azure(settings, url)?),
         };
@@ -52,7 +53,7 @@ fn both<S: ObjectStore + MultipartStore>(store: S) -> Both {
 fn s3(
     settings: &Settings,
     place: &Place,
-    secrets: &mut Vec<String>,
+    secrets: &Secrets,
 ) -> Result<object_store::aws::AmazonS3, String> {
     let (builder, profile) = match &settings.credentials {
         // The token of another key must not go with this one.
@@ -86,7 +87,14 @@ fn s3(
         AmazonS3ConfigKey::SecretAccessKey,
         AmazonS3ConfigKey::Token,
     ] {
-        secrets.extend(builder.get_config_value(&key));
+        secrets.add(builder.get_config_value(&key));
+    }
+    // A program's keys come after those that are written down, and after a web identity, as in the usual chain.
+    let has_keys = has(&builder, AmazonS3ConfigKey::AccessKeyId)
+        || has(&builder, AmazonS3ConfigKey::WebIdentityTokenFile);
+    if let Some(command) = profile.process.filter(|_| !has_keys) {
+        let provider = ProcessCredentials::new(command, secrets.clone());
+        builder = builder.with_credentials(Arc::new(provider));
     }
     let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
     let options = options(settings, endpoint.as_deref());

@@ -51,6 +51,13 @@ impl Store {
         if index.entries.contains(entry) {
             return Ok(false);
         }
+        if index.has_newer(entry) {
+            let url = self.place.url(&self.place.below(&entry.name));
+            log::warn!(
+                "{url} was saved later than the one that an earlier run has left, and stays"
+            );
+            return Ok(false);
+        }
         if index.remove(&entry.name).is_some() {
             // Of another run, or another try: nobody may begin to read it while it changes.
             self.write_index(&index).await?;
@@ -64,7 +71,7 @@ impl Store {
         let manifest =
             manifest.map_err(|error| format!("{}: {error}", snapshot.folder.display()))?;
         self.put_bytes(&self.place.below(&format!("{}/{MANIFEST}", entry.name)), manifest).await?;
-        index.entries.push(entry.clone());
+        index.insert(entry.clone());
         let old = keep.map(|keep| index.take_old(keep)).unwrap_or_default();
         self.write_index(&index).await?;
         for entry in old {
@@ -222,7 +229,7 @@ impl Upload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retry::Retry;
+    use crate::retry::{Retry, Secrets};
     use crate::settings::for_tests;
     use object_store::memory::InMemory;
     use object_store::multipart::MultipartStore;
@@ -316,7 +323,7 @@ mod tests {
             objects: Arc::new(InMemory::new()),
             parts: counting.clone(),
             place: for_tests("s3://bucket/a").place("s3://bucket/a").unwrap(),
-            retry: Retry::new(Duration::from_secs(1), Vec::new()),
+            retry: Retry::new(Duration::from_secs(1), Secrets::default()),
             part_bytes: PART,
             parallel: 3,
         };

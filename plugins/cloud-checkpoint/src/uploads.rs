@@ -7,10 +7,12 @@ use crate::store::Store;
 use crate::worker::{Job, Worker};
 use snaphook_plugin_api::prelude::*;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two lines about an upload that the end of a run waits for.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks whether somebody asks for the end meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The state of the hook in one run.
 #[derive(Default)]
@@ -69,14 +71,40 @@ impl Uploads {
         }
     }
 
-    /// Uploads what comes last, and waits for everything.
+    /// Uploads what comes last, and waits for everything, or until somebody asks this process to end: what is not uploaded
+    /// then is left for the next run.
     pub(crate) fn finish(&mut self, runner: &mut Runner) -> HookResult {
         let Some(mut begun) = self.begun.take() else { return Ok(()) };
         // What it could not push takes nothing from what is on its way.
         let files = begun.push_files(runner);
         let Some(worker) = &mut begun.worker else { return files };
-        while !worker.wait(LINE_EVERY) {
-            let status = worker.status();
+        worker.hurry();
+        let is_done = wait(worker, &begun.work_dir, runner)?;
+        let failures: Vec<String> = std::iter::from_fn(|| worker.take_failure()).collect();
+        if is_done {
+            worker.join();
+            Snapshot::clear(&begun.work_dir);
+        }
+        if failures.is_empty() { files } else { Err(HookError::new(failures.join("; "))) }
+    }
+}
+
+/// Waits for all jobs, with a line now and then; false when this process is asked to end meanwhile.
+fn wait(worker: &Worker, work_dir: &Path, runner: &mut Runner) -> Result<bool, HookError> {
+    let (asked, mut told) = (times_asked(runner)?, Instant::now());
+    while !worker.wait(LOOK_EVERY) {
+        let status = worker.status();
+        if times_asked(runner)? > asked {
+            runner.warn(&format!(
+                "Not waiting for uploads any more, since this process is asked to end: {} to go, which the next run in {} \
+                 makes up for",
+                status.waiting,
+                work_dir.display()
+            ));
+            return Ok(false);
+        }
+        if told.elapsed() >= LINE_EVERY {
+            told = Instant::now();
             runner.info(&format!(
                 "Waiting for uploads: {}, {:.1} of {:.1} MB, {} to go",
                 status.current,
@@ -85,11 +113,8 @@ impl Uploads {
                 status.waiting
             ));
         }
-        worker.join();
-        let failures: Vec<String> = std::iter::from_fn(|| worker.take_failure()).collect();
-        Snapshot::clear(&begun.work_dir);
-        if failures.is_empty() { files } else { Err(HookError::new(failures.join("; "))) }
     }
+    Ok(true)
 }
 
 impl Begun {
@@ -138,6 +163,14 @@ impl Begun {
             self.worker()?.push(Job::File { file, name });
         }
         Ok(())
+    }
+}
+
+/// How often this process was asked to end; never, on a host that does not tell.
+fn times_asked(runner: &mut Runner) -> Result<u64, HookError> {
+    match runner.control().interruption() {
+        Err(ServiceError::Unsupported(_)) => Ok(0),
+        answer => Ok(answer?.map_or(0, |interruption| interruption.times)),
     }
 }
 

@@ -81,6 +81,11 @@ impl Worker {
         waited.unwrap_or_else(PoisonError::into_inner).0.waiting == 0
     }
 
+    /// From now on all jobs share one patience: the run ends with them.
+    pub(crate) fn hurry(&self) {
+        self.store.retry.patience.begin_last();
+    }
+
     /// Ends the thread, whose queue must be empty.
     pub(crate) fn join(&mut self) {
         self.jobs = None;
@@ -119,6 +124,7 @@ impl Work {
     /// Blocking on the queue is fine: nothing else runs in this runtime.
     async fn run(&self, queue: &Receiver<Job>) {
         while let Ok(job) = queue.recv() {
+            self.store.retry.patience.begin();
             let result = match job {
                 Job::Checkpoint { snapshot, keep } => self.checkpoint(&snapshot, keep).await,
                 Job::File { file, name } => {

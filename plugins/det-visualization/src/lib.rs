@@ -3,7 +3,7 @@
 use serde_json::json;
 use snaphook_plugin_api::prelude::*;
 
-/// Draws predicted boxes onto pictures of the validation or test set.
+/// Draws predicted boxes onto pictures of the validation or test set, to the right of the annotated ones.
 ///
 /// Source: `mmdet/engine/hooks/visualization_hook.py`. The pictures go to the run's folder:
 /// `vis_data/vis_image` in validation and in a test without `test_out_dir`, else `test_out_dir`.
@@ -42,8 +42,7 @@ impl Hook for DetVisualizationHook {
             return Ok(());
         }
         let step = runner.iter() + step.batch_idx;
-        let options =
-            json!({ "name": "val_img", "score_thr": self.score_thr, "most": 1, "step": step });
+        let options = json!({ "name": "val_img", "score_thr": self.score_thr, "most": 1, "step": step, "ground_truth": true });
         runner.visuals().draw_predictions(options)?;
         Ok(())
     }
@@ -57,6 +56,7 @@ impl Hook for DetVisualizationHook {
             "score_thr": self.score_thr,
             "folder": self.test_out_dir,
             "most": u32::MAX,
+            "ground_truth": true,
         });
         runner.visuals().draw_predictions(options)?;
         Ok(())
@@ -79,6 +79,7 @@ mod tests {
         let drawn = &fake.calls()[0].arguments;
         assert_eq!((&drawn["folder"], &drawn["score_thr"]), (&json!("shown"), &json!(0.5)));
         assert_eq!(drawn["most"], u32::MAX);
+        assert_eq!(drawn["ground_truth"], true);
     }
 
     #[test]

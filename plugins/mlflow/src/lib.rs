@@ -15,8 +15,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Writes losses, learning rate, metrics and the config to a run of an MLflow server, and its state at the end.
 ///
-/// Requests are made in the background and tried again; what cannot be delivered is a warning in the log, and never ends a
-/// run. A resumed run goes on in the same MLflow run. A user and a password, or a token, come from the environment, as for
+/// The state is FINISHED, FAILED, or KILLED where the run was asked to end (exit code 75), until it goes on. Requests are
+/// made in the background and tried again; what cannot be delivered is a warning in the log, and never ends a run. A
+/// resumed run goes on in the same MLflow run. A user and a password, or a token, come from the environment, as for
 /// MLflow's own programs: `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`.
 #[derive(Kwargs)]
 pub struct MlflowHook {
@@ -108,8 +109,13 @@ impl Hook for MlflowHook {
         Ok(())
     }
 
-    fn after_run(&mut self, _: &mut Runner) -> HookResult {
-        self.end("FINISHED");
+    fn after_run(&mut self, runner: &mut Runner) -> HookResult {
+        let interruption = match runner.control().interruption() {
+            // An older host does not tell.
+            Err(ServiceError::Unsupported(_)) => None,
+            answer => answer?,
+        };
+        self.end(if interruption.is_some() { "KILLED" } else { "FINISHED" });
         Ok(())
     }
 

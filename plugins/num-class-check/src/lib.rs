@@ -1,16 +1,15 @@
 //! `NumClassCheckHook`: heads have as many classes as the data set. Knows nothing of how a head uses them.
 //!
-//! Source: `mmdet/engine/hooks/num_class_check_hook.py`. Where we differ: all modules that are wrong stand in one
-//! error, and the warning about missing classes comes once a split, not before each epoch.
+//! Source: `mmdet/engine/hooks/num_class_check_hook.py`, with its warning before each epoch. Where we differ: all modules
+//! that are wrong stand in one error, which names their places and the split; words that run into each other there have
+//! their space ("and check", "should be a tuple of str. Add comma"), and "does not matches" is "does not match".
 
 use snaphook_plugin_api::prelude::*;
 use snaphook_plugin_api::services::Module;
 
 /// Checks before each epoch that `num_classes` of the heads is the number of the data set's classes.
 #[derive(Kwargs)]
-pub struct NumClassCheckHook {
-    warned: Vec<&'static str>,
-}
+pub struct NumClassCheckHook;
 
 #[hook(cost_us = 100)]
 impl Hook for NumClassCheckHook {
@@ -24,7 +23,7 @@ impl Hook for NumClassCheckHook {
 }
 
 impl NumClassCheckHook {
-    fn check(&mut self, runner: &mut Runner, split: &'static str) -> HookResult {
+    fn check(&self, runner: &mut Runner, split: &'static str) -> HookResult {
         let dataset = dataset_name(runner, split)?;
         let classes = match runner.data().meta(split)?["classes"].take() {
             Json::Array(classes) => classes.len() as u64,
@@ -35,7 +34,10 @@ impl NumClassCheckHook {
                 )));
             }
             _ => {
-                self.warn_once(runner, split, &dataset);
+                runner.warn(&format!(
+                    "Please set `classes` in the {dataset} `metainfo` and check if it is consistent with the `num_classes` of \
+                     head"
+                ));
                 return Ok(());
             }
         };
@@ -55,16 +57,6 @@ impl NumClassCheckHook {
             })
             .collect();
         if wrong.is_empty() { Ok(()) } else { Err(HookError::fatal(wrong.join("; "))) }
-    }
-
-    fn warn_once(&mut self, runner: &Runner, split: &'static str, dataset: &str) {
-        if !self.warned.contains(&split) {
-            self.warned.push(split);
-            runner.warn(&format!(
-                "Please set `classes` in the {dataset} `metainfo` and check if it is consistent with the \
-                 `num_classes` of head"
-            ));
-        }
     }
 }
 
@@ -134,10 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn missing_classes_are_a_warning_that_comes_once() {
+    fn missing_classes_are_a_warning_before_each_epoch() {
         let (run, result) = run(Json::Null, modules());
         assert_eq!(result, Ok(()));
-        assert_eq!(run.logged().len(), 1);
-        assert!(run.logged()[0].starts_with("Please set `classes` in the CocoDataset `metainfo`"));
+        let expected = "Please set `classes` in the CocoDataset `metainfo` and check if it is consistent with the \
+                        `num_classes` of head";
+        assert_eq!(run.logged(), [expected; 2]);
     }
 }

@@ -3,13 +3,11 @@
 //!
 //! Source: `SyncRandomSizeHook` in `mmdet/core/hook/sync_random_size_hook.py` and `update_dynamic_scale` in
 //! `mmdet/datasets/dataset_wrappers.py` of MMDetection 2.28. There a sample carried its size to the transforms `Resize`
-//! and `MixUp`; here the pipeline gets these transforms with the new size. Where we differ: the size depends on the seed
-//! and the epoch alone, so that every process draws the same; rank 0's is sent to the others all the same. And a
-//! resumed run goes on with the size that it had.
+//! and `MixUp`; here the host gives it to those of the pipelines in force, in every part of the data set, so that it stays
+//! when a pipeline is exchanged. Where we differ: the size depends on the seed and the epoch alone, so that every process
+//! draws the same; rank 0's is sent to the others all the same. A resumed run goes on with the size that it had. And
+//! pipelines that no size reaches are a warning.
 
-mod pipeline;
-
-use pipeline::{outermost_pipeline, with_scale};
 use snaphook_plugin_api::prelude::*;
 
 /// Draws another picture size every `interval` epochs, for the transforms `Resize` and `MixUp` of the training pipeline.
@@ -94,16 +92,29 @@ impl Hook for SyncRandomSizeHook {
 impl SyncRandomSizeHook {
     fn put_in_force(&mut self, runner: &mut Runner) -> HookResult {
         let Some(scale) = self.scale else { return Ok(()) };
-        let config = runner.run().config()?;
-        let Some(pipeline) = outermost_pipeline(&config["train_dataloader"]["dataset"]) else {
-            return Err(HookError::new(
-                "train_dataloader.dataset: expected a pipeline in it, found none",
-            ));
-        };
-        runner.data().set_pipeline(with_scale(pipeline, scale)?)?;
+        runner.data().set_scale(scale)?;
+        // Another hook may have brought in a pipeline of one size: no fault, but worth a word.
+        if !runner.data().pipelines()?.iter().any(|pipeline| has_scale(pipeline, scale)) {
+            runner.warn(
+                "No Resize or MixUp is in the training pipelines that are in force: pictures keep their size",
+            );
+        }
         runner.info(&format!("Pictures of {} x {} from the next epoch on", scale.0, scale.1));
         self.is_in_force = true;
         Ok(())
+    }
+}
+
+/// Whether a transform of a pipeline, or one inside of it, has this size.
+fn has_scale(part: &Json, (width, height): (u64, u64)) -> bool {
+    let is_size = |value: &Json| *value == json!([width, height]);
+    match part {
+        Json::Array(parts) => parts.iter().any(|part| has_scale(part, (width, height))),
+        Json::Object(map) => map.iter().any(|(key, value)| {
+            (["scale", "img_scale"].contains(&key.as_str()) && is_size(value))
+                || has_scale(value, (width, height))
+        }),
+        _ => false,
     }
 }
 
@@ -136,27 +147,20 @@ mod tests {
     }
 
     fn run() -> FakeRunner {
-        let pipeline = json!([{ "type": "Mosaic", "img_scale": [640, 640] },
-            { "type": "MixUp", "img_scale": [640, 640] }, { "type": "Resize", "scale": [640, 640] }]);
-        let inner = json!({ "type": "CocoDataset", "pipeline": [{ "type": "LoadImageFromFile" }] });
-        let dataset = json!({ "type": "RepeatDataset", "times": 2, "dataset":
-            { "type": "MultiImageMixDataset", "dataset": inner, "pipeline": pipeline } });
-        FakeRunner::new().config(json!({ "train_dataloader": { "dataset": dataset } }))
+        let pipelines = json!([[{ "type": "Resize", "scale": [448, 448] }]]);
+        FakeRunner::new().answer(ids::DATA, "pipelines", pipelines)
     }
 
     fn set_scale(run: &FakeRunner) -> Json {
-        let calls = run.calls_of(ids::DATA, "set_pipeline");
-        let pipeline = &calls.last().unwrap()["pipeline"];
-        assert_eq!(pipeline[0]["img_scale"], json!([640, 640]), "a mosaic has a fixed size");
-        assert_eq!(pipeline[1]["img_scale"], pipeline[2]["scale"]);
-        pipeline[2]["scale"].clone()
+        assert!(run.calls_of(ids::DATA, "set_pipeline").is_empty(), "whose pipelines they are");
+        run.calls_of(ids::DATA, "set_scale").last().unwrap()["scale"].clone()
     }
 
     #[test]
     fn a_new_size_comes_after_each_interval_with_the_ratio_of_the_scale() {
         let (mut run, mut hook) = (run(), hook(json!({ "img_scale": [640, 320], "interval": 2 })));
         run.run_point(&mut hook, HookPoint::AfterTrainEpoch, None).unwrap();
-        assert!(run.calls_of(ids::DATA, "set_pipeline").is_empty());
+        assert!(run.calls_of(ids::DATA, "set_scale").is_empty());
         run.set_progress(|progress| progress.epoch = 1);
         run.run_point(&mut hook, HookPoint::AfterTrainEpoch, None).unwrap();
         let scale = set_scale(&run);
@@ -182,6 +186,19 @@ mod tests {
         let mut run = run().world(1, 2).answer(ids::DISTRIBUTED, "broadcast", sent.clone());
         run.run_point(&mut hook(json!({})), HookPoint::AfterTrainEpoch, None).unwrap();
         assert_eq!(set_scale(&run), sent);
+    }
+
+    #[test]
+    fn pipelines_that_no_size_reaches_are_a_warning_and_not_the_end() {
+        let warnings = |pipelines: Json| {
+            let mut run = FakeRunner::new().answer(ids::DATA, "pipelines", pipelines);
+            let mut hook = hook(json!({ "ratio_range": [3, 3] }));
+            run.run_point(&mut hook, HookPoint::AfterTrainEpoch, None).unwrap();
+            run.logged().iter().filter(|line| line.contains("keep their size")).count()
+        };
+        assert_eq!(warnings(json!([[{ "type": "RandomFlip" }]])), 1);
+        let inside = json!({ "type": "RandomApply", "transforms": [{ "type": "Resize", "scale": [96, 96] }] });
+        assert_eq!(warnings(json!([[{ "type": "RandomFlip" }], [inside]])), 0);
     }
 
     #[test]

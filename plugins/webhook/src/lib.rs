@@ -6,12 +6,13 @@ mod secrets;
 use outbox::{Letter, Outbox};
 use secrets::with_secrets;
 use snaphook_plugin_api::prelude::*;
+use snaphook_plugin_api::services::Interruption;
 use std::time::Duration;
 
 /// Posts JSON to a URL when a run starts, has a new best checkpoint, fails and ends.
 ///
 /// The body has `event`, `text` (a sentence, which Slack and Mattermost show), `run`, `epoch`, `iter`, and with the event
-/// `metric`, `value`, `checkpoint`, `error`. It is sent in the background and tried again; what cannot be delivered is a
+/// `metric`, `value`, `checkpoint`, `error`, `status` (of an `end`: `finished`, or `interrupted` by a `signal`). It is sent in the background and tried again; what cannot be delivered is a
 /// warning in the log, and never ends a run.
 #[derive(Kwargs)]
 pub struct WebhookHook {
@@ -32,6 +33,8 @@ pub struct WebhookHook {
     timeout_s: f64,
     outbox: Option<Outbox>,
     has_started: bool,
+    /// Whether it said itself that it cannot post.
+    is_refused: bool,
 }
 
 const EVENTS: [&str; 4] = ["start", "best", "failure", "end"];
@@ -39,6 +42,60 @@ const EVENTS: [&str; 4] = ["start", "best", "failure", "end"];
 #[hook(priority = "LOWEST", cost_us = 2000)]
 impl Hook for WebhookHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
+        let opened = self.open(runner);
+        self.is_refused = opened.is_err();
+        opened
+    }
+
+    fn before_train(&mut self, runner: &mut Runner) -> HookResult {
+        self.start(runner, "training")
+    }
+
+    fn before_test(&mut self, runner: &mut Runner) -> HookResult {
+        self.start(runner, "test")
+    }
+
+    fn after_save_checkpoint(
+        &mut self,
+        runner: &mut Runner,
+        saved: &SavedCheckpoint,
+    ) -> HookResult {
+        let Some(metric) = saved.details["best"].as_str() else { return Ok(()) };
+        let value = ["val/", ""]
+            .iter()
+            .find_map(|prefix| runner.messages().current(&format!("{prefix}{metric}")));
+        let shown = value.map_or(String::new(), |value| format!(" = {value:.4}"));
+        let text = format!("new best {metric}{shown} after epoch {}", saved.epoch);
+        let more = json!({ "metric": metric, "value": value, "checkpoint": saved.path });
+        self.tell(runner, "best", &text, more)
+    }
+
+    fn on_exception(&mut self, runner: &mut Runner, error: &RunError) -> HookResult {
+        // A run may fail before it begins: at the first point of another hook, or when its data is not there.
+        if self.outbox.is_none() && !self.is_refused {
+            self.open(runner)?;
+        }
+        let more = json!({ "error": error.message, "kind": error.kind });
+        self.tell(runner, "failure", &format!("failed: {}", error.message), more)?;
+        self.close(runner)
+    }
+
+    fn after_run(&mut self, runner: &mut Runner) -> HookResult {
+        let (text, more) = match interruption(runner)? {
+            None => ("has ended".to_owned(), json!({ "status": "finished" })),
+            Some(by) => {
+                let text = format!("was interrupted by {}, and goes on with --resume", by.name);
+                (text, json!({ "status": "interrupted", "signal": by.name }))
+            }
+        };
+        self.tell(runner, "end", &text, more)?;
+        self.close(runner)
+    }
+}
+
+impl WebhookHook {
+    /// Of several processes the first one posts.
+    fn open(&mut self, runner: &mut Runner) -> HookResult {
         if let Some(wrong) = self.events.iter().find(|event| !EVENTS.contains(&event.as_str())) {
             let known = EVENTS.join(", ");
             return Err(HookError::fatal(format!(
@@ -70,42 +127,6 @@ impl Hook for WebhookHook {
         Ok(())
     }
 
-    fn before_train(&mut self, runner: &mut Runner) -> HookResult {
-        self.start(runner, "training")
-    }
-
-    fn before_test(&mut self, runner: &mut Runner) -> HookResult {
-        self.start(runner, "test")
-    }
-
-    fn after_save_checkpoint(
-        &mut self,
-        runner: &mut Runner,
-        saved: &SavedCheckpoint,
-    ) -> HookResult {
-        let Some(metric) = saved.details["best"].as_str() else { return Ok(()) };
-        let value = ["val/", ""]
-            .iter()
-            .find_map(|prefix| runner.messages().current(&format!("{prefix}{metric}")));
-        let shown = value.map_or(String::new(), |value| format!(" = {value:.4}"));
-        let text = format!("new best {metric}{shown} after epoch {}", saved.epoch);
-        let more = json!({ "metric": metric, "value": value, "checkpoint": saved.path });
-        self.tell(runner, "best", &text, more)
-    }
-
-    fn on_exception(&mut self, runner: &mut Runner, error: &RunError) -> HookResult {
-        let more = json!({ "error": error.message, "kind": error.kind });
-        self.tell(runner, "failure", &format!("failed: {}", error.message), more)?;
-        self.close(runner)
-    }
-
-    fn after_run(&mut self, runner: &mut Runner) -> HookResult {
-        self.tell(runner, "end", "has ended", json!({}))?;
-        self.close(runner)
-    }
-}
-
-impl WebhookHook {
     fn start(&mut self, runner: &mut Runner, what: &str) -> HookResult {
         if std::mem::replace(&mut self.has_started, true) {
             return Ok(());
@@ -147,6 +168,14 @@ impl WebhookHook {
         }
         outbox.close();
         Ok(())
+    }
+}
+
+/// Who asked the run to end; nobody on a host that does not tell.
+fn interruption(runner: &mut Runner) -> Result<Option<Interruption>, HookError> {
+    match runner.control().interruption() {
+        Err(ServiceError::Unsupported(_)) => Ok(None),
+        answer => Ok(answer?),
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod s3_server;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bad_proxy::{BadProxy, Fault};
 use cloud_checkpoint::AWSCloudCheckpoint;
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 use snaphook_plugin_api::prelude::{Hook, HookError, HookPoint, HookResult, Kwargs};
 use snaphook_plugin_api::services::ids;
 use snaphook_plugin_api::testing::FakeRunner;
-use snaphook_tests::{Workspace, checkpoints, is_whole};
+use snaphook_tests::{Running, Workspace, checkpoints, is_whole, start};
 use tempfile::TempDir;
 
 const MIB: usize = 1 << 20;
@@ -256,6 +257,92 @@ fn which_checkpoints_are_uploaded_is_what_the_config_says() {
     for file in ["now.log", "scalars.json", "config.py"] {
         assert!(scene.cloud("now").join(file).is_file(), "{file}");
     }
+}
+
+#[test]
+fn what_an_older_training_has_left_is_not_gone_on_from() {
+    let scene = Scene::new(Vec::new());
+    scene.upload(&mut scene.hook(&json!({})), 9, 1000).unwrap();
+    // Another training, of fewer iterations so far.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    scene.upload(&mut scene.hook(&json!({})), 1, 1000).unwrap();
+    assert_eq!(scene.listed(), ["epoch_9", "epoch_1"]);
+    let fetched = scene.fetch(&mut scene.hook(&json!({})), &scene.folder.path().join("new"));
+    assert!(fetched.unwrap().ends_with("epoch_1"));
+}
+
+#[test]
+fn keys_come_from_a_program_that_the_profile_names() {
+    let scene = Scene::new(Vec::new());
+    let keys = json!({ "Version": 1, "AccessKeyId": s3_server::KEY_ID, "SecretAccessKey": s3_server::SECRET });
+    let profile = format!("[default]\ncredential_process = echo '{keys}'\n");
+    let file = scene.folder.path().join("program");
+    fs::write(&file, profile).unwrap();
+    scene.upload(&mut scene.hook(&json!({ "credentials": file })), 1, 1000).unwrap();
+    assert_eq!(scene.listed(), ["epoch_1"]);
+
+    fs::write(&file, "[default]\ncredential_process = false\n").unwrap();
+    let error =
+        scene.upload(&mut scene.hook(&json!({ "credentials": file })), 2, 1000).unwrap_err();
+    assert!(error.message.contains("credential_process: expected keys"), "{}", error.message);
+}
+
+/// A hook for the tests' run, with the keys in the environment.
+fn start_run(workspace: &Workspace, more: &[&str]) -> Running {
+    let fixed = ["train", "tiny.py", "--work-dir", "work"];
+    let mut command = workspace.command(fixed.iter().chain(more));
+    command.env("AWS_ACCESS_KEY_ID", s3_server::KEY_ID);
+    command.env("AWS_SECRET_ACCESS_KEY", s3_server::SECRET);
+    start(command)
+}
+
+fn with_hook(endpoint: &str, more: &str) -> Workspace {
+    Workspace::with(&format!(
+        "custom_hooks = [dict(type='AWSCloudCheckpoint', interval=1, url='s3://bucket/runs/a', endpoint='http://{endpoint}', \
+         region='us-east-1'{more})]"
+    ))
+}
+
+fn ask_to_end(running: &Running) {
+    let kill = Command::new("kill").args(["-TERM", &running.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+}
+
+fn log(workspace: &Workspace) -> String {
+    crate::loggers::logs(&workspace.work(), 0).concat()
+}
+
+#[test]
+fn a_run_that_is_asked_to_end_while_it_waits_for_uploads_ends_and_the_next_one_makes_up_for_them() {
+    let workspace = with_hook("127.0.0.1:9", ", retry_minutes=9.0");
+    let mut running = start_run(&workspace, &["train_cfg.max_epochs=1"]);
+    assert!(running.wait_until(|| log(&workspace).contains("Waiting for uploads")));
+    ask_to_end(&running);
+    let outcome = running.wait();
+    outcome.expect_code(75).expect_text(&[
+        "Not waiting for uploads any more, since this process is asked to end: 1 to go",
+        "Interrupted by SIGTERM after the last iteration",
+    ]);
+
+    let scene = Scene::new(Vec::new());
+    let endpoint = format!("custom_hooks.0.endpoint=http://{}", scene.proxy.address());
+    let outcome = start_run(&workspace, &["train_cfg.max_epochs=1", &endpoint, "--resume"]).wait();
+    outcome.expect_code(0).expect_text(&["epoch_1 was not uploaded by an earlier run"]);
+    assert_eq!(scene.listed(), ["epoch_1"]);
+}
+
+#[test]
+fn an_interrupted_run_waits_until_what_one_goes_on_from_is_uploaded() {
+    let scene = Scene::new(vec![Fault::Down { connections: 4 }]);
+    let workspace = with_hook(&scene.proxy.address().to_string(), "");
+    let mut running = start_run(&workspace, &["train_cfg.max_epochs=500"]);
+    assert!(running.wait_until(|| log(&workspace).contains("Epoch(train)")));
+    ask_to_end(&running);
+    running.wait().expect_code(75);
+    let listed = scene.listed();
+    let last = listed.last().unwrap();
+    assert!(workspace.read("work/last_checkpoint").ends_with(last.as_str()), "{listed:?}");
+    assert!(!workspace.file("work/.uploads").exists());
 }
 
 #[test]

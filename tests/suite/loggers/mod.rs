@@ -129,6 +129,68 @@ fn a_run_that_fails_is_a_failed_one_everywhere() {
     assert_eq!(Offline::read(file).exit_code, Some(1));
 }
 
+fn events(server: &HttpServer) -> Vec<String> {
+    let event = |asked: Asked| asked.body["event"].as_str().unwrap_or_default().to_owned();
+    server.asked().into_iter().map(event).collect()
+}
+
+#[test]
+fn an_interrupted_run_is_told_as_one_and_the_one_that_goes_on_ends() {
+    let (mlflow, webhook) = (mlflow(), webhook());
+    let workspace = Workspace::with(&format!(
+        "custom_hooks = [dict(type='MlflowHook', tracking_uri='{}'), dict(type='WebhookHook', url='{}')]",
+        mlflow.url(),
+        webhook.url()
+    ));
+    let mut running = workspace.start_training(&["train_cfg.max_epochs=500"]);
+    assert!(running.wait_until(|| logs(&workspace.work(), 0).concat().contains("Epoch(train)")));
+    let kill = Command::new("kill").args(["-TERM", &running.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    running.wait().expect_code(75);
+    assert_eq!(methods(&mlflow).last().unwrap().1["status"], "KILLED");
+    assert_eq!(events(&webhook), ["start", "end"]);
+    let end = &webhook.asked()[1].body;
+    assert_eq!((&end["status"], &end["signal"]), (&json!("interrupted"), &json!("SIGTERM")));
+    assert!(end["text"].as_str().unwrap().contains("was interrupted by SIGTERM"), "{end:#}");
+
+    let done = methods(&mlflow).len();
+    let epochs = snaphook_tests::checkpoints(&workspace.work()).len() + 1;
+    workspace.train(&[&format!("train_cfg.max_epochs={epochs}"), "--resume"]).expect_code(0);
+    assert_eq!(methods(&mlflow)[done].1["status"], "RUNNING");
+    assert_eq!(methods(&mlflow).last().unwrap().1["status"], "FINISHED");
+    assert_eq!(webhook.asked().last().unwrap().body["status"], "finished");
+}
+
+#[test]
+fn a_run_that_fails_before_it_begins_is_told_as_a_failure() {
+    let server = webhook();
+    let config = format!("custom_hooks = [dict(type='WebhookHook', url='{}')]", server.url());
+    let hook = Workspace::with(&format!(
+        "custom_hooks = [dict(type='WebhookHook', url='{}'), dict(type='SyncRandomSizeHook', ratio_range=(9, 3))]",
+        server.url()
+    ));
+    hook.train(&[]).expect_code(1);
+    let last = server.asked().pop().unwrap().body;
+    assert_eq!((&last["event"], &last["kind"]), (&json!("failure"), &json!("hook")));
+    assert!(last["error"].as_str().unwrap().contains("SyncRandomSizeHook"), "{last:#}");
+
+    let data = Workspace::with(&config);
+    data.write("data/annotations/train.json", "{}");
+    data.train(&["--dry-run"]).expect_code(1);
+    assert_eq!(events(&server), ["failure"], "a dry run tells nobody");
+    data.train(&[]).expect_code(1);
+    let last = server.asked().pop().unwrap().body;
+    assert_eq!((events(&server).len(), &last["event"]), (2, &json!("failure")));
+    assert_eq!((&last["kind"], &last["run"]["name"]), (&json!("data"), &json!("tiny")));
+    assert!(last["error"].as_str().unwrap().contains("train.json"), "{last:#}");
+
+    let folder = Workspace::with(&config);
+    folder.write("work", "a file");
+    folder.train(&[]).expect_code(1);
+    let last = server.asked().pop().unwrap().body;
+    assert_eq!((events(&server).len(), &last["kind"]), (3, &json!("file")), "{last:#}");
+}
+
 #[test]
 fn a_webhook_hears_of_start_best_and_end_and_its_secrets_are_nowhere_else() {
     let server = webhook();

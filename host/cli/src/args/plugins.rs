@@ -38,6 +38,9 @@ pub enum PluginsCommand {
 }
 
 const CHECK: &str = "\
+Without a FILE it tries every plugin that `snaphook plugins list` finds, and the files that it refuses: a line
+for each, details of those that are not sound, and a sum.
+
 A plugin that crashed or hung is remembered by its content, in the user's cache, and is refused by every
 command until the file changes or a check with --retry finds it sound.
 
@@ -96,12 +99,21 @@ pub struct ExerciseArguments {
     pub memory_mib: u64,
 }
 
-/// `plugins check FILE… …`
+/// `plugins check [FILE…] …`
 #[derive(Clone, Debug, Args)]
 pub struct PluginsCheckArguments {
-    /// The .so files.
-    #[arg(value_name = "FILE", required = true)]
+    /// The .so files [default: every plugin of the folders that are searched, in a line each].
+    #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Config file whose plugin folders are searched, too.
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
+    pub config: Option<PathBuf>,
+    /// Folder that holds a package whose configs are inherited; repeatable.
+    #[arg(long, value_name = "DIR", conflicts_with = "files")]
+    pub config_path: Vec<PathBuf>,
+    /// Folder with plugins (.so files), looked into before all others; repeatable.
+    #[arg(long = "plugins", value_name = "DIR", conflicts_with = "files")]
+    pub folders: Vec<PathBuf>,
     /// Also lives a hundred times under valgrind, which must be installed, and names what is lost.
     #[arg(long)]
     pub valgrind: bool,

@@ -75,4 +75,12 @@ impl Dataset for ClassBalancedDataset {
     fn with_pipeline(&self, pipeline: &Value) -> Result<Arc<dyn Dataset>, DataError> {
         Ok(self.around(self.inner.with_pipeline(pipeline)?))
     }
+
+    fn with_scale(&self, scale: [u64; 2]) -> Result<Arc<dyn Dataset>, DataError> {
+        Ok(self.around(self.inner.with_scale(scale)?))
+    }
+
+    fn pipelines(&self) -> Vec<Vec<Value>> {
+        self.inner.pipelines()
+    }
 }

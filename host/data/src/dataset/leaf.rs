@@ -257,7 +257,15 @@ impl Dataset for AnnotatedImages {
 
     fn with_pipeline(&self, pipeline: &Value) -> Result<Arc<dyn Dataset>, DataError> {
         let pipeline = Pipeline::without_mixing(&format!("{}.pipeline", self.name), pipeline)?;
-        let pipeline = pipeline.skipping(self.pipeline.skipped());
+        let pipeline = pipeline.in_place_of(&self.pipeline)?;
         Ok(Arc::new(Self { pipeline, ..self.clone() }))
+    }
+
+    fn with_scale(&self, scale: [u64; 2]) -> Result<Arc<dyn Dataset>, DataError> {
+        Ok(Arc::new(Self { pipeline: self.pipeline.resized(scale)?, ..self.clone() }))
+    }
+
+    fn pipelines(&self) -> Vec<Vec<Value>> {
+        vec![self.pipeline.entries()]
     }
 }

@@ -66,7 +66,15 @@ impl Dataset for MultiImageMixDataset {
 
     fn with_pipeline(&self, pipeline: &Value) -> Result<Arc<dyn Dataset>, DataError> {
         let pipeline = Pipeline::from_config("MultiImageMixDataset.pipeline", pipeline)?;
-        let pipeline = pipeline.skipping(self.pipeline.skipped());
+        let pipeline = pipeline.in_place_of(&self.pipeline)?;
         Ok(Arc::new(Self::new(self.inner.clone(), pipeline)))
+    }
+
+    fn with_scale(&self, scale: [u64; 2]) -> Result<Arc<dyn Dataset>, DataError> {
+        Ok(Arc::new(Self::new(self.inner.clone(), self.pipeline.resized(scale)?)))
+    }
+
+    fn pipelines(&self) -> Vec<Vec<Value>> {
+        vec![self.pipeline.entries()]
     }
 }

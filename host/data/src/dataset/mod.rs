@@ -67,4 +67,13 @@ pub trait Dataset: Send + Sync {
     ///
     /// Errors: an unknown transform or keyword.
     fn with_pipeline(&self, pipeline: &Value) -> Result<Arc<dyn Dataset>, DataError>;
+
+    /// The same data set with pictures of another size, (width, height), as `update_dynamic_scale` made them: through
+    /// wrappers, in the outermost pipeline of each part, for those of its transforms that follow a size.
+    ///
+    /// Errors: a transform that refuses the size.
+    fn with_scale(&self, scale: [u64; 2]) -> Result<Arc<dyn Dataset>, DataError>;
+
+    /// The outermost pipeline of each part: the configuration entries of the transforms that are in force.
+    fn pipelines(&self) -> Vec<Vec<Value>>;
 }

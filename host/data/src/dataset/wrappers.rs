@@ -49,6 +49,14 @@ impl Dataset for RepeatDataset {
     fn with_pipeline(&self, pipeline: &Value) -> Result<Arc<dyn Dataset>, DataError> {
         Ok(Arc::new(Self::new(self.inner.with_pipeline(pipeline)?, self.times)))
     }
+
+    fn with_scale(&self, scale: [u64; 2]) -> Result<Arc<dyn Dataset>, DataError> {
+        Ok(Arc::new(Self::new(self.inner.with_scale(scale)?, self.times)))
+    }
+
+    fn pipelines(&self) -> Vec<Vec<Value>> {
+        self.inner.pipelines()
+    }
 }
 
 /// Several data sets one after another.
@@ -120,5 +128,14 @@ impl Dataset for ConcatDataset {
         let parts =
             self.parts.iter().map(|p| p.with_pipeline(pipeline)).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self { parts }))
+    }
+
+    fn with_scale(&self, scale: [u64; 2]) -> Result<Arc<dyn Dataset>, DataError> {
+        let parts = self.parts.iter().map(|p| p.with_scale(scale)).collect::<Result<_, _>>()?;
+        Ok(Arc::new(Self { parts }))
+    }
+
+    fn pipelines(&self) -> Vec<Vec<Value>> {
+        self.parts.iter().flat_map(|part| part.pipelines()).collect()
     }
 }

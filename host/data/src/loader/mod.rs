@@ -111,6 +111,15 @@ impl Loader {
         Ok(())
     }
 
+    /// From the next epoch on, makes pictures of another size, (width, height), whatever pipelines are or come into force.
+    ///
+    /// Errors: a transform that refuses the size; then nothing changes.
+    pub fn set_scale(&self, scale: [u64; 2]) -> Result<(), DataError> {
+        let mut dataset = self.dataset.lock().unwrap_or_else(PoisonError::into_inner);
+        *dataset = dataset.with_scale(scale)?;
+        Ok(())
+    }
+
     /// The batches of an epoch from `start_batch` on. The same numbers give the same batches, however
     /// many threads there are. Dropping the iterator ends its threads. After an error it is at its end.
     pub fn epoch(&self, epoch: u64, start_batch: u64) -> EpochBatches {

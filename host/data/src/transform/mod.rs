@@ -21,6 +21,7 @@ mod pad;
 mod pipeline;
 mod random_resize;
 mod resize;
+mod sized;
 mod test_time_aug;
 
 pub use pipeline::{Mixing, Pipeline, Surroundings, Transform, build_transform};

@@ -26,6 +26,7 @@ use super::mosaic::Mosaic;
 use super::pad::Pad;
 use super::random_resize::{RandomChoiceResize, RandomResize};
 use super::resize::Resize;
+use super::sized::with_scale;
 use super::test_time_aug::TestTimeAug;
 use crate::cache::ImageCache;
 use crate::dataset::Dataset;
@@ -130,14 +131,23 @@ pub fn build_transform(value: &Value) -> Result<Box<dyn Transform>, DataError> {
 #[derive(Debug)]
 struct Step {
     name: String,
+    entry: Value,
     transform: Box<dyn Transform>,
+}
+
+impl Step {
+    fn new(entry: Value) -> Result<Self, DataError> {
+        let name = plain_type(entry["type"].as_str().unwrap_or_default()).to_owned();
+        Ok(Self { name, transform: build_transform(&entry)?, entry })
+    }
 }
 
 /// Transforms in their order, some of them perhaps left out for now.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    steps: Arc<[Step]>,
+    steps: Arc<[Arc<Step>]>,
     skipped: Vec<String>,
+    scale: Option<[u64; 2]>,
 }
 
 impl Pipeline {
@@ -149,12 +159,9 @@ impl Pipeline {
             Value::Array(list) => list,
             _ => return Err(DataError::config(owner, "expected a list of transforms")),
         };
-        let step = |value: &Value| {
-            let name = plain_type(value["type"].as_str().unwrap_or_default()).to_owned();
-            Ok(Step { name, transform: build_transform(value)? })
-        };
+        let step = |value: &Value| Step::new(value.clone()).map(Arc::new);
         let steps = list.iter().map(step).collect::<Result<Vec<_>, DataError>>()?;
-        Ok(Self { steps: steps.into(), skipped: Vec::new() })
+        Ok(Self { steps: steps.into(), skipped: Vec::new(), scale: None })
     }
 
     /// The same, for a data set that hands out single samples: transforms that need a `MultiImageMixDataset` are
@@ -181,17 +188,42 @@ impl Pipeline {
     /// The same transforms, with those of the given types left out.
     pub fn skipping(&self, types: &[String]) -> Self {
         let skipped = types.iter().map(|t| plain_type(t).to_owned()).collect();
-        Self { steps: self.steps.clone(), skipped }
+        Self { skipped, ..self.clone() }
     }
 
-    /// The types that are left out.
-    pub fn skipped(&self) -> &[String] {
-        &self.skipped
+    /// The same transforms, with those that follow a size (`Resize`, `MixUp`) at this one, in (width, height); others are
+    /// those of before, with what they keep.
+    ///
+    /// Errors: a transform that refuses the size.
+    pub fn resized(&self, scale: [u64; 2]) -> Result<Self, DataError> {
+        let step = |step: &Arc<Step>| match with_scale(&step.entry, scale) {
+            Some(entry) => Step::new(entry).map(Arc::new),
+            None => Ok(step.clone()),
+        };
+        let steps = self.steps.iter().map(step).collect::<Result<Vec<_>, DataError>>()?;
+        Ok(Self { steps: steps.into(), scale: Some(scale), skipped: self.skipped.clone() })
+    }
+
+    /// These transforms in place of others, with what is in force of those: the types that are left out, and the size.
+    ///
+    /// Errors: as [`Pipeline::resized`].
+    pub fn in_place_of(&self, before: &Self) -> Result<Self, DataError> {
+        let skipping = self.skipping(&before.skipped);
+        before.scale.map_or(Ok(skipping.clone()), |scale| skipping.resized(scale))
+    }
+
+    /// The configuration entries of the transforms that are in force.
+    pub fn entries(&self) -> Vec<Value> {
+        self.in_force().map(|step| step.entry.clone()).collect()
+    }
+
+    fn in_force(&self) -> impl Iterator<Item = &Arc<Step>> {
+        self.steps.iter().filter(|step| !self.skipped.contains(&step.name))
     }
 
     /// The transforms that are in force.
     pub fn active(&self) -> impl Iterator<Item = &dyn Transform> {
-        self.steps.iter().filter(|s| !self.skipped.contains(&s.name)).map(|s| &*s.transform)
+        self.in_force().map(|step| &*step.transform)
     }
 
     /// Carries a sample through all transforms that are in force, none of which wants partners.
@@ -245,5 +277,23 @@ mod tests {
         assert_eq!(pipeline.active().count(), 2);
         assert_eq!(pipeline.skipping(&["Mosaic".into()]).active().count(), 1);
         assert_eq!(pipeline.skipping(&["mmdet.Mosaic".into()]).skipping(&[]).active().count(), 2);
+    }
+
+    #[test]
+    fn a_size_and_what_is_left_out_outlive_another_pipeline_in_any_order() {
+        let of = |value| Pipeline::from_config("p", &value).unwrap();
+        let first = of(
+            json!([{"type": "MixUp", "img_scale": [640, 640]}, {"type": "Resize", "scale": [640, 640]}]),
+        );
+        let other =
+            of(json!([{"type": "RandomFlip", "prob": 0.5}, {"type": "Resize", "scale": [8, 8]}]));
+        let expected =
+            json!([{"type": "RandomFlip", "prob": 0.5}, {"type": "Resize", "scale": [96, 64]}]);
+        let skipped = ["MixUp".to_owned()];
+        let before = first.skipping(&skipped).resized([96, 64]).unwrap();
+        assert_eq!(json!(before.entries()), json!([{"type": "Resize", "scale": [96, 64]}]));
+        assert_eq!(json!(other.in_place_of(&before).unwrap().entries()), expected);
+        let after = other.in_place_of(&first).unwrap().resized([96, 64]).unwrap();
+        assert_eq!(json!(after.skipping(&skipped).entries()), expected);
     }
 }

@@ -474,7 +474,7 @@ mod tests {
         let interim = json!({ "path": "/s/tiny/emergency_iter_7", "is_interim": true });
         run = run.payload(HookPoint::AfterSaveCheckpoint, interim);
         run.run_point(&mut hook, HookPoint::AfterSaveCheckpoint, None).unwrap();
-        run.set_progress(|progress| progress.epoch = 1);
+        run.set_progress(|progress| (progress.epoch, progress.iter) = (1, 2));
         run.run_point(&mut hook, HookPoint::AfterTrainEpoch, None).unwrap();
         // Another hook's in the same folder, one in another folder, and its own two.
         let saved = ["/s/tiny/others", "/s/tiny/epoch_1", "/w/tiny/epoch_2", "/s/tiny/epoch_2"];

@@ -14,6 +14,9 @@ mod departure;
 mod evaluation;
 mod settings;
 
+use std::thread;
+use std::time::Duration;
+
 use snaphook_c10d::{Error, Group, ReduceOp, Reducer, ReducerOptions};
 use tch::{Tensor, no_grad};
 
@@ -180,15 +183,36 @@ impl Ranks {
         self.average(buffers.map(|entry| &entry.tensor))
     }
 
-    /// Waits for all ranks at the end of a run that went well: rank 0 keeps the store that the others talk through.
-    pub(crate) fn finish(&mut self) -> Result<(), RunError> {
+    /// Waits for all ranks at the end of a run that went well: rank 0 keeps the store that the others talk through. Hooks of
+    /// one rank may take longer at the end than a collective may, so the others wait for a day, and show by `beat` that they
+    /// do not hang. `signal` asked this process to end meanwhile.
+    ///
+    /// Errors: a rank that is gone; [`RunError::Interrupted`] when a process was asked to end.
+    pub(crate) fn finish(
+        &mut self,
+        signal: Option<usize>,
+        mut beat: impl FnMut(),
+    ) -> Result<(), RunError> {
         self.reducer = None;
-        match &self.group {
-            Some(group) => Ok(group.barrier()?),
-            None => Ok(()),
+        if let Some(group) = &self.group {
+            group.set_timeout(WAIT_AT_THE_END)?;
+            let (meeting, mut pause) = (group.start_barrier()?, FIRST_PAUSE);
+            while !meeting.is_completed() {
+                thread::sleep(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                beat();
+            }
+            meeting.wait()?;
         }
+        self.agree(Ok(()), Wishes { signal, ..Wishes::default() }).map(drop)
     }
 }
+
+/// How long ranks wait for one whose hooks are still at work when the run is over.
+const WAIT_AT_THE_END: Duration = Duration::from_secs(24 * 60 * 60);
+/// Between two looks whether all have come.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 fn share<'a>(group: &Group, tensors: impl Iterator<Item = &'a Tensor>) -> Result<(), Error> {
     let tensors: Vec<_> = tensors.map(Tensor::detach).collect();

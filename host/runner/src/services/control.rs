@@ -1,10 +1,11 @@
 //! The services `run`, `messages` and `control`.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use snaphook_hooks::FinalCopy;
 use snaphook_plugin_api::ServiceError;
 
 use super::{Answer, text, unknown};
+use crate::interrupt::signal_name;
 use crate::machine::Machine;
 
 impl Machine {
@@ -43,8 +44,18 @@ impl Machine {
                 self.stop.get_or_insert(reason);
             }
             "validate" => self.wants_validation = true,
+            "interruption" => return Ok(self.interruption()),
             _ => return Err(unknown("snaphook.control/1", method)),
         }
         Ok(Json::Null)
+    }
+
+    /// Whoever asks does not hang.
+    fn interruption(&self) -> Json {
+        self.clock.beat();
+        let again = self.interrupt.signal();
+        let Some(signal) = self.interrupted_by.or(again) else { return Json::Null };
+        let times = u32::from(self.interrupted_by.is_some()) + u32::from(again.is_some());
+        json!({ "signal": signal, "name": signal_name(signal), "times": times })
     }
 }

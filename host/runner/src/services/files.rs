@@ -34,6 +34,15 @@ impl Machine {
             "set_pipeline" => {
                 self.train_data()?.set_pipeline(&arguments["pipeline"]).map_err(failed)?;
             }
+            "set_scale" => {
+                let scale = serde_json::from_value(arguments["scale"].clone()).ok();
+                let is_size = |scale: &[u64; 2]| scale.iter().all(|side| *side > 0);
+                let scale = scale.filter(is_size).ok_or_else(|| {
+                    expected("scale", "width and height in pixels", &arguments["scale"])
+                })?;
+                self.train_data()?.set_scale(scale).map_err(failed)?;
+            }
+            "pipelines" => return Ok(json!(self.train_data()?.pipelines())),
             _ => return Err(unknown("snaphook.data/1", method)),
         }
         Ok(Json::Null)
@@ -166,6 +175,7 @@ impl Machine {
             step: arguments["step"].as_u64().unwrap_or(usual_step),
             score_threshold: arguments["score_thr"].as_f64().unwrap_or(0.3),
             most: arguments["most"].as_u64().unwrap_or(1) as usize,
+            with_truth: arguments["ground_truth"] == true,
         };
         let files = painter.draw(batch, predictions, &request).map_err(failed)?;
         self.drawn += if is_test { files.len() as u64 } else { 0 };

@@ -304,6 +304,8 @@ fn missing(key: &'static str) -> BuildError {
 mod tests {
     use super::*;
     use serde_json::json;
+    use snaphook_data::DatasetMeta;
+    use snaphook_data::image::{Drawn, draw_detections, read_image};
     use snaphook_data::shapes::{CLASSES, ShapesOptions};
     use snaphook_runner::{DrawRequest, StepContext};
     use std::path::Path;
@@ -376,10 +378,29 @@ mod tests {
             step: 5,
             score_threshold: 0.0,
             most: 1,
+            with_truth: false,
         };
-        let files = task.painter.unwrap().draw(&batch, &predictions, &request).unwrap();
-        assert_eq!(files, [request.folder.join("val_img_5.png")]);
-        assert!(files[0].exists());
+        let mut painter = task.painter.unwrap();
+        let mut draw = |with_truth| {
+            let request = DrawRequest { with_truth, ..request.clone() };
+            let files = painter.draw(&batch, &predictions, &request).unwrap();
+            assert_eq!(files, [request.folder.join("val_img_5.png")]);
+            read_image(&files[0]).unwrap()
+        };
+        let (alone, both) = (draw(false), draw(true));
+        assert_eq!((alone.shape(), both.shape()), ([64, 64], [64, 128]));
+        assert_eq!(both.cropped(64, 0, 64, 64), alone, "predictions to the right");
+        let record = snaphook_data::build_dataset(&dataset(folder.path(), "val")).unwrap();
+        let record = record.record(0).clone();
+        let meta = DatasetMeta::from_classes(CLASSES.map(str::to_owned).to_vec());
+        let objects = record.instances.iter().map(|instance| Drawn {
+            bbox: instance.bbox,
+            label_text: CLASSES[instance.label as usize].to_owned(),
+            colour: meta.colour(instance.label),
+        });
+        let mut expected = read_image(&record.img_path).unwrap();
+        draw_detections(&mut expected, &objects.collect::<Vec<_>>());
+        assert_eq!(both.cropped(0, 0, 64, 64), expected, "annotations to the left");
     }
 
     fn drawn() -> (tempfile::TempDir, Json) {

@@ -73,4 +73,12 @@ impl DataSource for DetectionData {
     fn set_pipeline(&mut self, pipeline: &Json) -> Result<(), BoxError> {
         Ok(self.loader.set_pipeline(pipeline)?)
     }
+
+    fn set_scale(&mut self, scale: [u64; 2]) -> Result<(), BoxError> {
+        Ok(self.loader.set_scale(scale)?)
+    }
+
+    fn pipelines(&self) -> Vec<Json> {
+        self.loader.dataset().pipelines().into_iter().map(Json::Array).collect()
+    }
 }

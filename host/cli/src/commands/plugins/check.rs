@@ -11,10 +11,12 @@ use snaphook_loader::{
     StepVerdict, check_in_child, end_by_signal, end_checks_on_signals,
 };
 
+use super::config;
 use super::scratch::Scratch;
 use super::valgrind;
-use crate::args::{Format, PluginsCheckArguments};
+use crate::args::{Format, PluginArguments, PluginsCheckArguments};
 use crate::output::{plain, table};
+use crate::plugins::Plugins;
 use crate::{CliError, Exit, output, report};
 
 /// What is known of one file in the end.
@@ -66,10 +68,13 @@ pub(in crate::commands) fn check(arguments: &PluginsCheckArguments) -> Result<Ex
         |error: std::io::Error| CliError::Plugin(format!("signals cannot be caught: {error}"));
     end_checks_on_signals().map_err(failed)?;
     let (mut all, mut stopped_by) = (Vec::new(), None);
-    for path in &arguments.files {
+    let is_sweep = arguments.files.is_empty();
+    let files = if is_sweep { found(arguments)? } else { arguments.files.clone() };
+    for path in &files {
         let checked = check_file(path, arguments, failures.as_mut())?;
         if arguments.format == Format::Text {
-            output::print(&text(&checked))?;
+            let is_short = is_sweep && checked.is_sound();
+            output::print(&if is_short { line(&checked) } else { text(&checked) })?;
         }
         stopped_by = checked.stopped_by();
         all.push(checked);
@@ -80,11 +85,38 @@ pub(in crate::commands) fn check(arguments: &PluginsCheckArguments) -> Result<Ex
     if arguments.format == Format::Json {
         let checked: Vec<Json> = all.iter().map(as_json).collect();
         output::print(&format!("{:#}\n", json!({ "checked": checked })))?;
+    } else if is_sweep {
+        output::print(&sum(&all))?;
     }
     if let Some(signal) = stopped_by {
         end_by_signal(signal);
     }
     Ok(if all.iter().all(Checked::is_sound) { Exit::Done } else { Exit::Input })
+}
+
+/// Every plugin of the folders that are searched, and what looks like one and is refused.
+fn found(arguments: &PluginsCheckArguments) -> Result<Vec<PathBuf>, CliError> {
+    let config = config(arguments.config.as_deref(), &arguments.config_path)?;
+    let folders = PluginArguments { folders: arguments.folders.clone(), locked: false };
+    let catalog = Plugins::find(&folders, config.as_ref())?.catalog;
+    let plugins = catalog.plugins().map(|plugin| plugin.path.clone());
+    let mut files: Vec<PathBuf> = plugins.collect();
+    files.extend(catalog.refused().iter().map(|refused| refused.path.clone()));
+    Ok(files)
+}
+
+/// A sound plugin in a line.
+fn line(checked: &Checked) -> String {
+    format!("{}: sound\n", title(checked))
+}
+
+fn sum(all: &[Checked]) -> String {
+    let sound = all.iter().filter(|checked| checked.is_sound()).count();
+    match all.len() {
+        0 => "No plugins found (snaphook plugins list shows the folders that are searched)\n"
+            .to_owned(),
+        count => format!("{count} checked: {sound} sound, {} not\n", count - sound),
+    }
 }
 
 fn check_file(
