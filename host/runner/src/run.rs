@@ -67,13 +67,12 @@ impl Run {
     ) -> Result<T, RunError> {
         let result = panics::caught(|| work(self));
         result.unwrap_or_else(|message| {
-            Err(RunError::Panic { place: self.stage_and_iter(), message })
+            Err(RunError::Panic { place: self.stage_and_iteration(), message })
         })
     }
 
-    fn stage_and_iter(&self) -> String {
-        let progress = self.machine.progress;
-        format!("{}, iter {}", stage_name(progress.stage), progress.iter)
+    fn stage_and_iteration(&self) -> String {
+        format!("{}, {}", stage_name(self.machine.progress.stage), self.machine.clock.running())
     }
 
     /// Runs a few batches of every validation set before training, see [`Run::train`]; 0 by default.
@@ -201,15 +200,9 @@ impl Run {
 
     /// Where the run stands, for other ranks.
     fn place(&self) -> String {
-        let progress = self.machine.progress;
-        let doing = stage_name(progress.stage);
         let last = self.last_point.map_or("none", HookPoint::name);
-        format!(
-            "rank {}, {doing}, epoch {}, iteration {}, last hook point {last}",
-            self.machine.ranks.rank(),
-            progress.epoch + 1,
-            progress.iter + 1
-        )
+        let (rank, doing) = (self.machine.ranks.rank(), self.stage_and_iteration());
+        format!("rank {rank}, {doing}, last hook point {last}")
     }
 
     /// Saves, and lets hooks end the run in good order: not as a failure, since it goes on later.

@@ -16,7 +16,7 @@ use snaphook_plugin_api::host::LogLevel;
 use snaphook_report::RunFolder;
 use snaphook_runner::log::{Console, LogLayer, RunLogger};
 use snaphook_runner::{
-    Machine, RankSettings, Ranks, Run, RunError, RunInfo, RunNames, Start, Task,
+    Interrupt, Machine, RankSettings, Ranks, Run, RunError, RunInfo, RunNames, Start, Task,
 };
 use snaphook_vision::{TaskOptions, build_task};
 use tch::Device;
@@ -26,6 +26,7 @@ use crate::company::{Company, Facts};
 use crate::error::TrainerError;
 use crate::fetch::{Arrival, fetch, located};
 use crate::hooks::{self, Hooks};
+use crate::joining::Waiting;
 use crate::start::{choose_seed, concrete_start};
 use crate::{cuda, environment, flags, heartbeat, plugin_watch, signals, trial};
 
@@ -99,6 +100,10 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
+    fn waiting(&self, interrupt: &Interrupt, trains: bool) -> Waiting {
+        Waiting { interrupt: interrupt.clone(), format: self.log_format, trains }
+    }
+
     /// `file.py, line 3: `, where a key was written.
     fn place(&self, key: &str) -> String {
         self.config.location(key).map_or(String::new(), |location| format!("{location}: "))
@@ -149,9 +154,9 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     }
     request.locate_start()?;
     flags::apply(arguments, &mut request.value).map_err(|error| request.run_error(error))?;
-    let interrupt = signals::catch();
-    let company = Company::join(&request.value)?;
-    let mut run = build(&mut request, true, &arguments.trial, &company)?;
+    let (log, interrupt) = (begin_log(&request), signals::catch());
+    let company = Company::join(&request.value, &request.waiting(&interrupt, true))?;
+    let mut run = build(&mut request, log, (true, &arguments.trial), &company)?;
     run.machine.interrupt = interrupt;
     if arguments.trial.dry_run {
         return trial::dry_run(&mut run).map_err(|error| request.run_error(error));
@@ -180,9 +185,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
         hook["test_out_dir"] = json!(folder);
     }
     request.predictions_out = arguments.out.clone();
-    let interrupt = signals::catch();
-    let company = Company::join(&request.value)?;
-    let mut run = build(&mut request, false, &TrialArguments::default(), &company)?;
+    let (log, interrupt) = (begin_log(&request), signals::catch());
+    let company = Company::join(&request.value, &request.waiting(&interrupt, false))?;
+    let mut run = build(&mut request, log, (false, &TrialArguments::default()), &company)?;
     run.machine.interrupt = interrupt;
     open_folders(&mut run, &request, &company)?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
@@ -207,20 +212,25 @@ fn report(run: &Run) {
     }
 }
 
-fn build(
-    request: &mut Request<'_>,
-    trains: bool,
-    trial: &TrialArguments,
-    company: &Company,
-) -> Result<Run, TrainerError> {
+/// The log of this process, and the record of what it does: before the others are waited for.
+fn begin_log(request: &Request<'_>) -> RunLogger {
     let console = match request.log_format {
-        _ if company.rank() > 0 => Console::Silent,
+        _ if Company::told_rank() > 0 => Console::Silent,
         LogFormat::Text => Console::detect(),
         LogFormat::Json => Console::Json,
     };
     let log = RunLogger::new(console, log_level(&request.value));
     start_tracing(&log);
     heartbeat::begin(&log);
+    log
+}
+
+fn build(
+    request: &mut Request<'_>,
+    log: RunLogger,
+    (trains, trial): (bool, &TrialArguments),
+    company: &Company,
+) -> Result<Run, TrainerError> {
     plugin_watch::listen(&log);
     plugin_watch::expect_crashes(&request.checkpoints(), &log);
     for warning in request.config.warnings() {

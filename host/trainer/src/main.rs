@@ -10,6 +10,7 @@ mod fetch;
 mod flags;
 mod heartbeat;
 mod hooks;
+mod joining;
 mod plugin_watch;
 mod predict;
 mod signals;
