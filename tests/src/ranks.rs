@@ -1,8 +1,10 @@
 //! Several processes of one run, as a launcher would start them. Knows nothing of what they train.
 
+use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::process::Command;
 
 use crate::{Outcome, Running, Workspace, start};
 
@@ -39,21 +41,33 @@ impl Workspace {
     ) -> Vec<Running> {
         let port = claimed_port();
         let start = |rank: usize| {
-            let mut command = self.command(arguments(rank));
-            let variables = [
-                ("RANK", rank),
-                ("LOCAL_RANK", rank),
-                ("WORLD_SIZE", world),
-                ("LOCAL_WORLD_SIZE", world),
-                ("MASTER_PORT", usize::from(port)),
-            ];
-            for (name, value) in variables {
-                command.env(name, value.to_string());
-            }
-            command.env("MASTER_ADDR", "127.0.0.1").envs(environment.iter().copied());
+            let mut command = self.rank_command((rank, world), port, arguments(rank));
+            command.envs(environment.iter().copied());
             start(command)
         };
         (0..world).map(start).collect()
+    }
+
+    /// `snaphook …` as one of `world` ranks, which meet at this port.
+    pub fn rank_command(
+        &self,
+        (rank, world): (usize, usize),
+        port: u16,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Command {
+        let mut command = self.command(arguments);
+        let variables = [
+            ("RANK", rank),
+            ("LOCAL_RANK", rank),
+            ("WORLD_SIZE", world),
+            ("LOCAL_WORLD_SIZE", world),
+            ("MASTER_PORT", usize::from(port)),
+        ];
+        for (name, value) in variables {
+            command.env(name, value.to_string());
+        }
+        command.env("MASTER_ADDR", "127.0.0.1");
+        command
     }
 
     /// Runs `snaphook train tiny.py --work-dir work …` as each of `world` ranks to the end.

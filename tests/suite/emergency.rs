@@ -69,9 +69,10 @@ fn a_model_whose_parts_do_not_fit_ends_its_run_in_good_order() {
     let workspace = Workspace::with("model['bbox_head']['in_channels'] = 16");
     workspace.add_plugin(&fixture("stumble"));
     let outcome = workspace.train(&[]);
-    outcome
-        .expect_code(3)
-        .expect_error(&["training, iter 0: libtorch: Given groups=1", "to have 16 channels"]);
+    outcome.expect_code(3).expect_error(&[
+        "training, epoch 1, iteration 1: libtorch: Given groups=1",
+        "to have 16 channels",
+    ]);
     assert!(!outcome.text().contains("panicked"), "{outcome}");
     outcome.expect_text(&["The report is in"]);
     let runs = workspace.snaphook(["runs", "list", "work", "--format", "json"]);

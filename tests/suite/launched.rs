@@ -53,7 +53,7 @@ pub(crate) fn send(process: u32, signal: &str) {
     assert!(Command::new("kill").arg(signal).arg(process.to_string()).status().unwrap().success());
 }
 
-pub(crate) const PLACE: &str = "StumbleHook at after_train_iter (epoch 1, iter 3)";
+pub(crate) const PLACE: &str = "StumbleHook at after_train_iter (epoch 2, iteration 4)";
 
 #[test]
 fn a_launched_run_is_the_run_that_it_would_be_alone_and_its_output_is_kept() {

@@ -67,6 +67,7 @@ mod pth;
 mod rank_hooks;
 mod ranks;
 mod ranks_break;
+mod ranks_join;
 mod ranks_network;
 mod reports;
 mod resume;

@@ -237,8 +237,9 @@ fn a_hook_that_fails_on_one_rank_ends_all_with_its_reason() {
         let outcomes = workspace.train_ranks(2, &[]);
         expect_codes(&outcomes, 3);
         let words = format!("misbehaves {does} the iteration");
-        let place =
-            format!("hook MeetHook (plugin meet 0.1.0) at {does}_train_iter (epoch 1, iter 1)");
+        let place = format!(
+            "hook MeetHook (plugin meet 0.1.0) at {does}_train_iter (epoch 2, iteration 2)"
+        );
         outcomes[1].expect_error(&[&words, &place]);
         outcomes[0].expect_error(&["rank 1 failed, and the run ends on every rank: ", &words]);
         let emergency = workspace.work().join("emergency_iter_2");

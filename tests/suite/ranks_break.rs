@@ -10,8 +10,14 @@ const SMALL: &str = "train_dataloader.batch_size=1";
 
 /// A workspace in which one rank stumbles, and a launch of two ranks in it.
 fn two_ranks(kwargs: &str, flags: &str) -> (Workspace, Running) {
+    impatient_ranks(kwargs, flags, &[])
+}
+
+/// The same, with further arguments of the training.
+fn impatient_ranks(kwargs: &str, flags: &str, arguments: &[&str]) -> (Workspace, Running) {
     let workspace = stumbling(kwargs);
-    let launcher = launch(&workspace, &format!("--nproc-per-node 2 --grace 5 {flags}"), &[SMALL]);
+    let flags = format!("--nproc-per-node 2 --grace 5 {flags}");
+    let launcher = launch(&workspace, &flags, &[&[SMALL], arguments].concat());
     (workspace, launcher)
 }
 
@@ -70,9 +76,47 @@ fn a_stopped_rank_is_the_odd_one_and_does_not_hold_up_the_others() {
     until_called(&workspace, &mut launcher, 1, 1);
     send(process_of(&launcher, 1), "-STOP");
     let outcome = launcher.wait();
-    let at_a_hook_or_between = [" (epoch ", ", iter "];
+    let at_a_hook_or_between = [" (epoch ", ", iteration "];
     outcome.expect_code(3).expect_error(&["the odd one is rank 1: ", "its process is stopped"]);
     outcome.expect_error(&at_a_hook_or_between);
+}
+
+#[test]
+fn a_stopped_rank_is_named_with_its_place_in_the_first_reason() {
+    let (workspace, mut launcher) =
+        impatient_ranks("how='slow', at_iter=0", "", &["env_cfg.dist_cfg.timeout=5"]);
+    until_called(&workspace, &mut launcher, 1, 1);
+    send(process_of(&launcher, 1), "-STOP");
+    let outcome = launcher.wait();
+    outcome.expect_code(3);
+    let is_reason = |line: &&str| line.contains("rank 0 ended with exit code 3");
+    let reason = outcome.stderr.lines().find(is_reason).unwrap();
+    for part in ["stand still: rank 1: ", "(epoch ", ", iteration ", "its process is stopped"] {
+        assert!(reason.contains(part), "expected {part}: {reason}\n{outcome}");
+    }
+    // The rank that waited says the same, as it would under another launcher.
+    outcome.expect_error(&["rank 1 is gone or does not answer: rank 1 was seen last: "]);
+}
+
+#[test]
+fn a_rank_that_comes_after_the_timeout_is_named_with_what_it_did() {
+    let (_workspace, launcher) =
+        impatient_ranks("how='pause', seconds=6, rank=1", "", &["env_cfg.dist_cfg.timeout=4"]);
+    let outcome = launcher.wait();
+    // Six seconds, to a tenth or two.
+    let place = format!(" s in {PLACE}; ");
+    outcome.expect_code(3).expect_error(&["rank 1 was late: ", &place]);
+    assert!(!outcome.stderr.contains("lost each other"), "{outcome}");
+}
+
+#[test]
+fn a_rank_that_comes_when_the_others_have_ended_says_what_kept_it() {
+    let workspace = stumbling("how='pause', seconds=14, rank=1");
+    let outcomes = workspace.train_ranks(2, &[SMALL, "env_cfg.dist_cfg.timeout=4"]);
+    let seen = format!("rank 1 is gone or does not answer: rank 1 was seen last: {PLACE}; ");
+    outcomes[0].expect_code(3).expect_error(&[&seen]);
+    let late = format!(" s in {PLACE}, and the others have ended; ");
+    outcomes[1].expect_code(3).expect_error(&["rank 1 was late: ", &late]);
 }
 
 #[test]
@@ -119,6 +163,18 @@ fn a_signal_to_the_launcher_saves_one_checkpoint_of_all_ranks() {
     assert_eq!(saved.len(), 1, "{saved:?}");
     let resumed: Outcome = launch(&workspace, "--nproc-per-node 2", &[SMALL, "--resume"]).wait();
     resumed.expect_code(0).expect_text(&["Resumed from"]);
+}
+
+#[test]
+fn a_stopped_rank_goes_on_and_saves_with_the_others_when_the_job_is_asked_to_end() {
+    let (workspace, mut launcher) = two_ranks("how='slow', at_iter=0", "");
+    until_called(&workspace, &mut launcher, 1, 1);
+    send(process_of(&launcher, 1), "-STOP");
+    send(launcher.id(), "-TERM");
+    launcher.wait().expect_code(75).expect_error(&[
+        "rank 1 is stopped: let go on, so that it can end",
+        "all ranks ended as they were asked to",
+    ]);
 }
 
 #[test]

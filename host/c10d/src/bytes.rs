@@ -3,7 +3,8 @@
 use tch::{Kind, Tensor};
 
 use crate::error::Error;
-use crate::group::{Group, ReduceOp};
+use crate::group::Group;
+use crate::options::ReduceOp;
 
 impl Group {
     /// The bytes of all ranks, by rank.

@@ -6,7 +6,8 @@ use std::cell::RefCell;
 use tch::Tensor;
 
 use crate::error::Error;
-use crate::group::{Group, ReduceOp};
+use crate::group::Group;
+use crate::options::ReduceOp;
 use crate::sync_batch_norm::{NormParameters, sync_batch_norm};
 
 thread_local! {

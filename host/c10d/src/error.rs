@@ -1,8 +1,9 @@
-//! What goes wrong between processes, with the rank and the operation. Knows nothing of what the operations do.
+//! What goes wrong between processes, with the ranks and the operation. Knows nothing of what the operations do.
 
 use std::ffi::CStr;
 use std::fmt;
 use std::os::raw::c_int;
+use std::time::Duration;
 
 use crate::ffi;
 
@@ -17,66 +18,113 @@ pub enum Failure {
     Other,
 }
 
-/// An operation that failed: who asked for it, and what libtorch says.
+/// An operation that failed: who asked for it, who was at the other end where that is known, and what libtorch says.
+///
+/// `rank 0 of 2, all-reduce: the connection to rank 1 failed (…)`
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{place}{operation}: {}", explained(.failure, .message))]
-pub struct Error {
-    place: Place,
+#[error("{0}")]
+pub struct Error(Box<Details>);
+
+#[derive(Clone, Debug)]
+struct Details {
+    /// The rank and the size of its group, once there is one.
+    place: Option<(usize, usize)>,
     operation: String,
     failure: Failure,
+    peers: Vec<usize>,
+    waited: Duration,
     message: String,
 }
 
-/// The rank and the size of its group, once there is one.
-#[derive(Clone, Copy, Debug)]
-struct Place(Option<(usize, usize)>);
-
-impl fmt::Display for Place {
+impl fmt::Display for Details {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some((rank, size)) => write!(formatter, "rank {rank} of {size}, "),
-            None => Ok(()),
+        if let Some((rank, size)) = self.place {
+            write!(formatter, "rank {rank} of {size}, ")?;
+        }
+        let Details { operation, failure, message, .. } = self;
+        let peers = peers(&self.peers);
+        match failure {
+            Failure::Timeout => {
+                write!(formatter, "{operation}: {peers} did not come in time ({message})")
+            }
+            Failure::Connection => {
+                write!(formatter, "{operation}: the connection to {peers} failed ({message})")
+            }
+            Failure::Other => write!(formatter, "{operation}: {message}"),
         }
     }
 }
 
-fn explained(failure: &Failure, message: &str) -> String {
-    match failure {
-        Failure::Timeout => format!("another process did not come in time ({message})"),
-        Failure::Connection => format!("the connection to another process failed ({message})"),
-        Failure::Other => message.to_owned(),
+fn peers(ranks: &[usize]) -> String {
+    let numbers: Vec<_> = ranks.iter().map(usize::to_string).collect();
+    match numbers.as_slice() {
+        [] => "another process".to_owned(),
+        [one] => format!("rank {one}"),
+        many => format!("ranks {}", many.join(", ")),
     }
 }
 
 impl Error {
     pub(crate) fn new(operation: impl Into<String>, failure: Failure, message: &str) -> Error {
-        let (operation, message) = (operation.into(), message.to_owned());
-        Error { place: Place(None), operation, failure, message }
+        Error(Box::new(Details {
+            place: None,
+            operation: operation.into(),
+            failure,
+            peers: Vec::new(),
+            waited: Duration::ZERO,
+            message: message.to_owned(),
+        }))
     }
 
-    pub(crate) fn at(self, rank: usize, size: usize) -> Error {
-        Error { place: Place(Some((rank, size))), ..self }
+    pub(crate) fn at(mut self, rank: usize, size: usize) -> Error {
+        self.0.place = Some((rank, size));
+        self
+    }
+
+    pub(crate) fn with_peers(mut self, peers: Vec<usize>) -> Error {
+        self.0.peers = peers;
+        self
+    }
+
+    pub(crate) fn after(mut self, waited: Duration) -> Error {
+        self.0.waited = waited;
+        self
     }
 
     /// What kind of failure it was.
     pub fn failure(&self) -> Failure {
-        self.failure
+        self.0.failure
     }
 
     /// The rank that the operation failed on, if it was a group's.
     pub fn rank(&self) -> Option<usize> {
-        self.place.0.map(|(rank, _)| rank)
+        self.0.place.map(|(rank, _)| rank)
+    }
+
+    /// The ranks at the other end, in order, where they are known: the one whose connection broke, by the address that
+    /// libtorch names; those that did not come, of [`await_ranks`](crate::await_ranks) and
+    /// [`Group::with_missing`](crate::Group::with_missing).
+    ///
+    /// A rank whose connection broke need not be the first that left: one that finds a connection closed may close its own.
+    pub fn peers(&self) -> &[usize] {
+        &self.0.peers
+    }
+
+    /// How long this rank had been in the operation when it failed: of several ranks, the one that came last has the shortest
+    /// time. Zero where nothing was waited for.
+    pub fn waited(&self) -> Duration {
+        self.0.waited
     }
 
     /// What was asked for: `all-reduce`.
     pub fn operation(&self) -> &str {
-        &self.operation
+        &self.0.operation
     }
 
     /// libtorch's words. Those of Gloo name the peer's address, where a connection broke; a wait that took
     /// too long names nobody, see [`Group::missing_ranks`](crate::Group::missing_ranks).
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 }
 

@@ -4,66 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::os::raw::c_int;
 use std::ptr::null_mut;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tch::{Tensor, no_grad};
 
+use crate::addresses;
 use crate::error::{Error, Failure, check};
 use crate::ffi::{self, TensorPointer};
+use crate::options::{GroupOptions, ReduceOp};
 use crate::store::{Store, milliseconds, text};
 use crate::work::Work;
-
-/// How values of several ranks become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReduceOp {
-    /// Their sum.
-    Sum,
-    /// Their sum over the number of ranks; for floating point.
-    Mean,
-    /// Their product.
-    Product,
-    /// The smallest.
-    Min,
-    /// The largest.
-    Max,
-}
-
-impl ReduceOp {
-    /// libtorch's number. Gloo has no mean, so that is a sum which is divided at the end.
-    fn code(self) -> u8 {
-        match self {
-            ReduceOp::Sum | ReduceOp::Mean => 0,
-            ReduceOp::Product => 2,
-            ReduceOp::Min => 3,
-            ReduceOp::Max => 4,
-        }
-    }
-}
-
-/// How a group talks.
-#[derive(Clone, Debug)]
-pub struct GroupOptions {
-    /// How long a collective waits for other ranks.
-    pub timeout: Duration,
-    /// The host name or address that this rank listens at; the machine's own name where there is neither.
-    pub address: Option<String>,
-    /// The network card that this rank listens at, as PyTorch's `GLOO_SOCKET_IFNAME`.
-    pub interface: Option<String>,
-}
-
-impl Default for GroupOptions {
-    /// Half an hour, as in PyTorch.
-    fn default() -> GroupOptions {
-        GroupOptions { timeout: Duration::from_secs(30 * 60), address: None, interface: None }
-    }
-}
-
-impl GroupOptions {
-    /// All ranks are on this machine.
-    pub fn loopback() -> GroupOptions {
-        GroupOptions { address: Some("127.0.0.1".to_owned()), ..GroupOptions::default() }
-    }
-}
 
 /// The processes of a job, as one of them sees it: its rank, how many there are, and collectives.
 ///
@@ -81,6 +31,7 @@ struct Inner {
     store: Store,
     timeout: Cell<Duration>,
     is_broken: Cell<bool>,
+    broken_by: RefCell<Option<Error>>,
     is_closed: Cell<bool>,
     failure: RefCell<Option<Error>>,
     synchronizes_norms: Cell<bool>,
@@ -133,6 +84,7 @@ impl Group {
             )
         };
         check(code, operation).map_err(|error| error.at(rank, size))?;
+        addresses::publish(store, rank);
         Ok(Group {
             inner: Rc::new(Inner {
                 handle,
@@ -141,6 +93,7 @@ impl Group {
                 store: store.clone(),
                 timeout: Cell::new(options.timeout),
                 is_broken: Cell::new(false),
+                broken_by: RefCell::new(None),
                 is_closed: Cell::new(false),
                 failure: RefCell::new(None),
                 synchronizes_norms: Cell::new(false),
@@ -188,6 +141,11 @@ impl Group {
         self.inner.is_broken.get()
     }
 
+    /// The first failure of a collective that other ranks took part in, or should have.
+    pub fn broken_by(&self) -> Option<Error> {
+        self.inner.broken_by.borrow().clone()
+    }
+
     /// Gives the group up: nothing waits for what is still queued when it is dropped. For a process that ends because
     /// something failed.
     pub fn give_up(&self) {
@@ -230,11 +188,26 @@ impl Group {
 
     pub(crate) fn checked<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         result.map_err(|error| {
-            if error.failure() != Failure::Other {
-                self.give_up();
+            let error = error.at(self.rank(), self.size());
+            if error.failure() == Failure::Other {
+                return error;
             }
-            error.at(self.rank(), self.size())
+            self.give_up();
+            let peer = addresses::rank_in(error.message(), self.store(), self.size());
+            let error = error.with_peers(peer.into_iter().collect());
+            self.inner.broken_by.borrow_mut().get_or_insert(error).clone()
         })
+    }
+
+    /// As [`Group::checked`], with the time that it took where it fails.
+    pub(crate) fn timed<T>(&self, act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let began = Instant::now();
+        self.checked(act().map_err(|error| error.after(began.elapsed())))
+    }
+
+    /// How long collectives wait for other ranks.
+    pub fn timeout(&self) -> Duration {
+        self.inner.timeout.get()
     }
 
     /// Sets how long collectives from now on wait for other ranks.
@@ -324,7 +297,7 @@ impl Group {
         }
         let pointers = pointers(tensors);
         // SAFETY: group and tensors live during the call, which waits for the end.
-        let code = unsafe {
+        let broadcast = || unsafe {
             ffi::snaphook_c10d_broadcast_coalesced(
                 self.handle(),
                 pointers.as_ptr(),
@@ -333,7 +306,7 @@ impl Group {
                 root as c_int,
             )
         };
-        self.checked(check(code, "broadcast"))
+        self.timed(|| check(broadcast(), "broadcast"))
     }
 
     /// The tensors of all ranks, by rank.

@@ -40,11 +40,13 @@
 //! Every rank must make the same calls in the same order: collectives are matched by their number. That is why a
 //! [`Group`] stays in its thread, and why ranks are processes: libtorch 2.11 has races between groups of one process.
 
+mod addresses;
 mod bytes;
 mod default_group;
 mod error;
 mod ffi;
 mod group;
+mod options;
 mod reducer;
 mod roll_call;
 mod store;
@@ -53,8 +55,10 @@ mod work;
 
 pub use default_group::{default_group, mean_over_ranks, normalize_over_ranks, set_default_group};
 pub use error::{Error, Failure};
-pub use group::{Group, GroupOptions, ReduceOp};
+pub use group::Group;
+pub use options::{GroupOptions, ReduceOp};
 pub use reducer::{Reducer, ReducerOptions, backward};
+pub use roll_call::{Arrivals, await_ranks};
 pub use store::Store;
 pub use sync_batch_norm::{NormParameters, sync_batch_norm};
 pub use work::Work;

@@ -82,7 +82,7 @@ impl Reducer {
         let mut handle = null_mut();
         // SAFETY: all pointers live during the call, which copies what it keeps; `handle` is written before success is
         // returned. `names` holds as many texts as there are tensors.
-        let code = unsafe {
+        let mut new = || unsafe {
             ffi::snaphook_c10d_reducer_new(
                 tensors.as_ptr(),
                 names.as_ptr(),
@@ -95,7 +95,7 @@ impl Reducer {
                 &mut handle,
             )
         };
-        group.checked(check(code, operation))?;
+        group.timed(|| check(new(), operation))?;
         let finds_unused = options.find_unused_parameters;
         Ok(Reducer { handle, group: group.clone(), finds_unused })
     }
@@ -107,8 +107,8 @@ impl Reducer {
     /// [`Group::all_reduce`].
     pub fn prepare_forward(&self) -> Result<(), Error> {
         // SAFETY: the reducer lives.
-        let code = unsafe { ffi::snaphook_c10d_reducer_prepare_forward(self.handle) };
-        self.group.checked(check(code, "preparing the exchange of gradients"))
+        let prepare = || unsafe { ffi::snaphook_c10d_reducer_prepare_forward(self.handle) };
+        self.group.timed(|| check(prepare(), "preparing the exchange of gradients"))
     }
 
     /// Between forward and backward pass; `outputs` are what the backward pass begins at.
@@ -133,7 +133,7 @@ impl Reducer {
     ///
     /// Errors: as [`Group::all_reduce`]; whatever autograd refuses.
     pub fn backward(&self, loss: &Tensor) -> Result<(), Error> {
-        self.group.checked(backward(loss))
+        self.group.timed(|| backward(loss))
     }
 }
 

@@ -1,12 +1,87 @@
-//! Which ranks are missing after a collective has failed: libtorch's own words tell an address, or none.
+//! Which ranks are there: all of them before a group is made of them, and which are missing after a collective has failed.
+//! libtorch's own words tell an address, or none.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::group::Group;
+use crate::store::Store;
 
 const PAUSE: Duration = Duration::from_millis(50);
+const COMING: &str = "coming together";
+const ARRIVED: &str = "snaphook/c10d/arrived";
+
+/// Waits until all ranks have called this with the same store, before they make a group: each says that it is there.
+/// `look` is called about twenty times a second with the time that was waited; it can ask for the ranks that are missing, and
+/// ends the wait by saying no.
+///
+/// All ranks must call it: PyTorch's do not.
+///
+/// Errors: ranks that do not come within `timeout`, which are the error's [`peers`](Error::peers); `look` said no; the store
+/// does not answer.
+pub fn await_ranks(
+    store: &Store,
+    (rank, size): (usize, usize),
+    timeout: Duration,
+    mut look: impl FnMut(&Arrivals<'_>) -> bool,
+) -> Result<(), Error> {
+    let placed = |error: Error| error.at(rank, size);
+    let arrivals = Arrivals { store, size, began: Instant::now() };
+    store.set(&key(rank), b"").map_err(placed)?;
+    let mut come = store.add(ARRIVED, 1).map_err(placed)?;
+    while come < size as i64 {
+        let waited = arrivals.waited();
+        if !look(&arrivals) {
+            return Err(placed(Error::new(COMING, Failure::Other, "the wait was ended")));
+        }
+        if waited >= timeout {
+            let words = format!("waited {:.0} s", waited.as_secs_f64());
+            let error = Error::new(COMING, Failure::Timeout, &words).after(waited);
+            return Err(placed(error.with_peers(arrivals.missing()?)));
+        }
+        thread::sleep(PAUSE);
+        come = store.add(ARRIVED, 0).map_err(placed)?;
+    }
+    Ok(())
+}
+
+/// Who has come so far.
+#[derive(Debug)]
+pub struct Arrivals<'a> {
+    store: &'a Store,
+    size: usize,
+    began: Instant,
+}
+
+impl Arrivals<'_> {
+    /// Since when this rank has waited.
+    pub fn waited(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The ranks that have not come yet; a question to the store for each rank.
+    ///
+    /// Errors: the store does not answer.
+    pub fn missing(&self) -> Result<Vec<usize>, Error> {
+        absent(self.store, self.size, key)
+    }
+}
+
+fn key(rank: usize) -> String {
+    format!("{ARRIVED}/{rank}")
+}
+
+/// The ranks whose key is not set.
+fn absent(store: &Store, size: usize, key: impl Fn(usize) -> String) -> Result<Vec<usize>, Error> {
+    let mut missing = Vec::new();
+    for rank in 0..size {
+        if !store.has(&key(rank))? {
+            missing.push(rank);
+        }
+    }
+    Ok(missing)
+}
 
 impl Group {
     /// The ranks that do not answer, asked by every rank at which a collective failed: each says in the store that it is there,
@@ -23,16 +98,20 @@ impl Group {
         store.set(&key(self.rank()), b"")?;
         let end = Instant::now() + patience;
         loop {
-            let mut missing = Vec::new();
-            for rank in 0..size {
-                if !store.has(&key(rank))? {
-                    missing.push(rank);
-                }
-            }
+            let missing = absent(store, size, key)?;
             if missing.is_empty() || Instant::now() > end {
                 return Ok(missing);
             }
             thread::sleep(PAUSE);
+        }
+    }
+
+    /// The error of a collective with the ranks of [`Group::missing_ranks`] as its [`peers`](Error::peers); those that it had
+    /// where all answer, or the store does not.
+    pub fn with_missing(&self, error: Error, patience: Duration) -> Error {
+        match self.missing_ranks(patience) {
+            Ok(missing) if !missing.is_empty() => error.with_peers(missing),
+            _ => error,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A collective that goes on in the background. Knows nothing of which one it is.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tch::{Tensor, no_grad};
 
@@ -18,6 +18,7 @@ pub struct Work {
     handle: *mut ffi::WorkHandle,
     group: Group,
     operation: &'static str,
+    began: Instant,
     /// What is to be divided by the number of ranks at the end.
     sum: Option<Tensor>,
 }
@@ -35,7 +36,7 @@ impl Work {
         group: &Group,
         operation: &'static str,
     ) -> Work {
-        Work { handle, group: group.clone(), operation, sum: None }
+        Work { handle, group: group.clone(), operation, began: Instant::now(), sum: None }
     }
 
     pub(crate) fn divided(self, sum: Tensor) -> Work {
@@ -62,7 +63,8 @@ impl Work {
         let mut work = self;
         // SAFETY: the handle lives until `work` is dropped.
         let code = unsafe { ffi::snaphook_c10d_work_wait(work.handle, timeout_ms) };
-        work.group.checked(check(code, work.operation))?;
+        let checked = check(code, work.operation);
+        work.group.checked(checked.map_err(|error| error.after(work.began.elapsed())))?;
         if let Some(mut sum) = work.sum.take() {
             let _ = no_grad(|| sum.g_div_scalar_(work.group.size() as f64));
         }

@@ -21,7 +21,7 @@ pub fn print_error_as(format: LogFormat, error: &dyn Error) {
 }
 
 /// As [`print_warning`], as one line of JSON where a program reads.
-pub(crate) fn print_warning_as(format: LogFormat, text: &str) {
+pub fn print_warning_as(format: LogFormat, text: &str) {
     match format {
         LogFormat::Text => print_warning(text),
         LogFormat::Json => tell_json("WARNING", text),

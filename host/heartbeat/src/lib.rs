@@ -14,15 +14,20 @@
 //! let heartbeat = Heartbeat::over(words).unwrap();
 //! heartbeat.name_hook(0, "LoggerHook");
 //! heartbeat.name_point(7, "after_train_iter");
+//! heartbeat.enter_iteration(3, 58);
 //! heartbeat.enter_hook(0, 7, 2, 57);
 //! let seen = Record::of_words(words).unwrap();
-//! assert_eq!(seen.place(), "LoggerHook at after_train_iter (epoch 2, iter 57)");
+//! assert_eq!(seen.place(), "LoggerHook at after_train_iter (epoch 3, iteration 58)");
 //! ```
+
+mod stays;
 
 use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use stays::{Stay, Stays};
 
 /// The record's length in words of eight bytes.
 pub const WORDS: usize = 1024;
@@ -40,6 +45,9 @@ const AT_ITERATION: usize = 4;
 const AT_PHASE: usize = 5;
 const AT_HOOK: usize = 6;
 const AT_POINT: usize = 7;
+/// From one, as lines of a log count; 0 before the first iteration.
+const AT_RUNNING_EPOCH: usize = 8;
+const AT_RUNNING_ITERATION: usize = 9;
 const PHASES: Names = Names { at: 16, words: 2, count: 16 };
 const POINTS: Names = Names { at: 48, words: 4, count: 64 };
 const HOOKS: Names = Names { at: 304, words: 8, count: 90 };
@@ -119,12 +127,20 @@ impl Heartbeat {
         POINTS.write(self.0, number, name);
     }
 
-    /// What the phase of this number is called: up to 16 bytes, of phases below 16.
+    /// What the phase of this number is called: up to 16 bytes, of phases below 14; the last two are [`Starting`]'s.
     pub fn name_phase(&self, number: usize, name: &str) {
         PHASES.write(self.0, number, name);
     }
 
-    /// A hook is being called.
+    /// A training iteration begins, or waits for its data; both numbers from 1, as lines of a log have them.
+    #[inline]
+    pub fn enter_iteration(&self, epoch: u64, iteration: u64) {
+        self.store(AT_RUNNING_EPOCH, epoch);
+        self.store(AT_RUNNING_ITERATION, iteration);
+        self.beat();
+    }
+
+    /// A hook is being called, with so many epochs and iterations finished.
     #[inline]
     pub fn enter_hook(&self, hook: usize, point: usize, epoch: u64, iteration: u64) {
         self.store(AT_EPOCH, epoch);
@@ -148,6 +164,22 @@ impl Heartbeat {
         self.beat();
     }
 
+    /// A stage of the start begins, before there are phases.
+    pub fn enter_start(&self, stage: Starting) {
+        let number = PHASES.count - 1 - stage as usize;
+        self.name_phase(number, stage.name());
+        self.enter_phase(number);
+    }
+
+    /// What it says now; `None` for one that nobody reads.
+    pub fn record(&self) -> Option<Record> {
+        Record::of_words(self.0)
+    }
+
+    pub(crate) fn beats(&self) -> u64 {
+        self.0[AT_BEATS].load(Ordering::Acquire)
+    }
+
     #[inline]
     fn beat(&self) {
         // One writer: no other store is lost.
@@ -158,6 +190,24 @@ impl Heartbeat {
     #[inline]
     fn store(&self, at: usize, value: u64) {
         self.0[at].store(value, Ordering::Relaxed);
+    }
+}
+
+/// What a process does before its run has phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Starting {
+    /// Waiting for the other ranks to come.
+    Joining,
+    /// Building model, data and hooks.
+    Preparing,
+}
+
+impl Starting {
+    const fn name(self) -> &'static str {
+        match self {
+            Starting::Joining => "joining",
+            Starting::Preparing => "preparing",
+        }
     }
 }
 
@@ -174,6 +224,9 @@ pub struct Record {
     pub epoch: u64,
     /// Training iterations finished.
     pub iteration: u64,
+    /// The training iteration that runs or ran last, with its epoch: from 1, as lines of a log count. Nothing before the
+    /// first one.
+    pub running: Option<(u64, u64)>,
     /// The hook that is being called, and the point.
     pub hook: Option<(String, String)>,
 }
@@ -220,21 +273,42 @@ impl Record {
             phase: number(AT_PHASE).map_or(String::new(), |phase| name(&PHASES, "phase", phase)),
             epoch: words[AT_EPOCH],
             iteration: words[AT_ITERATION],
+            running: Some((words[AT_RUNNING_EPOCH], words[AT_RUNNING_ITERATION]))
+                .filter(|(_, iteration)| *iteration > 0),
             hook,
         })
     }
 
-    /// Where the process sits, for people: `LoggerHook at after_train_iter (epoch 2, iter 57)`.
+    /// Where the process sits, for people: `LoggerHook at after_train_iter (epoch 3, iteration 58)`.
     pub fn place(&self) -> String {
-        let Record { epoch, iteration, phase, hook, .. } = self;
-        match (hook, phase.as_str()) {
-            (Some((name, point)), _) => {
-                format!("{name} at {point} (epoch {epoch}, iter {iteration})")
-            }
+        let when = match self.running {
+            Some((epoch, iteration)) => format!("epoch {epoch}, iteration {iteration}"),
+            None => "before the first iteration".to_owned(),
+        };
+        match (&self.hook, self.phase.as_str()) {
+            (Some((name, point)), _) => format!("{name} at {point} ({when})"),
             (None, "") => "starting".to_owned(),
-            (None, "other") => format!("between two phases (epoch {epoch}, iter {iteration})"),
-            (None, phase) => format!("phase {phase} (epoch {epoch}, iter {iteration})"),
+            (None, phase) if phase == Starting::Joining.name() => {
+                "waiting for the other ranks to come".to_owned()
+            }
+            (None, phase) if phase == Starting::Preparing.name() => {
+                "preparing model and data".to_owned()
+            }
+            (None, "other") => format!("between two phases ({when})"),
+            (None, phase) => format!("phase {phase} ({when})"),
         }
+    }
+
+    /// How far it came, to tell who waits for whom: larger where it came farther.
+    pub fn progress(&self) -> (u8, u64, u64) {
+        let stage = match self.phase.as_str() {
+            "" => 0,
+            phase if phase == Starting::Joining.name() => 1,
+            phase if phase == Starting::Preparing.name() => 2,
+            _ => 3,
+        };
+        let (epoch, iteration) = self.running.unwrap_or_default();
+        (stage, epoch, iteration)
     }
 }
 
@@ -256,11 +330,37 @@ mod tests {
         heartbeat.enter_phase(3);
         heartbeat.enter_hook(1, 2, 0, 3);
         let unnamed = Record::of_words(words).unwrap();
-        assert_eq!(unnamed.place(), "hook 1 at point 2 (epoch 0, iter 3)");
+        assert_eq!(unnamed.place(), "hook 1 at point 2 (before the first iteration)");
         heartbeat.leave_hook();
+        heartbeat.enter_iteration(1, 4);
         let seen = Record::of_words(words).unwrap();
-        assert_eq!(seen.place(), "phase backward (epoch 0, iter 3)");
-        assert_eq!((seen.beats, seen.process), (4, u64::from(std::process::id())));
+        assert_eq!(seen.place(), "phase backward (epoch 1, iteration 4)");
+        assert_eq!((seen.beats, seen.process), (5, u64::from(std::process::id())));
+        assert_eq!(heartbeat.record(), Some(seen));
+    }
+
+    #[test]
+    fn a_start_has_stages_that_come_one_after_the_other() {
+        let words = words();
+        let heartbeat = Heartbeat::over(words).unwrap();
+        let seen = || heartbeat.record().unwrap();
+        let mut progress = vec![seen().progress()];
+        for (stage, place) in [
+            (Starting::Joining, "waiting for the other ranks to come"),
+            (Starting::Preparing, "preparing model and data"),
+        ] {
+            heartbeat.enter_start(stage);
+            assert_eq!(seen().place(), place);
+            progress.push(seen().progress());
+        }
+        heartbeat.name_phase(0, "data");
+        heartbeat.enter_phase(0);
+        progress.push(seen().progress());
+        heartbeat.enter_iteration(1, 1);
+        progress.push(seen().progress());
+        assert!(progress.is_sorted() && progress[0] < progress[1], "{progress:?}");
+        assert!(progress[1] < progress[2] && progress[3] < progress[4], "{progress:?}");
+        assert_eq!(Heartbeat::default().record(), None);
     }
 
     #[test]

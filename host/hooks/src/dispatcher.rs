@@ -8,33 +8,7 @@ use snaphook_heartbeat::Heartbeat;
 use snaphook_plugin_api::host::{HookInstance, HookSource, LogLevel, Services};
 use snaphook_plugin_api::{HookError, HookErrorKind, HookPoint, HookState};
 
-use crate::{HookPolicy, OnError, Priority};
-
-/// A hook that failed, and where.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("hook {hook} at {} (epoch {epoch}, iter {iter}): {error}{}", point.name(), place_of_panic(error))]
-pub struct HookFault {
-    /// The hook's type with its plugin, if it has one.
-    pub hook: String,
-    /// Where it was called.
-    pub point: HookPoint,
-    /// Epochs finished.
-    pub epoch: u64,
-    /// Iterations finished.
-    pub iter: u64,
-    /// What it said.
-    pub error: HookError,
-}
-
-/// Where a hook panicked, in brackets; empty for an error, which says itself what is wrong.
-fn place_of_panic(error: &HookError) -> String {
-    match &error.location {
-        Some(place) if error.kind == HookErrorKind::Panic => {
-            format!(" ({}:{})", place.file, place.line)
-        }
-        _ => String::new(),
-    }
-}
+use crate::{HookFault, HookPolicy, OnError, Priority};
 
 /// What hooks work on: the services, and the carrying out of what hooks asked for.
 pub trait Host: Services + Sized {

@@ -6,6 +6,7 @@
 
 pub mod built_in;
 mod dispatcher;
+mod fault;
 mod line;
 mod listing;
 mod log_processor;
@@ -14,7 +15,8 @@ mod python_json;
 mod spec;
 
 pub use built_in::FinalCopy;
-pub use dispatcher::{Dispatcher, HookCost, HookFault, HookRow, Host, SavedHook, source_label};
+pub use dispatcher::{Dispatcher, HookCost, HookRow, Host, SavedHook, source_label};
+pub use fault::HookFault;
 pub use line::{Fields, IterationNumbers, LineHeader, duration, iteration_line, summary_line};
 pub use listing::hook_table;
 pub use log_processor::check_log_processor;

@@ -23,7 +23,7 @@ pub struct LaunchArguments {
     /// Name or address of machine 0 [default: $MASTER_ADDR, else 127.0.0.1].
     #[arg(long, value_name = "HOST", alias = "master_addr")]
     pub master_addr: Option<String>,
-    /// Port at which machine 0 is met [default: $MASTER_PORT, $PORT, else 29500]; with one machine, a busy one is avoided.
+    /// Port at which machine 0 is met [default: $PORT, $MASTER_PORT, else 29500]; with one machine, a busy one is avoided.
     #[arg(long, value_name = "PORT", alias = "master_port", value_parser = clap::value_parser!(u16).range(1..))]
     pub master_port: Option<u16>,
     /// Address and port of machine 0 in one.

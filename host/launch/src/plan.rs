@@ -66,7 +66,7 @@ pub struct Patience {
 
 impl LaunchPlan {
     /// Flags win over torchrun's `PET_…` variables, these over those of MMDetection's `dist_train.sh` (`NNODES`,
-    /// `NODE_RANK`, `PORT`, `MASTER_ADDR`), these over what SLURM and Kubernetes say of this machine. `program` and
+    /// `NODE_RANK`, `PORT` before `MASTER_PORT`, `MASTER_ADDR`), these over what SLURM and Kubernetes say of this machine. `program` and
     /// `arguments` are what each rank runs; `log_dir` is where their output goes unless a flag says otherwise.
     ///
     /// Errors: values that cannot be used, or that do not fit together.
@@ -194,7 +194,8 @@ fn port(flags: &LaunchArguments, variables: &Variables) -> Result<u16, LaunchErr
     if let Some(port) = flags.master_port.or(endpoint) {
         return Ok(port);
     }
-    for name in ["PET_MASTER_PORT", "MASTER_PORT", "PORT"] {
+    // dist_train.sh hands PORT on as a flag, so that a MASTER_PORT which is there by chance does not count.
+    for name in ["PET_MASTER_PORT", "PORT", "MASTER_PORT"] {
         if let Some(value) = variables.get(name) {
             let port = value.parse().ok().filter(|port| *port > 0);
             let wrong = || LaunchError::Variable {
@@ -257,6 +258,18 @@ mod tests {
         assert_eq!(plan.master.to_string(), "10.1.1.1:29533");
         assert_eq!(plan.arguments, ["a.py", "--work-dir", "w"]);
         assert!(plan.sets_threads);
+    }
+
+    #[test]
+    fn the_port_of_dist_train_wins_over_one_that_was_inherited() {
+        let port = |variables: &[(&str, &str)], line: &str| {
+            plan(line, Variables::of_pairs(variables.iter().copied())).unwrap().master.port
+        };
+        let (own, inherited) = (("PORT", "29533"), ("MASTER_PORT", "1000"));
+        assert_eq!(port(&[own, inherited], "launch -- x"), 29533);
+        assert_eq!(port(&[inherited], "launch -- x"), 1000);
+        assert_eq!(port(&[own, inherited, ("PET_MASTER_PORT", "7")], "launch -- x"), 7);
+        assert_eq!(port(&[own, inherited], "launch --master-port 8 -- x"), 8);
     }
 
     #[test]

@@ -21,6 +21,10 @@ use crate::{LaunchError, Stream};
 const FOLLOWING: [&str; 2] =
     [" failed, and the run ends on every rank", " cannot start, and the run ends on every rank"];
 
+/// What the trainer says of ranks that it waited for in vain; before it stands `rank N`, or `ranks N, N`.
+const WAITED_FOR: [&str; 4] =
+    [" is gone or does not answer", " are gone or do not answer", " did not come", " was late"];
+
 /// Lines of a rank's log that are shown when it fails.
 const SHOWN_LINES: usize = 12;
 /// For output that is still on its way when a rank has ended.
@@ -153,6 +157,18 @@ impl Rank {
         })
     }
 
+    /// The ranks that it waited for in vain, as its last words say.
+    pub(crate) fn waited_for(&self) -> Vec<u32> {
+        let lines = last_lines(&self.log.path, SHOWN_LINES);
+        let said = lines.iter().rev().find_map(|line| numbers_before(line));
+        said.unwrap_or_default()
+    }
+
+    /// Whether its process is stopped, by a signal or a debugger.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.end.is_none() && matches!(self.state(), Some('T' | 't'))
+    }
+
     /// Waits a moment for its last words.
     fn drain(&self) {
         let since = Instant::now();
@@ -199,5 +215,34 @@ impl Drop for Rank {
     }
 }
 
+/// `rank 0 of 4: ranks 2, 3 did not come` is 2 and 3.
+fn numbers_before(line: &str) -> Option<Vec<u32>> {
+    let said = WAITED_FOR.iter().find_map(|words| line.split_once(words))?.0;
+    let after = |word: &str| said.rfind(word).map(|at| at + word.len());
+    let start = after("rank ").max(after("ranks "))?;
+    said[start..].split(", ").map(|number| number.parse().ok()).collect()
+}
+
 /// The two streams in the order of [`RankStart::show`].
 pub(crate) const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+
+#[cfg(test)]
+mod tests {
+    use super::numbers_before;
+
+    #[test]
+    fn ranks_that_were_waited_for_in_vain_are_read_from_last_words() {
+        for (line, expected) in [
+            (
+                "error: a.py: rank 1 is gone or does not answer: rank 0 of 2, all-reduce: …",
+                Some(vec![1]),
+            ),
+            ("error: rank 0 of 4: ranks 2, 3 did not come within 5 s", Some(vec![2, 3])),
+            ("error: rank 12 was late: 34 s in SlowHook at after_train_iter", Some(vec![12])),
+            ("the frank answer did not come", None),
+            ("rank 1 failed, and the run ends on every rank", None),
+        ] {
+            assert_eq!(numbers_before(line), expected, "{line}");
+        }
+    }
+}

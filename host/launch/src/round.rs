@@ -18,6 +18,9 @@ use crate::{LaunchError, LaunchPlan};
 /// How often ranks are looked at, when no signal wakes the launcher.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The number of SIGKILL.
+const KILLED: i32 = 9;
+
 /// For a rank to end that others name as the one that failed.
 const CAUSE_WAIT: Duration = Duration::from_secs(5);
 
@@ -35,8 +38,10 @@ pub(crate) struct Round<'a> {
     plan: &'a LaunchPlan,
     ranks: Vec<Rank>,
     watch: Watch,
-    /// The signal that was passed on last.
+    /// The signals that were passed on, the last one at the end.
     asked: Vec<i32>,
+    /// Until when a rank that is stopped may go on, once all were asked to end.
+    stopped_until: Option<Instant>,
     /// The first rank that ended because of another one, and until when that one may end.
     follower: Option<(usize, Instant)>,
     failure: Option<Failure>,
@@ -74,6 +79,7 @@ impl<'a> Round<'a> {
             ranks,
             watch,
             asked: Vec::new(),
+            stopped_until: None,
             failure: None,
             follower: None,
             kill_at: None,
@@ -96,9 +102,11 @@ impl<'a> Round<'a> {
             self.look_for_ends(peers, guard);
             self.look_for_causes(peers);
             if let Some(failure) = peers.news() {
+                let failure = self.with_standing(failure, &[]);
                 self.fail(failure);
             }
             self.look_for_hangs(peers);
+            self.look_for_stopped(peers);
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
                 self.kill_at = None;
                 self.kill_the_rest();
@@ -128,8 +136,60 @@ impl<'a> Round<'a> {
         }
         // USR2 asks for no end.
         if signal != Signal::USR2.as_raw() {
-            self.asked.push(signal);
+            self.asked_for(signal);
         }
+    }
+
+    /// Ranks were asked to end with this signal. One whose process is stopped cannot hear it, and all others wait for it.
+    fn asked_for(&mut self, signal: i32) {
+        self.asked.push(signal);
+        for rank in self.ranks.iter().filter(|rank| rank.is_stopped()) {
+            say(&format!("rank {} is stopped: let go on, so that it can end", rank.rank));
+            rank.send(Signal::CONT);
+        }
+        self.stopped_until.get_or_insert(Instant::now() + self.plan.patience.grace);
+    }
+
+    /// Ends ranks that stay stopped although all were asked to end.
+    fn look_for_stopped(&mut self, peers: &mut Peers) {
+        let is_over = self.stopped_until.is_some_and(|until| until <= Instant::now());
+        if !is_over || self.failure.is_some() || self.is_killed {
+            return;
+        }
+        let stopped = (0..self.ranks.len()).find(|index| self.ranks[*index].is_stopped());
+        let (Some(index), Some(signal)) = (stopped, self.asked.last()) else { return };
+        let (rank, seconds) = (self.ranks[index].rank, self.plan.patience.grace.as_secs_f64());
+        let summary = format!(
+            "rank {rank} is stopped and did not end within {seconds} s of {} (--grace): killed",
+            signal_name(*signal)
+        );
+        let details = self.standing(index).into_iter().collect();
+        self.ranks[index].kill();
+        let failure = Failure { summary, details, code: RankEnd::Signal(KILLED).exit_code() };
+        peers.tell(&failure);
+        self.fail(failure);
+    }
+
+    /// What a rank that runs does, if it stands still.
+    fn standing(&mut self, index: usize) -> Option<String> {
+        let rank = &self.ranks[index];
+        let state = rank.state().filter(|_| rank.end().is_none())?;
+        self.watch.standing(rank.rank, Instant::now(), state)
+    }
+
+    /// The failure of a rank with those for which it may have waited: `named` by it, or stopped.
+    fn with_standing(&mut self, failure: Failure, named: &[u32]) -> Failure {
+        let of_interest = |rank: &Rank| rank.is_stopped() || named.contains(&rank.rank);
+        let indices: Vec<usize> =
+            (0..self.ranks.len()).filter(|index| of_interest(&self.ranks[*index])).collect();
+        let standing: Vec<String> =
+            indices.into_iter().filter_map(|index| self.standing(index)).collect();
+        if standing.is_empty() {
+            return failure;
+        }
+        let summary =
+            format!("{}, and these stand still: {}", failure.summary, standing.join("; "));
+        Failure { summary, ..failure }
     }
 
     fn running(&self) -> String {
@@ -158,10 +218,7 @@ impl<'a> Round<'a> {
                     self.follower.get_or_insert((index, Instant::now() + CAUSE_WAIT));
                     continue;
                 }
-                let place = self.watch.place(self.ranks[index].rank);
-                let failure = self.ranks[index].failure(place);
-                peers.tell(&failure);
-                self.fail(failure);
+                self.tell_failure_of(index, peers);
             } else if asks_again && self.is_left_alone() {
                 self.let_all_save(index);
             }
@@ -180,10 +237,18 @@ impl<'a> Round<'a> {
         let Some((index, until)) = self.follower else { return };
         let is_over = until <= Instant::now() || self.ranks.iter().all(|rank| rank.end().is_some());
         if self.failure.is_none() && is_over {
-            let failure = self.ranks[index].failure(self.watch.place(self.ranks[index].rank));
-            peers.tell(&failure);
-            self.fail(failure);
+            self.tell_failure_of(index, peers);
         }
+    }
+
+    /// A rank failed by itself: tells everybody.
+    fn tell_failure_of(&mut self, index: usize, peers: &mut Peers) {
+        let place = self.watch.place(self.ranks[index].rank);
+        let failure = self.ranks[index].failure(place);
+        let named = self.ranks[index].waited_for();
+        let failure = self.with_standing(failure, &named);
+        peers.tell(&failure);
+        self.fail(failure);
     }
 
     fn look_for_hangs(&mut self, peers: &mut Peers) {
@@ -219,7 +284,7 @@ impl<'a> Round<'a> {
                 "rank {rank} saved and asks to be started again; asking {others} to save"
             ));
             self.ranks.iter().for_each(|rank| rank.send(Signal::TERM));
-            self.asked.push(Signal::TERM.as_raw());
+            self.asked_for(Signal::TERM.as_raw());
         }
     }
 

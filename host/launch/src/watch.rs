@@ -10,6 +10,8 @@ use crate::Patience;
 use crate::ending::{FAILED, Failure};
 
 const EVERY: Duration = Duration::from_millis(500);
+/// A rank that moves is not silent for so long, as far as records are looked at.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// What is to be done.
 #[derive(Debug, PartialEq)]
@@ -53,6 +55,18 @@ impl Watch {
         }
     }
 
+    /// What a rank that runs does, for how long, and whether its process is stopped; nothing for one that moved within the
+    /// last second, or of which nothing can be known. `state` is as in [`Watch::look`].
+    pub(crate) fn standing(&mut self, rank: u32, now: Instant, state: char) -> Option<String> {
+        let has_records = self.ranks.iter().any(|watched| watched.seen.is_some());
+        let watched = self.ranks.iter_mut().find(|watched| watched.rank == rank)?;
+        watched.look(now);
+        let sitting = watched.sitting(now, state);
+        let is_known = watched.seen.is_some() || has_records;
+        let stands = sitting.is_stopped() || (is_known && sitting.silence >= A_MOMENT);
+        stands.then(|| sitting.describe())
+    }
+
     /// Where a rank was seen last.
     pub(crate) fn place(&mut self, rank: u32) -> Option<String> {
         let watched = self.ranks.iter_mut().find(|watched| watched.rank == rank)?;
@@ -74,11 +88,11 @@ impl Watch {
         for watched in &mut self.ranks {
             let Some(state) = state(watched.rank) else { continue };
             watched.look(now);
-            let Some(seen) = &watched.seen else { continue };
-            let silence = now.saturating_duration_since(watched.since);
-            still.push(Sitting { rank: watched.rank, seen: seen.clone(), silence, state });
+            still.push(watched.sitting(now, state));
         }
-        let longest = still.iter().map(|sitting| sitting.silence).max().unwrap_or_default();
+        // A rank without a word counts only once others, which have one, wait for it.
+        let told = still.iter().filter(|sitting| sitting.seen.is_some());
+        let longest = told.map(|sitting| sitting.silence).max().unwrap_or_default();
         if longest < self.patience.hang_warning {
             self.next_warning = self.patience.hang_warning;
             return None;
@@ -110,6 +124,11 @@ impl Watched {
             self.since = now;
         }
     }
+
+    fn sitting(&self, now: Instant, state: char) -> Sitting {
+        let silence = now.saturating_duration_since(self.since);
+        Sitting { rank: self.rank, seen: self.seen.clone(), silence, state }
+    }
 }
 
 fn read(path: &Path) -> std::io::Result<Record> {
@@ -119,7 +138,7 @@ fn read(path: &Path) -> std::io::Result<Record> {
 /// A rank that does not move.
 struct Sitting {
     rank: u32,
-    seen: Record,
+    seen: Option<Record>,
     silence: Duration,
     state: char,
 }
@@ -136,18 +155,14 @@ impl Sitting {
             'Z' => "; its process has ended",
             _ => "",
         };
-        format!(
-            "rank {}: {} for {:.0} s{state}",
-            self.rank,
-            self.seen.place(),
-            self.silence.as_secs_f64()
-        )
+        let place = self.seen.as_ref().map_or("no word from it yet".to_owned(), Record::place);
+        format!("rank {}: {place} for {:.0} s{state}", self.rank, self.silence.as_secs_f64())
     }
 
     /// How far it came: a rank for which others wait came less far.
-    fn progress(&self) -> (bool, u64, u64, bool) {
-        let is_in_hook = self.seen.hook.is_some();
-        (!self.is_stopped(), self.seen.epoch, self.seen.iteration, !is_in_hook)
+    fn progress(&self) -> (bool, Option<(u8, u64, u64)>, bool) {
+        let is_in_hook = self.seen.as_ref().is_some_and(|seen| seen.hook.is_some());
+        (!self.is_stopped(), self.seen.as_ref().map(Record::progress), !is_in_hook)
     }
 }
 
@@ -189,7 +204,7 @@ fn failure(still: &[Sitting]) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use snaphook_heartbeat::{Heartbeat, WORDS};
+    use snaphook_heartbeat::{Heartbeat, Starting, WORDS};
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// A rank whose record is written by the test.
@@ -242,6 +257,7 @@ mod tests {
         let begin = Instant::now();
         let (ranks, mut watch) = watch(folder.path(), begin);
         for (number, rank) in ranks.iter().enumerate() {
+            rank.heartbeat.enter_iteration(2, 8);
             rank.heartbeat.enter_hook(0, 0, 1, 7);
             if number != 1 {
                 rank.heartbeat.leave_hook();
@@ -254,9 +270,9 @@ mod tests {
         assert_eq!(watch.look(at(1), runs), None);
         assert_eq!(watch.look(at(9), runs), None);
         let Some(Alarm::Warning(text)) = watch.look(at(12), runs) else { panic!() };
-        let odd = "no progress for 11 s, the odd one is rank 1: SlowHook at after_train_iter (epoch 1, iter 7)";
+        let odd = "no progress for 11 s, the odd one is rank 1: SlowHook at after_train_iter (epoch 2, iteration 8)";
         assert!(text.starts_with(odd), "{text}");
-        assert!(text.contains("rank 2: phase backward (epoch 1, iter 7) for 11 s"), "{text}");
+        assert!(text.contains("rank 2: phase backward (epoch 2, iteration 8) for 11 s"), "{text}");
         assert_eq!(
             watch.look(at(13), runs),
             None,
@@ -280,6 +296,49 @@ mod tests {
             panic!()
         };
         assert!(text.contains("odd one is rank 2: starting") && text.contains("stopped"), "{text}");
+    }
+
+    #[test]
+    fn a_rank_that_does_not_join_is_the_odd_one_with_a_record_or_without() {
+        for has_record in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let begin = Instant::now();
+            let (ranks, mut watch) = watch(folder.path(), begin);
+            for rank in [0, 2] {
+                ranks[rank].heartbeat.enter_start(Starting::Joining);
+                ranks[rank].write();
+            }
+            if !has_record {
+                std::fs::remove_file(&ranks[1].path).unwrap();
+            }
+            let at = |seconds| begin + Duration::from_secs(seconds);
+            assert_eq!(watch.look(at(1), |_| Some('S')), None);
+            let Some(Alarm::Warning(text)) = watch.look(at(12), |_| Some('S')) else { panic!() };
+            let doing = if has_record { "starting" } else { "no word from it yet" };
+            assert!(text.contains(&format!("the odd one is rank 1: {doing} for ")), "{text}");
+            assert!(
+                text.contains("rank 0: waiting for the other ranks to come for 11 s"),
+                "{text}"
+            );
+            let Some(Alarm::End(failure)) = watch.look(at(102), |_| Some('S')) else { panic!() };
+            assert!(failure.summary.contains("rank 1: "), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_rank_that_stands_still_is_described_and_one_that_moves_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let (_ranks, mut watch) = watch(folder.path(), begin);
+        let at = |tenths: u64| begin + Duration::from_millis(100 * tenths);
+        assert_eq!(watch.look(at(5), |_| Some('S')), None);
+        assert_eq!(watch.standing(1, at(10), 'S'), None);
+        assert_eq!(watch.standing(1, at(35), 'S').unwrap(), "rank 1: starting for 3 s");
+        let stopped = watch.standing(2, at(6), 'T').unwrap();
+        assert!(stopped.contains("its process is stopped"), "{stopped}");
+        let nowhere = [(0, folder.path().join("none"))];
+        let mut unknown = Watch::new(nowhere, patience(), begin);
+        assert_eq!(unknown.standing(0, at(50), 'S'), None);
     }
 
     #[test]

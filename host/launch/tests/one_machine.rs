@@ -114,6 +114,61 @@ fn signals_reach_all_ranks_and_their_answers_make_the_exit_code() {
     }
 }
 
+/// Ranks that say that they are there, and end with 75 when they are asked to; rank 1 does not hear of anything while it is
+/// stopped.
+const SAVING: &str = "trap 'exit 75' TERM; echo $$ > pid.$RANK; while true; do sleep 0.02; done";
+
+#[test]
+fn a_stopped_rank_goes_on_when_the_job_is_asked_to_end() {
+    let place = Place::new();
+    let running = place.start("logs", &["--nproc-per-node", "2"], SAVING);
+    let stopped = place.process("pid.1");
+    place.process("pid.0");
+    send(stopped, "-STOP");
+    until("its stop", || is_stopped(stopped));
+    send(running.id(), "-TERM");
+    running.wait().expect(75, &["SIGTERM: passed on to 2 ranks", "rank 1 is stopped: let go on"]);
+    assert!(!is_alive(stopped));
+}
+
+#[test]
+fn a_rank_that_stays_stopped_is_killed_after_the_grace_and_told() {
+    let place = Place::new();
+    let script = format!("if [ $RANK = 1 ]; then {STOPS_ITSELF}; fi; {SAVING}");
+    let running = place.start("logs", &["--nproc-per-node", "2", "--grace", "0.5"], &script);
+    let stopped = place.process("pid.1");
+    place.process("pid.0");
+    send(running.id(), "-TERM");
+    let words = "rank 1 is stopped and did not end within 0.5 s of SIGTERM (--grace): killed";
+    running.wait().expect(137, &[words, &format!("failed: {words} (exit code 137)")]);
+    assert!(!is_alive(stopped));
+}
+
+/// As under a debugger: whatever it is told, it stops again.
+const STOPS_ITSELF: &str =
+    "trap 'kill -STOP $$' TERM; echo $$ > pid.1; while true; do sleep 0.02; done";
+
+#[test]
+fn a_stopped_rank_is_told_with_the_first_reason() {
+    let place = Place::new();
+    let script = "echo $$ > pid.$RANK; while [ $RANK = 1 -o ! -f go ]; do sleep 0.02; done; exit 3";
+    let running = place.start("logs", &["--nproc-per-node", "2", "--grace", "0.5"], script);
+    let stopped = place.process("pid.1");
+    place.process("pid.0");
+    send(stopped, "-STOP");
+    until("its stop", || is_stopped(stopped));
+    std::fs::write(place.path("go"), "").unwrap();
+    let ended = running.wait();
+    ended.expect(3, &["rank 0 ended with exit code 3, and these stand still: rank 1: "]);
+    let reason = ended.stderr.lines().find(|line| line.contains("rank 0 ended")).unwrap();
+    assert!(reason.contains("its process is stopped"), "{reason}");
+}
+
+fn is_stopped(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
 #[test]
 fn a_program_that_knows_no_signals_ends_by_them() {
     let place = Place::new();

@@ -5,6 +5,7 @@
 //! the waiting shows up in the phase that first needs a value.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -66,6 +67,21 @@ pub(crate) struct Clock {
     spent: [Duration; Phase::ALL.len()],
     trace: Option<Trace>,
     heartbeat: Heartbeat,
+    running: Running,
+}
+
+/// The training iteration that runs, waits for its data or ran last, with its epoch: from 1, as lines of a log have them.
+/// Nothing before the first one of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Running(Option<(u64, u64)>);
+
+impl fmt::Display for Running {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((epoch, iteration)) => write!(formatter, "epoch {epoch}, iteration {iteration}"),
+            None => formatter.write_str("before the first iteration"),
+        }
+    }
 }
 
 impl Machine {
@@ -75,6 +91,14 @@ impl Machine {
             heartbeat.name_phase(phase as usize, phase.name());
         }
         self.clock.heartbeat = heartbeat;
+        self.clock.run_iteration(self.clock.running);
+        self.ranks.watch(heartbeat);
+    }
+
+    /// The next training iteration begins; returns the one before, to go back to it where there is none.
+    pub(crate) fn next_iteration(&mut self) -> Running {
+        let next = (self.progress.epoch + 1, self.progress.iter + 1);
+        self.clock.run_iteration(Running(Some(next)))
     }
 }
 
@@ -86,6 +110,7 @@ impl Default for Clock {
             spent: [Duration::ZERO; Phase::ALL.len()],
             trace: None,
             heartbeat: Heartbeat::default(),
+            running: Running::default(),
         }
     }
 }
@@ -107,6 +132,18 @@ impl Clock {
     /// Shows those who watch that something moves, where no phase begins or ends for long.
     pub(crate) fn beat(&self) {
         self.heartbeat.enter_phase(self.phase as usize);
+    }
+
+    /// This iteration runs from now on; returns the one before.
+    pub(crate) fn run_iteration(&mut self, running: Running) -> Running {
+        let (epoch, iteration) = running.0.unwrap_or_default();
+        self.heartbeat.enter_iteration(epoch, iteration);
+        std::mem::replace(&mut self.running, running)
+    }
+
+    /// The iteration that runs.
+    pub(crate) fn running(&self) -> Running {
+        self.running
     }
 
     /// Seconds of each phase so far, with its name.
@@ -269,6 +306,16 @@ mod tests {
         let total: f64 = clock.seconds().iter().map(|(_, seconds)| seconds).sum();
         // The parts are rounded to f64 one by one: nanoseconds stay, and less is not told.
         assert!((total - (clock.since - began).as_secs_f64()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn iterations_are_told_as_lines_of_a_log_count_them() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.running().to_string(), "before the first iteration");
+        let before = clock.run_iteration(Running(Some((1, 50))));
+        assert_eq!(clock.running().to_string(), "epoch 1, iteration 50");
+        clock.run_iteration(before);
+        assert_eq!(clock.running(), Running::default());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use snaphook_components::ComponentError;
 use snaphook_hooks::HookFault;
-use snaphook_plugin_api::HookPoint;
+use snaphook_plugin_api::{HookErrorKind, HookPoint};
 
 use crate::BoxError;
 use crate::averaging::AveragingError;
@@ -42,11 +42,11 @@ pub enum RunError {
         source: BoxError,
     },
     /// The model could not compute a batch.
-    #[error("model, {stage}, iter {iter}: {source}")]
+    #[error("model, {}: {source}", when(stage, *iter))]
     Model {
         /// training, validation or test.
         stage: &'static str,
-        /// Iterations finished.
+        /// In training, the iteration that runs, from 1; else the training iterations before it.
         iter: u64,
         /// What the model said.
         source: BoxError,
@@ -54,7 +54,7 @@ pub enum RunError {
     /// libtorch refused a computation, or there is a mistake in Snaphook.
     #[error("{place}: {message}")]
     Panic {
-        /// `training, iter 7`: iterations finished.
+        /// `training, epoch 1, iteration 8`: from 1.
         place: String,
         /// What was said.
         message: String,
@@ -94,6 +94,16 @@ pub enum RunError {
         /// What it said.
         message: String,
     },
+    /// A rank for which the others had waited until their time was up, and that came then.
+    #[error("rank {rank} was late: {doing}; {message}")]
+    LateRank {
+        /// The rank that came last.
+        rank: usize,
+        /// What it did meanwhile: `34 s in SlowHook at after_train_iter (epoch 1, iteration 12)`.
+        doing: String,
+        /// What failed on this rank.
+        message: String,
+    },
     /// Ranks that do not answer.
     #[error("{}: {message}", lost(.ranks))]
     LostRanks {
@@ -130,7 +140,8 @@ impl RunError {
             RunError::Hook(fault) if fault.point == HookPoint::BeforeRun => 1,
             RunError::Hook(_) | RunError::Model { .. } | RunError::Metric(_) => 3,
             RunError::Panic { .. } => 3,
-            RunError::Ranks(_) | RunError::OtherRank { .. } | RunError::LostRanks { .. } => 3,
+            RunError::Ranks(_) | RunError::OtherRank { .. } => 3,
+            RunError::LateRank { .. } | RunError::LostRanks { .. } => 3,
             RunError::Checkpoint(error) if error.is_write() => 3,
             RunError::File { .. } => 3,
             // Saved, start me again; Ctrl-C is answered as the shell expects.
@@ -154,8 +165,24 @@ impl RunError {
             RunError::Checkpoint(_) | RunError::Averaging(_) | RunError::History(_) => "checkpoint",
             RunError::File { .. } => "file",
             RunError::Interrupted { .. } => "interrupted",
-            RunError::Ranks(_) | RunError::OtherRank { .. } | RunError::LostRanks { .. } => "ranks",
+            RunError::Ranks(_) | RunError::OtherRank { .. } => "ranks",
+            RunError::LateRank { .. } | RunError::LostRanks { .. } => "ranks",
         }
+    }
+}
+
+impl From<Box<HookFault>> for RunError {
+    fn from(fault: Box<HookFault>) -> RunError {
+        RunError::Hook(fault)
+    }
+}
+
+/// `training, iteration 8`, `validation after iteration 8`.
+fn when(stage: &str, iteration: u64) -> String {
+    match (stage, iteration) {
+        (_, 0) => stage.to_owned(),
+        ("training", _) => format!("{stage}, iteration {iteration}"),
+        _ => format!("{stage} after iteration {iteration}"),
     }
 }
 
@@ -167,5 +194,43 @@ fn lost(ranks: &[usize]) -> String {
             let many: Vec<_> = many.iter().map(usize::to_string).collect();
             format!("ranks {} are gone or do not answer", many.join(", "))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snaphook_plugin_api::HookError;
+
+    #[test]
+    fn faults_of_hooks_are_told_as_lines_of_a_log_count() {
+        let words = |point, epoch, iter| {
+            let error = HookError::new("tripped");
+            RunError::from(Box::new(HookFault {
+                hook: "SlowHook".into(),
+                point,
+                epoch,
+                iter,
+                error,
+            }))
+        };
+        for (point, epoch, iter, expected) in [
+            (HookPoint::AfterTrainIter, 0, 49, "after_train_iter (epoch 1, iteration 50)"),
+            (HookPoint::AfterTrainEpoch, 0, 50, "after_train_epoch (epoch 1, iteration 50)"),
+            (HookPoint::AfterValIter, 1, 50, "after_val_iter (epoch 1, iteration 50)"),
+            (HookPoint::BeforeTrainIter, 1, 50, "before_train_iter (epoch 2, iteration 51)"),
+        ] {
+            let error = words(point, epoch, iter);
+            assert_eq!(error.to_string(), format!("hook SlowHook at {expected}: tripped"));
+            assert!(std::error::Error::source(&error).is_none());
+        }
+    }
+
+    #[test]
+    fn a_models_failure_is_told_with_its_iteration_where_there_is_one() {
+        let words = |stage, iter| RunError::Model { stage, iter, source: "no".into() }.to_string();
+        assert_eq!(words("training", 8), "model, training, iteration 8: no");
+        assert_eq!(words("validation", 8), "model, validation after iteration 8: no");
+        assert_eq!(words("initialisation", 0), "model, initialisation: no");
     }
 }

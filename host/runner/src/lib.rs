@@ -33,7 +33,7 @@ pub use error::RunError;
 pub use interrupt::Interrupt;
 pub use limit::{Amount, Limited};
 pub use machine::{Machine, RunInfo};
-pub use ranks::{RankSettings, Ranks};
+pub use ranks::{RankSettings, Ranks, Records};
 pub use run::Run;
 pub use saving::peek;
 pub use settings::{EvalSettings, Length, Start, TrainSettings};

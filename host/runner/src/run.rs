@@ -72,13 +72,12 @@ impl Run {
     ) -> Result<T, RunError> {
         let result = panics::caught(|| work(self));
         result.unwrap_or_else(|message| {
-            Err(RunError::Panic { place: self.stage_and_iter(), message })
+            Err(RunError::Panic { place: self.stage_and_iteration(), message })
         })
     }
 
-    fn stage_and_iter(&self) -> String {
-        let progress = self.machine.progress;
-        format!("{}, iter {}", stage_name(progress.stage), progress.iter)
+    fn stage_and_iteration(&self) -> String {
+        format!("{}, {}", stage_name(self.machine.progress.stage), self.machine.clock.running())
     }
 
     /// Runs a few batches of every validation set before training, see [`Run::train`]; 0 by default.

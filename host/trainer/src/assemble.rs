@@ -12,22 +12,21 @@ use snaphook_cli::checkpoint_url;
 use snaphook_config::Config;
 use snaphook_data::Rank;
 use snaphook_hooks::Dispatcher;
-use snaphook_plugin_api::host::LogLevel;
 use snaphook_report::RunFolder;
-use snaphook_runner::log::{Console, LogLayer, RunLogger};
+use snaphook_runner::log::RunLogger;
 use snaphook_runner::{
-    Machine, RankSettings, Ranks, Run, RunError, RunInfo, RunNames, Start, Task,
+    Interrupt, Machine, RankSettings, Ranks, Run, RunError, RunInfo, RunNames, Start, Task,
 };
 use snaphook_vision::{TaskOptions, build_task};
 use tch::Device;
-use tracing_subscriber::layer::SubscriberExt;
 
 use crate::company::{Company, Facts, shown};
 use crate::error::TrainerError;
 use crate::fetch::{Arrival, fetch, located};
 use crate::hooks::{self, Hooks};
+use crate::joining::Waiting;
 use crate::start::{choose_seed, concrete_start};
-use crate::{cuda, environment, flags, heartbeat, plugin_watch, signals, trial};
+use crate::{cuda, environment, flags, heartbeat, plugin_watch, run_log, signals, trial};
 
 /// What a config and the command line ask for, before anything is built.
 pub(crate) struct Request<'a> {
@@ -113,6 +112,10 @@ impl<'a> Request<'a> {
         act(Arrival { log, config: &self.value, work_dir: &work_dir, name, ranks })
     }
 
+    fn waiting(&self, interrupt: &Interrupt, trains: bool) -> Waiting {
+        Waiting { interrupt: interrupt.clone(), format: self.log_format, trains }
+    }
+
     /// `file.py, line 3: `, where a key was written.
     fn place(&self, key: &str) -> String {
         self.config.location(key).map_or(String::new(), |location| format!("{location}: "))
@@ -163,9 +166,9 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     }
     request.locate_start()?;
     flags::apply(arguments, &mut request.value).map_err(|error| request.run_error(error))?;
-    let interrupt = signals::catch();
-    let company = Company::join(&request.value)?;
-    let mut run = build(&mut request, true, &arguments.trial, &company)?;
+    let (log, interrupt) = (run_log::begin(request.log_format, &request.value), signals::catch());
+    let company = Company::join(&request.value, &request.waiting(&interrupt, true))?;
+    let mut run = build(&mut request, log, (true, &arguments.trial), &company)?;
     run.machine.interrupt = interrupt;
     if arguments.trial.dry_run {
         return trial::dry_run(&mut run).map_err(|error| request.run_error(error));
@@ -200,9 +203,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
         request.notes = told.map_err(|error| request.run_error(error))?;
     }
     request.predictions_out = arguments.out.clone();
-    let interrupt = signals::catch();
-    let company = Company::join(&request.value)?;
-    let mut run = build(&mut request, false, &TrialArguments::default(), &company)?;
+    let (log, interrupt) = (run_log::begin(request.log_format, &request.value), signals::catch());
+    let company = Company::join(&request.value, &request.waiting(&interrupt, false))?;
+    let mut run = build(&mut request, log, (false, &TrialArguments::default()), &company)?;
     run.machine.interrupt = interrupt;
     let opened = open_folders(&mut run, &request, &company);
     opened.inspect_err(|error| run.fail_at_start(error.kind(), &shown(error)))?;
@@ -231,18 +234,10 @@ fn report(run: &Run) {
 
 fn build(
     request: &mut Request<'_>,
-    trains: bool,
-    trial: &TrialArguments,
+    log: RunLogger,
+    (trains, trial): (bool, &TrialArguments),
     company: &Company,
 ) -> Result<Run, TrainerError> {
-    let console = match request.log_format {
-        _ if company.rank() > 0 => Console::Silent,
-        LogFormat::Text => Console::detect(),
-        LogFormat::Json => Console::Json,
-    };
-    let log = RunLogger::new(console, log_level(&request.value));
-    start_tracing(&log);
-    heartbeat::begin(&log);
     plugin_watch::listen(&log);
     plugin_watch::expect_crashes(&request.checkpoints(), &log);
     for warning in request.config.warnings() {
@@ -376,27 +371,6 @@ fn build_model_and_data(
         place: request.place_named_in(&error.to_string()),
         error: Box::new(error),
     })
-}
-
-fn log_level(config: &Json) -> LogLevel {
-    match config["log_level"].as_str().map(str::to_ascii_uppercase).as_deref() {
-        Some("ERROR" | "CRITICAL") => LogLevel::Error,
-        Some("WARNING" | "WARN") => LogLevel::Warn,
-        Some("DEBUG") => LogLevel::Debug,
-        _ => LogLevel::Info,
-    }
-}
-
-fn start_tracing(log: &RunLogger) {
-    let level = match log.level() {
-        LogLevel::Error => tracing::level_filters::LevelFilter::ERROR,
-        LogLevel::Warn => tracing::level_filters::LevelFilter::WARN,
-        LogLevel::Info => tracing::level_filters::LevelFilter::INFO,
-        LogLevel::Debug | LogLevel::Trace => tracing::level_filters::LevelFilter::DEBUG,
-    };
-    let subscriber = tracing_subscriber::registry().with(level).with(LogLayer(log.clone()));
-    // Only a second call in one process fails, and then the first subscriber serves.
-    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// Makes the run's folders and files, and writes down what runs.

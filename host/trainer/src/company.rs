@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use snaphook_c10d::{Group, GroupOptions, Store, set_default_group};
+use snaphook_c10d::{Error, Group, GroupOptions, Store, set_default_group};
+use snaphook_heartbeat::Starting;
 use snaphook_runner::{RunInfo, Start};
 use tch::Device;
 
-use crate::cuda;
 use crate::error::TrainerError;
+use crate::joining::{Hearing, Joining, Waiting};
+use crate::{cuda, heartbeat};
 
 /// How long processes wait for each other where the config does not say: half an hour, as in PyTorch.
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -25,6 +27,7 @@ const JOINING: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(crate) struct Company {
     group: Option<Group>,
+    waiting: Option<Waiting>,
 }
 
 /// What a process has to tell before it builds anything large.
@@ -41,9 +44,11 @@ impl Company {
     /// those on this machine; with a world of one, there is nobody to join.
     ///
     /// Errors: a variable that is missing or wrong; processes that do not come in time.
-    pub(crate) fn join(config: &Json) -> Result<Company, TrainerError> {
+    /// While it waits it says for whom, and a signal ends the process.
+    pub(crate) fn join(config: &Json, waiting: &Waiting) -> Result<Company, TrainerError> {
         let world = number("WORLD_SIZE")?.unwrap_or(1);
         if world <= 1 {
+            heartbeat::enter(Starting::Preparing);
             return Ok(Company::default());
         }
         let rank = number("RANK")?.ok_or_else(|| missing("RANK"))?;
@@ -55,19 +60,25 @@ impl Company {
         let port = number("MASTER_PORT")?.and_then(|port| u16::try_from(port).ok());
         let port = port.ok_or_else(|| missing("MASTER_PORT"))?;
         let timeout = timeout(config)?;
-        let store = store((&host, port), rank, timeout.min(JOINING))?;
+        heartbeat::enter(Starting::Joining);
+        let mut joining = Joining::begin(waiting, (rank, world), timeout.min(JOINING));
+        let place = format!("{host}:{port}");
+        let store = joining.open(&place, move |left| store((&host, port), rank, left))?;
+        joining.wait(&store)?;
         let interface = std::env::var("GLOO_SOCKET_IFNAME").ok();
         let is_local = number("LOCAL_WORLD_SIZE")? == Some(world);
         let address = (is_local && interface.is_none()).then(|| "127.0.0.1".to_owned());
-        let joining = GroupOptions { timeout: timeout.min(JOINING), address, interface };
-        let group = Group::gloo(&store, rank, world, &joining).map_err(TrainerError::Company)?;
+        let options = GroupOptions { timeout: joining.left(), address, interface };
+        let group = Group::gloo(&store, rank, world, &options).map_err(TrainerError::Company)?;
+        drop(joining);
+        heartbeat::enter(Starting::Preparing);
         group.set_timeout(timeout).map_err(TrainerError::Company)?;
         share_cores()?;
         if config["sync_bn"].is_string() {
             group.synchronize_norms();
         }
         set_default_group(Some(group.clone()));
-        Ok(Company { group: Some(group) })
+        Ok(Company { group: Some(group), waiting: Some(waiting.clone()) })
     }
 
     pub(crate) fn group(&self) -> Option<&Group> {
@@ -80,6 +91,12 @@ impl Company {
 
     pub(crate) fn world(&self) -> usize {
         self.group.as_ref().map_or(1, Group::size)
+    }
+
+    /// The rank that the environment tells; that of a process which starts, before it has joined the others.
+    pub(crate) fn told_rank() -> usize {
+        let told = |name| number(name).ok().flatten();
+        told("WORLD_SIZE").filter(|world| *world > 1).and_then(|_| told("RANK")).unwrap_or(0)
     }
 
     /// Whether all processes run the same config with the same plugins; returns rank 0's seed and start, which are
@@ -178,7 +195,9 @@ impl Company {
         let told = own.as_ref().map_or(Json::Null, |info| {
             json!([info.work_dir, info.run_dir, info.timestamp, info.experiment_name])
         });
+        let hearing = self.hearing();
         let bytes = group.broadcast_bytes(told.to_string().as_bytes(), 0);
+        drop(hearing);
         let bytes = bytes.map_err(TrainerError::Company)?;
         let told: Json = serde_json::from_slice(&bytes).unwrap_or_default();
         let text = |at: usize| told[at].as_str().unwrap_or_default().to_owned();
@@ -191,8 +210,15 @@ impl Company {
         }))
     }
 
+    /// Hears a signal while ranks wait for each other.
+    fn hearing(&self) -> Option<Hearing> {
+        self.waiting.as_ref().map(|waiting| Hearing::at_start(waiting, self.rank()))
+    }
+
     fn gather(&self, group: &Group, told: &Json) -> Result<Vec<Json>, TrainerError> {
+        let hearing = self.hearing();
         let all = group.all_gather_bytes(told.to_string().as_bytes());
+        drop(hearing);
         let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).unwrap_or_default();
         Ok(all.map_err(TrainerError::Company)?.iter().map(read).collect())
     }
@@ -296,9 +322,9 @@ fn start_from_json(value: &Json) -> Start {
 }
 
 /// The store that rank 0 serves, or torchrun's agent.
-fn store(place: (&str, u16), rank: usize, timeout: Duration) -> Result<Store, TrainerError> {
+fn store(place: (&str, u16), rank: usize, timeout: Duration) -> Result<Store, Error> {
     let (host, port) = place;
-    let opened = if is_served_by_agent() {
+    if is_served_by_agent() {
         let attempt = std::env::var("TORCHELASTIC_RESTART_COUNT").unwrap_or_else(|_| "0".into());
         Store::tcp(host, port, timeout)
             .and_then(|store| store.with_prefix(&format!("/worker/attempt_{attempt}")))
@@ -306,8 +332,7 @@ fn store(place: (&str, u16), rank: usize, timeout: Duration) -> Result<Store, Tr
         Store::tcp_server(host, port, timeout)
     } else {
         Store::tcp(host, port, timeout)
-    };
-    opened.map_err(|source| TrainerError::Meeting { rank, source })
+    }
 }
 
 /// Source: `_torchelastic_use_agent_store` in `torch/distributed/rendezvous.py`.

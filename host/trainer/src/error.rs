@@ -52,6 +52,13 @@ pub(crate) enum TrainerError {
     Meeting { rank: usize, source: snaphook_c10d::Error },
     #[error(transparent)]
     Company(snaphook_c10d::Error),
+    /// Ranks that did not come.
+    #[error(
+        "rank {} of {}: {} did not come within {seconds} s (are they started, with the same MASTER_ADDR, MASTER_PORT and \
+         WORLD_SIZE? env_cfg.dist_cfg.timeout says how long they may take, 300 s at most)",
+        place.0, place.1, crate::joining::ranks(missing)
+    )]
+    MissingRanks { place: (usize, usize), missing: Vec<usize>, seconds: f64 },
     #[error("rank {rank} cannot start, and the run ends on every rank: {message}")]
     OtherRank { rank: usize, message: String },
     #[error("{0}")]
@@ -96,9 +103,10 @@ impl TrainerError {
         match self {
             TrainerError::Usage(_) => Exit::Usage.code(),
             TrainerError::Run { error, .. } => error.exit_code(),
-            TrainerError::Meeting { .. } | TrainerError::Company(_) | TrainerError::Panic(_) => {
-                Exit::Training.code()
-            }
+            TrainerError::Meeting { .. }
+            | TrainerError::Company(_)
+            | TrainerError::MissingRanks { .. }
+            | TrainerError::Panic(_) => Exit::Training.code(),
             // As the shell shows a program that the signal itself has ended.
             TrainerError::TestStopped { signal } => 128 + u8::try_from(*signal).unwrap_or(0),
             _ => Exit::Input.code(),

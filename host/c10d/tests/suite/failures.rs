@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use snaphook_c10d::{Failure, Group, GroupOptions, ReduceOp, Store};
+use snaphook_c10d::{Failure, Group, GroupOptions, ReduceOp, Store, await_ranks};
 use tch::Tensor;
 
 use crate::processes::{TIMEOUT, alone, on_ranks};
@@ -39,6 +39,67 @@ fn a_rank_that_leaves_is_noticed_at_once() {
         let error = group.barrier().unwrap_err();
         assert!(began.elapsed() < TIMEOUT / 2, "{error}");
         assert_eq!(error.failure(), Failure::Connection, "{error}");
+        assert_eq!(error.peers(), [1], "{error}");
+        assert!(error.to_string().contains("the connection to rank 1 failed ("), "{error}");
+        assert_eq!(group.broken_by().unwrap().to_string(), error.to_string());
+    });
+}
+
+#[test]
+fn the_peer_is_known_at_either_end_of_a_connection() {
+    // Of each pair, one end has asked for the connection and the other one has listened.
+    on_ranks(4, |group| {
+        group.barrier().unwrap();
+        if group.rank() == 3 {
+            return;
+        }
+        let error = group.all_reduce(&mut Tensor::from(1.0), ReduceOp::Sum).unwrap_err();
+        let [peer] = error.peers() else { panic!("{error}") };
+        assert!(*peer < 4 && *peer != group.rank(), "{error}");
+        group.close();
+    });
+}
+
+#[test]
+fn the_rank_that_comes_last_has_waited_for_the_shortest_time() {
+    on_ranks(2, |group| {
+        group.set_timeout(Duration::from_millis(700)).unwrap();
+        group.barrier().unwrap();
+        if group.rank() == 1 {
+            std::thread::sleep(Duration::from_millis(1500));
+        }
+        let error = group.barrier().unwrap_err();
+        group.close();
+        let limit = Duration::from_millis(400);
+        assert_eq!(error.waited() > limit, group.rank() == 0, "{error}: {:?}", error.waited());
+    });
+}
+
+#[test]
+fn ranks_that_do_not_come_are_named() {
+    alone(|| {
+        let store = Store::tcp_server("127.0.0.1", 0, TIMEOUT).unwrap();
+        let port = store.port().unwrap();
+        let second = std::thread::spawn(move || {
+            let store = Store::tcp("127.0.0.1", port, TIMEOUT).unwrap();
+            await_ranks(&store, (3, 4), Duration::from_millis(600), |_| true).unwrap_err()
+        });
+        let mut looks = 0;
+        let error = await_ranks(&store, (0, 4), Duration::from_millis(600), |_| {
+            looks += 1;
+            true
+        });
+        let (error, second) = (error.unwrap_err(), second.join().unwrap());
+        assert_eq!((error.peers(), second.peers()), (&[1, 2][..], &[1, 2][..]));
+        let words = "rank 0 of 4, coming together: ranks 1, 2 did not come in time (waited 1 s)";
+        assert_eq!((error.to_string().as_str(), error.failure()), (words, Failure::Timeout));
+        assert!(looks > 2);
+        let ended = await_ranks(&store, (1, 4), TIMEOUT, |arrivals| {
+            assert_eq!(arrivals.missing().unwrap(), [2]);
+            false
+        });
+        assert!(ended.unwrap_err().to_string().ends_with("coming together: the wait was ended"));
+        await_ranks(&store, (2, 4), TIMEOUT, |_| true).unwrap();
     });
 }
 
@@ -115,7 +176,8 @@ fn a_roll_call_names_the_ranks_that_are_gone() {
         if group.rank() == 1 {
             return;
         }
-        group.barrier().unwrap_err();
-        assert_eq!(group.missing_ranks(Duration::from_secs(2)).unwrap(), [1]);
+        let error = group.barrier().unwrap_err();
+        assert_eq!(group.with_missing(error, Duration::from_secs(2)).peers(), [1]);
+        assert_eq!(group.missing_ranks(Duration::ZERO).unwrap(), [1]);
     });
 }

@@ -53,7 +53,7 @@ impl Passes {
             self.running = Some(pass);
         }
         step::next_batch(run)?.ok_or_else(|| {
-            let iter = progress.iter;
+            let iter = progress.iter + 1;
             step::data_error(
                 format!("no batch for iteration {iter}: the data set became smaller").into(),
             )

@@ -78,7 +78,7 @@ fn forward(run: &mut Run, exchanges: bool) -> Result<Tensor, RunError> {
         epoch: machine.progress.epoch,
         seed: machine.info.seed,
     };
-    let failed = |source| RunError::Model { stage: "training", iter: context.iter, source };
+    let failed = |source| RunError::Model { stage: "training", iter: context.iter + 1, source };
     let Some(batch) = &machine.batch else {
         return Err(failed("there is no batch".into()));
     };
@@ -115,7 +115,7 @@ fn check_norm(norm: &Tensor, iter: u64) -> Result<(), RunError> {
     }
     let text =
         format!("the norm of all gradients is {value} (clip_grad.error_if_nonfinite is set)");
-    Err(RunError::Model { stage: "training", iter, source: text.into() })
+    Err(RunError::Model { stage: "training", iter: iter + 1, source: text.into() })
 }
 
 fn optimize(run: &mut Run, batch_idx: u64) -> Result<(), RunError> {
@@ -140,9 +140,13 @@ fn optimize(run: &mut Run, batch_idx: u64) -> Result<(), RunError> {
 
 /// The next batch of the training data; `None` at the end of an epoch.
 pub(crate) fn next_batch(run: &mut Run) -> Result<Option<AnyBatch>, RunError> {
+    let before = run.machine.next_iteration();
     let outer = run.machine.clock.enter(Phase::Data);
     let batch = run.machine.task.train_data.as_mut().and_then(|data| data.next_batch());
     run.machine.clock.enter(outer);
+    if batch.is_none() {
+        run.machine.clock.run_iteration(before);
+    }
     batch.transpose().map_err(data_error)
 }
 

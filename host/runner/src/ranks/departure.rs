@@ -5,10 +5,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value as Json;
 use snaphook_c10d::{Error, Failure, Group, Store};
 
 use super::Ranks;
 use super::agreement::chain;
+use super::lateness::{Coming, late_rank, own_lateness};
 use crate::RunError;
 
 /// How long ranks wait for each other's words at the end.
@@ -53,30 +55,50 @@ impl Ranks {
         group.close();
         let (store, rank, size) = (group.store().clone(), group.rank(), group.size());
         let words = format!("{lost} ({place})");
-        let told = words.clone();
+        let own = Coming::own(group, self.stays.as_ref());
+        let told = own.map_or(Json::Null, |coming| coming.to_json()).to_string();
         match within(GRACE + PAUSE, move || roll_call(&store, rank, size, &told)) {
             Some(Ok(RollCall::Reason(words))) => {
                 let (rank, message) = words.split_once('\n').unwrap_or(("0", &words));
                 let rank = rank.parse().unwrap_or(0);
                 RunError::OtherRank { rank, message: message.to_owned() }
             }
-            Some(Ok(RollCall::Missing(ranks))) => RunError::LostRanks { ranks, message: words },
-            // Nobody else keeps the store.
-            Some(Err(_)) | None => RunError::LostRanks { ranks: vec![0], message: words },
+            Some(Ok(RollCall::Late(rank, doing))) => {
+                RunError::LateRank { rank, doing, message: words }
+            }
+            Some(Ok(RollCall::Missing(ranks))) => self.lost(ranks, words),
+            // The store has ended with rank 0, which alone keeps it: it may have waited for this rank.
+            Some(Err(_)) | None => match own_lateness(group, self.stays.as_ref()) {
+                Some(stay) => {
+                    let doing = format!("{stay}, and the others have ended");
+                    RunError::LateRank { rank, doing, message: words }
+                }
+                None => self.lost(vec![0], words),
+            },
         }
+    }
+
+    fn lost(&self, ranks: Vec<usize>, words: String) -> RunError {
+        let seen = |rank: &usize| self.records.as_ref()?.last_seen(*rank);
+        let seen: Vec<String> = ranks.iter().filter_map(seen).collect();
+        let message = seen.into_iter().chain([words]).collect::<Vec<_>>().join("; ");
+        RunError::LostRanks { ranks, message }
     }
 }
 
 enum RollCall {
     /// A rank has left word.
     Reason(String),
+    /// All are there, and this one came too late; with what it did meanwhile.
+    Late(usize, String),
     /// These have not, and do not answer.
     Missing(Vec<usize>),
 }
 
-fn roll_call(store: &Store, rank: usize, size: usize, words: &str) -> Result<RollCall, Error> {
+/// `told` is how this rank came, for the others.
+fn roll_call(store: &Store, rank: usize, size: usize, told: &str) -> Result<RollCall, Error> {
     let key = |rank: usize| format!("snaphook/failure/lost/{rank}");
-    store.set(&key(rank), words.as_bytes())?;
+    store.set(&key(rank), told.as_bytes())?;
     let end = Instant::now() + GRACE;
     let found = loop {
         if store.has(REASON)? {
@@ -89,7 +111,17 @@ fn roll_call(store: &Store, rank: usize, size: usize, words: &str) -> Result<Rol
                 missing.push(other);
             }
         }
-        if missing.is_empty() || Instant::now() > end {
+        if missing.is_empty() {
+            let told =
+                (0..size).map(|rank| store.get(&key(rank))).collect::<Result<Vec<_>, _>>()?;
+            let read = |told: &Vec<u8>| Coming::of_json(&serde_json::from_slice(told).ok()?);
+            let all: Vec<_> = told.iter().map(read).collect();
+            break match late_rank(&all) {
+                Some((rank, doing)) => RollCall::Late(rank, doing),
+                None => RollCall::Missing(missing),
+            };
+        }
+        if Instant::now() > end {
             break RollCall::Missing(missing);
         }
         thread::sleep(PAUSE);

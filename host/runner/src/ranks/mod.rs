@@ -12,16 +12,19 @@
 mod agreement;
 mod departure;
 mod evaluation;
+mod lateness;
 mod settings;
 
 use std::thread;
 use std::time::Duration;
 
 use snaphook_c10d::{Error, Group, ReduceOp, Reducer, ReducerOptions};
+use snaphook_heartbeat::{Heartbeat, Stays};
 use tch::{Tensor, no_grad};
 
 pub(crate) use agreement::Wishes;
 pub(crate) use evaluation::Share;
+pub use lateness::Records;
 pub use settings::RankSettings;
 
 use crate::RunError;
@@ -35,6 +38,9 @@ pub struct Ranks {
     settings: RankSettings,
     /// Whether all ranks know of the end that comes.
     is_agreed: bool,
+    /// Where this rank stayed for long.
+    stays: Option<Stays>,
+    records: Option<Records>,
 }
 
 impl Ranks {
@@ -72,6 +78,18 @@ impl Ranks {
     /// Whether the group is of no use any more: this rank has failed by itself, or lost others.
     pub(crate) fn is_parted(&self) -> bool {
         self.group.as_ref().is_some_and(Group::is_broken)
+    }
+
+    /// Where several ranks run, watches where this one stays for long, as its record shows it.
+    pub(crate) fn watch(&mut self, heartbeat: Heartbeat) {
+        if self.are_many() && self.stays.is_none() {
+            self.stays = Stays::watch(heartbeat);
+        }
+    }
+
+    /// From now on the records of ranks on this machine tell where those were seen that do not answer.
+    pub fn read_records(&mut self, records: Records) {
+        self.records = Some(records);
     }
 
     /// The processes, where there is more than one.

@@ -1,6 +1,6 @@
 //! How a run ends: all ranks together, saved when it was asked to end, and with its hooks told when it failed.
 
-use super::{Run, stage_name};
+use super::Run;
 use crate::RunError;
 use crate::interrupt::signal_name;
 use crate::loops;
@@ -47,15 +47,9 @@ impl Run {
 
     /// Where the run stands, for other ranks.
     fn place(&self) -> String {
-        let progress = self.machine.progress;
-        let doing = stage_name(progress.stage);
         let last = self.last_point.map_or("none", HookPoint::name);
-        format!(
-            "rank {}, {doing}, epoch {}, iteration {}, last hook point {last}",
-            self.machine.ranks.rank(),
-            progress.epoch + 1,
-            progress.iter + 1
-        )
+        let (rank, doing) = (self.machine.ranks.rank(), self.stage_and_iteration());
+        format!("rank {rank}, {doing}, last hook point {last}")
     }
 
     /// Saves, and lets hooks end the run in good order: not as a failure, since it goes on later.

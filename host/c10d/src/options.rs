@@ -1,0 +1,55 @@
+//! How a group talks, and how it reduces. Knows nothing of groups.
+
+use std::time::Duration;
+
+/// How values of several ranks become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReduceOp {
+    /// Their sum.
+    Sum,
+    /// Their sum over the number of ranks; for floating point.
+    Mean,
+    /// Their product.
+    Product,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+}
+
+impl ReduceOp {
+    /// libtorch's number. Gloo has no mean, so that is a sum which is divided at the end.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            ReduceOp::Sum | ReduceOp::Mean => 0,
+            ReduceOp::Product => 2,
+            ReduceOp::Min => 3,
+            ReduceOp::Max => 4,
+        }
+    }
+}
+
+/// How a group talks.
+#[derive(Clone, Debug)]
+pub struct GroupOptions {
+    /// How long a collective waits for other ranks.
+    pub timeout: Duration,
+    /// The host name or address that this rank listens at; the machine's own name where there is neither.
+    pub address: Option<String>,
+    /// The network card that this rank listens at, as PyTorch's `GLOO_SOCKET_IFNAME`.
+    pub interface: Option<String>,
+}
+
+impl Default for GroupOptions {
+    /// Half an hour, as in PyTorch.
+    fn default() -> GroupOptions {
+        GroupOptions { timeout: Duration::from_secs(30 * 60), address: None, interface: None }
+    }
+}
+
+impl GroupOptions {
+    /// All ranks are on this machine.
+    pub fn loopback() -> GroupOptions {
+        GroupOptions { address: Some("127.0.0.1".to_owned()), ..GroupOptions::default() }
+    }
+}
