@@ -21,5 +21,6 @@ fn main() {
         .file("src/shim/listen.cpp")
         .file("src/shim/memory.cpp")
         .file("src/shim/determinism.cpp")
+        .file("src/shim/norm_swish.cpp")
         .compile("snaphook_libtorch");
 }
