@@ -36,7 +36,8 @@ pub struct BatchNormParts<'a> {
 }
 
 /// `silu(batch_norm(x))` with the statistics of the batch. For the way back `x` alone is kept, and the normalised map is
-/// computed again: a third of the maps of a network of such layers need no memory. `None` where libtorch refuses.
+/// computed again: a third of the maps of a network of such layers need no memory. `None` where sizes or kinds do not fit, or
+/// libtorch refuses.
 ///
 /// Shapes: `x` and the result [N, C, H, W].
 pub fn norm_swish(x: &Tensor, parts: &BatchNormParts<'_>) -> Option<Tensor> {

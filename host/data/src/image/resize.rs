@@ -274,7 +274,7 @@ mod tests {
                         |x: usize, weight| i32::from(image.pixel(x, 0)[c]) * i32::from(weight);
                     let sum = level(tap.near, tap.near_weight) + level(tap.far, tap.far_weight);
                     // One row is both rows: 2048 / 65536 of the horizontal sum, in sixteenths, and rounded.
-                    ((((sum >> 4) * 2048 >> 16) + 2) >> 2) as u8
+                    (((((sum >> 4) * 2048) >> 16) + 2) >> 2) as u8
                 });
                 assert_eq!(resized.pixel(x, 0), expected, "{x} of {width}");
             }

@@ -189,7 +189,7 @@ impl Blocks {
         let [left, right] = self.upper.each_ref().map(Plane::bytes);
         let [lower_left, lower_right] = self.lower.each_ref().map(Plane::bytes);
         let [across, down] = self.fractions.each_ref().map(|f| f.as_flattened());
-        for i in 0..BYTES.min(out.len()) {
+        for (i, out) in out.iter_mut().enumerate().take(BYTES) {
             let (fraction_x, fraction_y) = (wide(across, i), wide(down, i));
             let upper = between(wide(left, i), wide(right, i), fraction_x);
             let lower = between(wide(lower_left, i), wide(lower_right, i), fraction_x);
@@ -197,7 +197,7 @@ impl Blocks {
             let rest = |v: i16| v & ((1 << LOWER_BITS) - 1);
             let low = between(rest(upper), rest(lower), fraction_y);
             let sum = high + ((low + HALF) >> LOWER_BITS);
-            out[i] = (sum >> (2 * STEP_BITS - LOWER_BITS)) as u8;
+            *out = (sum >> (2 * STEP_BITS - LOWER_BITS)) as u8;
         }
     }
 }

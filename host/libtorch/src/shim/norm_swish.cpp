@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <array>
+#include <initializer_list>
 #include <tuple>
 
 namespace {
@@ -43,15 +44,26 @@ struct NormSwish : torch::autograd::Function<NormSwish> {
   }
 };
 
+// The operators below rely on it, and do not look.
+bool fits(const at::Tensor& x, std::initializer_list<const at::Tensor*> per_channel) {
+  if (x.dim() < 2 || x.numel() == 0) return false;
+  for (const auto* tensor : per_channel) {
+    if (tensor->dim() != 1 || tensor->size(0) != x.size(1)) return false;
+    if (tensor->scalar_type() != x.scalar_type() || tensor->device() != x.device()) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 extern "C" {
 
-// A new tensor, the caller's; null where libtorch refuses.
+// A new tensor, the caller's; null where sizes do not fit or libtorch refuses.
 at::Tensor* snaphook_norm_swish(const at::Tensor* x, const at::Tensor* weight, const at::Tensor* bias,
                                 const at::Tensor* running_mean, const at::Tensor* running_var, double momentum,
                                 double eps) {
   try {
+    if (!fits(*x, {weight, bias, running_mean, running_var})) return nullptr;
     return new at::Tensor(NormSwish::apply(*x, *weight, *bias, *running_mean, *running_var, momentum, eps));
   } catch (...) {
     return nullptr;
