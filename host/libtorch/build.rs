@@ -21,6 +21,7 @@ fn main() {
         .file("src/shim/listen.cpp")
         .file("src/shim/memory.cpp")
         .file("src/shim/determinism.cpp")
+        .file("src/shim/norm_swish.cpp")
         .file("src/shim/script.cpp")
         .compile("snaphook_libtorch");
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use snaphook_components::ComponentError;
 use snaphook_hooks::HookFault;
-use snaphook_plugin_api::{HookErrorKind, HookPoint};
+use snaphook_plugin_api::HookPoint;
 
 use crate::BoxError;
 use crate::averaging::AveragingError;
@@ -168,12 +168,6 @@ impl RunError {
             RunError::Ranks(_) | RunError::OtherRank { .. } => "ranks",
             RunError::LateRank { .. } | RunError::LostRanks { .. } => "ranks",
         }
-    }
-}
-
-impl From<Box<HookFault>> for RunError {
-    fn from(fault: Box<HookFault>) -> RunError {
-        RunError::Hook(fault)
     }
 }
 

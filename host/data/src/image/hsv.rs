@@ -3,32 +3,31 @@
 //!
 //! Source: OpenCV `cvtColor` with COLOR_BGR2HSV (reciprocals of 12 bits) and COLOR_HSV2BGR.
 
+use multiversion::multiversion;
+
 use super::Image;
 
 const HUES: f32 = 180.0;
-/// Pixels done at a time: each step is a loop over so many numbers, which the compiler vectorises. All
-/// are whole numbers in single precision, because that has all operations on every processor.
-const LANES: usize = 32;
+/// Pixels done at a time: their channels are parted, changed in one loop over so many numbers, which the compiler
+/// vectorises, and put together again. All are whole numbers in single precision, because that has all operations on
+/// every processor.
+const LANES: usize = 64;
 
-type Lanes = [f32; LANES];
-type Pixels = [[u8; 3]; LANES];
+/// The larger one; unlike `f32::max` it says nothing of NaN, which costs more instructions.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
 
-fn split(pixels: &Pixels) -> [Lanes; 3] {
-    let mut channels = [[0.0; LANES]; 3];
-    for i in 0..LANES {
-        channels[0][i] = f32::from(pixels[i][0]);
-        channels[1][i] = f32::from(pixels[i][1]);
-        channels[2][i] = f32::from(pixels[i][2]);
-    }
-    channels
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
 }
 
 /// Whole numbers of 0 to 255 as bytes: added to 2^23, a number is the lowest bits of the sum.
-fn join(channels: &[Lanes; 3], pixels: &mut Pixels) {
-    let byte = |v: f32| (v + 8_388_608.0).to_bits() as u8;
-    for i in 0..LANES {
-        pixels[i] = [byte(channels[0][i]), byte(channels[1][i]), byte(channels[2][i])];
-    }
+#[inline(always)]
+fn byte(v: f32) -> u8 {
+    (v + 8_388_608.0).to_bits() as u8
 }
 
 /// The nearest whole number, for less than 2^22, without a conversion.
@@ -45,7 +44,7 @@ const HUE: f32 = HUES * SHIFT / 6.0;
 /// `round(numerator / n)` of OpenCV's tables; the quotients are never halves.
 #[inline(always)]
 fn reciprocal(numerator: f32, n: f32) -> f32 {
-    rounded(numerator / n.max(1.0))
+    rounded(numerator / larger(n, 1.0))
 }
 
 /// `(product + 2048) >> 12` of OpenCV: exact, for the products here are below 2^24, and the last term makes
@@ -56,77 +55,86 @@ fn shifted(product: f32) -> f32 {
 }
 
 #[inline(always)]
-fn to_hsv([blue, green, red]: &[Lanes; 3]) -> [Lanes; 3] {
-    let mut hsv = [[0.0; LANES]; 3];
-    for i in 0..LANES {
-        let (b, g, r) = (blue[i], green[i], red[i]);
-        let value = b.max(g).max(r);
-        let range = value - b.min(g).min(r);
-        let of_green = if value == g { b - r + 2.0 * range } else { r - g + 4.0 * range };
-        let sector = if value == r { g - b } else { of_green };
-        let hue = shifted(sector * reciprocal(HUE, range));
-        hsv[0][i] = if hue < 0.0 { hue + HUES } else { hue };
-        hsv[1][i] = shifted(range * reciprocal(SATURATION, value));
-        hsv[2][i] = value;
-    }
-    hsv
+fn to_hsv([b, g, r]: [f32; 3]) -> [f32; 3] {
+    let value = larger(larger(b, g), r);
+    let range = value - smaller(smaller(b, g), r);
+    let of_green = if value == g { b - r + 2.0 * range } else { r - g + 4.0 * range };
+    let sector = if value == r { g - b } else { of_green };
+    let hue = shifted(sector * reciprocal(HUE, range));
+    let hue = if hue < 0.0 { hue + HUES } else { hue };
+    [hue, shifted(range * reciprocal(SATURATION, value)), value]
 }
 
 /// Hues below 180. A channel is full, and falls with the distance of the hue from its own colour.
 #[inline(always)]
-fn to_bgr([hue, saturation, value]: &[Lanes; 3]) -> [Lanes; 3] {
+fn to_bgr([hue, saturation, value]: [f32; 3]) -> [f32; 3] {
     // A sixth of the circle is 30 hue steps.
     const SIXTH: f32 = 30.0;
-    let mut bgr = [[0.0; LANES]; 3];
-    for (channel, turn) in bgr.iter_mut().zip([SIXTH, 3.0 * SIXTH, 5.0 * SIXTH]) {
-        for i in 0..LANES {
-            let turned = hue[i] + turn;
-            let turned = if turned >= HUES { turned - HUES } else { turned };
-            let distance = turned.min(4.0 * SIXTH - turned).clamp(0.0, SIXTH);
-            let taken = value[i] * saturation[i] * distance * (1.0 / (255.0 * SIXTH));
-            channel[i] = rounded(value[i] - taken);
-        }
-    }
-    bgr
+    [SIXTH, 3.0 * SIXTH, 5.0 * SIXTH].map(|turn| {
+        let turned = around(hue + turn);
+        let distance = smaller(larger(smaller(turned, 4.0 * SIXTH - turned), 0.0), SIXTH);
+        let taken = value * saturation * distance * (1.0 / (255.0 * SIXTH));
+        rounded(value - taken)
+    })
+}
+
+#[inline(always)]
+fn around(hue: f32) -> f32 {
+    if hue >= HUES { hue - HUES } else { hue }
 }
 
 /// Changes all pixels in blocks of [`LANES`].
-fn for_each_block(image: &mut Image, change: impl Fn(&[Lanes; 3]) -> [Lanes; 3]) {
+#[inline(always)]
+fn for_each_block(image: &mut Image, change: impl Fn([f32; 3]) -> [f32; 3]) {
     let (pixels, _) = image.data_mut().as_chunks_mut::<3>();
     let (blocks, rest) = pixels.as_chunks_mut::<LANES>();
     for block in blocks {
-        join(&change(&split(block)), block);
+        change_block(block, &change);
     }
     let mut last = [[0; 3]; LANES];
     last[..rest.len()].copy_from_slice(rest);
-    join(&change(&split(&last)), &mut last);
+    change_block(&mut last, &change);
     rest.copy_from_slice(&last[..rest.len()]);
 }
 
+#[inline(always)]
+fn change_block(pixels: &mut [[u8; 3]; LANES], change: &impl Fn([f32; 3]) -> [f32; 3]) {
+    let [mut first, mut second, mut third] = [[0; LANES]; 3];
+    for i in 0..LANES {
+        first[i] = pixels[i][0];
+        second[i] = pixels[i][1];
+        third[i] = pixels[i][2];
+    }
+    for ((a, b), c) in first.iter_mut().zip(&mut second).zip(&mut third) {
+        let changed = change([f32::from(*a), f32::from(*b), f32::from(*c)]);
+        (*a, *b, *c) = (byte(changed[0]), byte(changed[1]), byte(changed[2]));
+    }
+    for i in 0..LANES {
+        pixels[i] = [first[i], second[i], third[i]];
+    }
+}
+
 /// Hue, saturation, value in place of blue, green, red.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "x86_64+sse4.1"))]
 pub fn bgr_to_hsv(image: &mut Image) {
     for_each_block(image, to_hsv);
 }
 
 /// Blue, green, red in place of hue, saturation, value.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "x86_64+sse4.1"))]
 pub fn hsv_to_bgr(image: &mut Image) {
-    for_each_block(image, |[hue, saturation, value]| {
-        to_bgr(&[hue.map(|h| if h >= HUES { h - HUES } else { h }), *saturation, *value])
-    });
+    for_each_block(image, |[hue, saturation, value]| to_bgr([around(hue), saturation, value]));
 }
 
 /// Adds to hue (around the circle), saturation and value (held within 0 to 255), in one pass.
-pub fn shift_hsv(image: &mut Image, [hue, saturation, value]: [i32; 3]) {
-    let (hue, saturation, value) = (hue.rem_euclid(180) as f32, saturation as f32, value as f32);
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "x86_64+sse4.1"))]
+pub fn shift_hsv(image: &mut Image, shifts: [i32; 3]) {
+    let shift = [shifts[0].rem_euclid(180), shifts[1], shifts[2]].map(|v| v as f32);
+    let within = |v: f32| smaller(larger(v, 0.0), 255.0);
     for_each_block(image, |bgr| {
-        let [mut hues, mut saturations, mut values] = to_hsv(bgr);
-        for i in 0..LANES {
-            let turned = hues[i] + hue;
-            hues[i] = if turned >= HUES { turned - HUES } else { turned };
-            saturations[i] = (saturations[i] + saturation).clamp(0.0, 255.0);
-            values[i] = (values[i] + value).clamp(0.0, 255.0);
-        }
-        to_bgr(&[hues, saturations, values])
+        let [hue, saturation, value] = to_hsv(bgr);
+        let hue = around(hue + shift[0]);
+        to_bgr([hue, within(saturation + shift[1]), within(value + shift[2])])
     });
 }
 

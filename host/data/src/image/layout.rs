@@ -1,6 +1,10 @@
 //! The picture in memory, and the operations that only move pixels: flip, pad, paste.
 //! Knows nothing of files and colours.
 
+use std::sync::Arc;
+
+use multiversion::multiversion;
+
 /// How a picture is mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlipDirection {
@@ -14,29 +18,42 @@ pub enum FlipDirection {
 
 /// A picture.
 ///
-/// Shapes: `height` x `width` x 3 bytes, rows one after another without gaps, channels blue, green, red.
+/// Shapes: `height` x `width` x 3 bytes, rows one after another without gaps, channels blue, green, red. A clone shares
+/// the bytes until one of both is changed.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Image {
     width: usize,
     height: usize,
-    data: Vec<u8>,
+    data: Arc<Vec<u8>>,
 }
 
 impl Image {
     /// Wraps pixels; `None` if their number is not `width * height * 3`.
     pub fn new(width: usize, height: usize, data: Vec<u8>) -> Option<Self> {
-        (data.len() == width * height * 3).then_some(Self { width, height, data })
+        (data.len() == width * height * 3).then(|| Self { width, height, data: Arc::new(data) })
     }
 
     /// A picture of one colour.
     pub fn filled(width: usize, height: usize, bgr: [u8; 3]) -> Self {
-        let bytes = width * height * 3;
-        let data = if bgr[0] == bgr[1] && bgr[1] == bgr[2] {
-            vec![bgr[0]; bytes]
-        } else {
-            bgr.iter().copied().cycle().take(bytes).collect()
-        };
-        Self { width, height, data }
+        Self::by_rows(width, height, bgr, |_, _| {})
+    }
+
+    /// A picture that is made row by row: each has the colour `ground` when `write` gets it, with its number. A row that is
+    /// made at once is in the processor's cache all the while, a whole picture is not.
+    pub fn by_rows(
+        width: usize,
+        height: usize,
+        ground: [u8; 3],
+        mut write: impl FnMut(usize, &mut [u8]),
+    ) -> Self {
+        let empty = ground.repeat(width);
+        let mut data = Vec::with_capacity(empty.len() * height);
+        for y in 0..height {
+            let start = data.len();
+            data.extend_from_slice(&empty);
+            write(y, &mut data[start..]);
+        }
+        Self { width, height, data: Arc::new(data) }
     }
 
     /// Pixels in a row.
@@ -66,12 +83,12 @@ impl Image {
 
     /// All bytes, to be changed in place.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.data
+        Arc::make_mut(&mut self.data).as_mut_slice()
     }
 
     /// Gives up the bytes.
     pub fn into_data(self) -> Vec<u8> {
-        self.data
+        Arc::unwrap_or_clone(self.data)
     }
 
     /// The bytes of row `y`.
@@ -82,7 +99,7 @@ impl Image {
     /// The bytes of row `y`, to be changed in place.
     pub fn row_mut(&mut self, y: usize) -> &mut [u8] {
         let stride = self.width * 3;
-        &mut self.data[y * stride..(y + 1) * stride]
+        &mut self.data_mut()[y * stride..(y + 1) * stride]
     }
 
     /// Blue, green and red at (x, y).
@@ -95,7 +112,7 @@ impl Image {
     pub fn set_pixel(&mut self, x: i64, y: i64, bgr: [u8; 3]) {
         if x >= 0 && y >= 0 && (x as usize) < self.width && (y as usize) < self.height {
             let at = (y as usize * self.width + x as usize) * 3;
-            self.data[at..at + 3].copy_from_slice(&bgr);
+            self.data_mut()[at..at + 3].copy_from_slice(&bgr);
         }
     }
 
@@ -112,10 +129,9 @@ impl Image {
     }
 
     fn flip_rows(&mut self) {
-        if self.width > 0 {
-            for row in self.data.chunks_exact_mut(self.width * 3) {
-                row.as_chunks_mut::<3>().0.reverse();
-            }
+        let stride = self.width * 3;
+        if stride > 0 {
+            mirror_rows(self.data_mut(), stride);
         }
     }
 
@@ -123,7 +139,7 @@ impl Image {
         let stride = self.width * 3;
         let half = self.height / 2 * stride;
         let from_below = self.data.len() - half;
-        let (top, bottom) = self.data.split_at_mut(from_below);
+        let (top, bottom) = self.data_mut().split_at_mut(from_below);
         if stride > 0 {
             let upper = top[..half].chunks_exact_mut(stride);
             for (a, b) in upper.zip(bottom.chunks_exact_mut(stride).rev()) {
@@ -138,9 +154,11 @@ impl Image {
         if (width, height) == (self.width, self.height) {
             return self;
         }
-        let mut grown = Self::filled(width, height, bgr);
-        grown.paste(&self, 0, 0);
-        grown
+        Self::by_rows(width, height, bgr, |y, row| {
+            if y < self.height {
+                row[..self.width * 3].copy_from_slice(self.row(y));
+            }
+        })
     }
 
     /// Copies `other` with its corner at (x, y); what sticks out is left away.
@@ -168,8 +186,37 @@ impl Image {
         for row in y..y + height {
             data.extend_from_slice(&self.row(row)[x * 3..(x + width) * 3]);
         }
-        Self { width, height, data }
+        Self { width, height, data: Arc::new(data) }
     }
+}
+
+/// Left and right change places: a reversal of the bytes, and another one of those of each pixel.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "x86_64+ssse3"))]
+fn mirror_rows(data: &mut [u8], stride: usize) {
+    for row in data.chunks_exact_mut(stride) {
+        row.reverse();
+        reverse_channels(row);
+    }
+}
+
+/// Blue and red change places.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "x86_64+ssse3"))]
+pub(super) fn swap_blue_and_red(data: &mut [u8]) {
+    reverse_channels(data);
+}
+
+/// The order of channels is reversed in blocks, each taken out as a whole before it is put back: so it is vectorised.
+#[inline(always)]
+fn reverse_channels(bytes: &mut [u8]) {
+    const BLOCK: usize = 32;
+    let (blocks, rest) = bytes.as_chunks_mut::<3>().0.as_chunks_mut::<BLOCK>();
+    for block in blocks {
+        let old = *block;
+        for i in 0..BLOCK {
+            block[i] = [old[i][2], old[i][1], old[i][0]];
+        }
+    }
+    rest.iter_mut().for_each(|pixel| pixel.swap(0, 2));
 }
 
 impl std::fmt::Debug for Image {

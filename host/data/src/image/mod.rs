@@ -9,6 +9,7 @@ mod encode;
 mod exif;
 mod hsv;
 mod layout;
+mod plane;
 mod resize;
 mod warp;
 
@@ -18,5 +19,5 @@ pub use distort::{Distortion, distort};
 pub use draw::{Drawn, class_colours, draw_detections};
 pub use hsv::{bgr_to_hsv, hsv_to_bgr, shift_hsv};
 pub use layout::{FlipDirection, Image};
-pub use resize::{Window, resize, resize_window_into};
+pub use resize::{ResizedRows, Window, resize};
 pub use warp::{Affine, warp_affine};

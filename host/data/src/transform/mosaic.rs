@@ -5,7 +5,7 @@ use snaphook_components::data as declared;
 
 use super::{Mixing, Surroundings, Transform};
 use crate::dataset::Dataset;
-use crate::image::{Image, Window, resize_window_into};
+use crate::image::{Image, ResizedRows, Window};
 use crate::{DataError, Sample, SampleRng};
 
 /// Puts four samples together to a picture of twice `img_scale`.
@@ -48,24 +48,44 @@ impl Mosaic {
         self.img_scale.map(|side| (rng.uniform(low, high) * side as f64) as i64)
     }
 
-    /// Places one sample into its quarter; its boxes move along.
-    fn place(&self, canvas: &mut Image, quarter: usize, centre: [i64; 2], part: &mut Sample) {
-        let (width, height) = (part.image.width() as f64, part.image.height() as f64);
+    /// Where a picture lies in its quarter of the canvas of (width, height).
+    fn place(&self, image: &Image, quarter: usize, centre: [i64; 2], canvas: [usize; 2]) -> Place {
+        let (width, height) = (image.width() as f64, image.height() as f64);
         let ratio = (self.img_scale[1] as f64 / height).min(self.img_scale[0] as f64 / width);
         let size = [(width * ratio) as i64, (height * ratio) as i64];
-        let across = span(quarter.is_multiple_of(2), centre[0], size[0], canvas.width() as i64);
-        let down = span(quarter < 2, centre[1], size[1], canvas.height() as i64);
+        Place {
+            across: span(quarter.is_multiple_of(2), centre[0], size[0], canvas[0] as i64),
+            down: span(quarter < 2, centre[1], size[1], canvas[1] as i64),
+            size: (size[0] as usize, size[1] as usize),
+            ratio: ratio as f32,
+        }
+    }
+}
+
+/// Where a picture lies in the canvas, and how large.
+struct Place {
+    across: Span,
+    down: Span,
+    size: (usize, usize),
+    ratio: f32,
+}
+
+impl Place {
+    /// The rows of what is seen of the picture.
+    fn rows<'a>(&self, image: &'a Image) -> ResizedRows<'a> {
         let window = Window {
-            x: across.from as usize,
-            y: down.from as usize,
-            width: across.length as usize,
-            height: down.length as usize,
+            x: self.across.from as usize,
+            y: self.down.from as usize,
+            width: self.across.length as usize,
+            height: self.down.length as usize,
         };
-        let at = (across.to as usize, down.to as usize);
-        let size = (size[0] as usize, size[1] as usize);
-        resize_window_into(&part.image, size, window, canvas, at);
-        part.rescale_boxes(ratio as f32, ratio as f32);
-        part.translate_boxes((across.to - across.from) as f32, (down.to - down.from) as f32);
+        ResizedRows::new(image, self.size, window)
+    }
+
+    fn move_boxes(&self, sample: &mut Sample) {
+        sample.rescale_boxes(self.ratio, self.ratio);
+        let moved = |span: &Span| (span.to - span.from) as f32;
+        sample.translate_boxes(moved(&self.across), moved(&self.down));
     }
 }
 
@@ -100,7 +120,7 @@ impl Transform for Mosaic {
 
     fn apply(
         &self,
-        mut sample: Sample,
+        sample: Sample,
         around: &mut Surroundings,
     ) -> Result<Option<Sample>, DataError> {
         if around.partners.is_empty() {
@@ -108,12 +128,29 @@ impl Transform for Mosaic {
         }
         let centre = self.random_centre(around.rng);
         let [width, height] = self.img_scale.map(|side| side * 2);
-        let mut canvas = Image::filled(width, height, self.pad_val);
-        self.place(&mut canvas, 0, centre, &mut sample);
-        for (i, mut partner) in around.partners.drain(..).enumerate() {
-            self.place(&mut canvas, i + 1, centre, &mut partner);
-            sample.append_boxes(partner);
-        }
+        let mut parts = vec![sample];
+        parts.append(&mut around.partners);
+        let place =
+            |(i, part): (usize, &Sample)| self.place(&part.image, i, centre, [width, height]);
+        let places: Vec<Place> = parts.iter().enumerate().map(place).collect();
+        let mut rows: Vec<ResizedRows> =
+            places.iter().zip(&parts).map(|(place, part)| place.rows(&part.image)).collect();
+        let canvas = Image::by_rows(width, height, self.pad_val, |y, row| {
+            for (rows, place) in rows.iter_mut().zip(&places) {
+                if let Some(y) = y.checked_sub(place.down.to as usize) {
+                    rows.write(y, &mut row[place.across.to as usize * 3..]);
+                }
+            }
+        });
+        let moved = parts.into_iter().zip(&places).map(|(mut part, place)| {
+            place.move_boxes(&mut part);
+            part
+        });
+        let joined = moved.reduce(|mut first, other| {
+            first.append_boxes(other);
+            first
+        });
+        let mut sample = joined.expect("the sample itself is one of the parts");
         sample.set_image(canvas);
         if self.bbox_clip_border {
             sample.clip_boxes([height, width]);

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 use snaphook_c10d::{NormParameters, normalize_over_ranks};
 use snaphook_components::{ComponentError, read, vision};
+use snaphook_libtorch::{BatchNormParts, norm_swish};
 use snaphook_runner::{Layer, Scope};
 use tch::{Device, Kind, Tensor};
 
@@ -77,19 +78,47 @@ impl BatchNorm {
     ///
     /// Shapes: `x` and the result [N, C, H, W].
     pub(crate) fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        if train {
-            let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
-            let parameters = NormParameters {
-                affine: Some((&self.weight, &self.bias)),
-                running: Some((&self.running_mean, &self.running_var)),
-                momentum: self.settings.momentum,
-                eps: self.settings.eps,
-            };
-            let normalized = normalize_over_ranks(x, &parameters, self.settings.is_synchronized);
-            if let Some(normalized) = normalized {
-                return normalized;
-            }
+        let synchronized = if train { self.begin_training(x) } else { None };
+        synchronized.unwrap_or_else(|| self.normalise(x, train))
+    }
+
+    /// The layer in training and SiLU after it. On a CPU one map less is saved for the gradients.
+    ///
+    /// Shapes: `x` and the result [N, C, H, W].
+    pub(crate) fn forward_swish(&self, x: &Tensor) -> Tensor {
+        if let Some(normalized) = self.begin_training(x) {
+            return normalized.silu();
         }
+        let is_plain = x.device() == Device::Cpu && x.kind() == Kind::Float;
+        let joined = is_plain.then(|| norm_swish(x, &self.parts())).flatten();
+        // Where libtorch refuses, its own operator says why.
+        joined.unwrap_or_else(|| self.normalise(x, true).silu())
+    }
+
+    fn parts(&self) -> BatchNormParts<'_> {
+        BatchNormParts {
+            weight: &self.weight,
+            bias: &self.bias,
+            running_mean: &self.running_mean,
+            running_var: &self.running_var,
+            momentum: self.settings.momentum,
+            eps: self.settings.eps,
+        }
+    }
+
+    /// Counts the batch; the result, where the statistics are those of all processes.
+    fn begin_training(&self, x: &Tensor) -> Option<Tensor> {
+        let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
+        let parameters = NormParameters {
+            affine: Some((&self.weight, &self.bias)),
+            running: Some((&self.running_mean, &self.running_var)),
+            momentum: self.settings.momentum,
+            eps: self.settings.eps,
+        };
+        normalize_over_ranks(x, &parameters, self.settings.is_synchronized)
+    }
+
+    fn normalise(&self, x: &Tensor, train: bool) -> Tensor {
         x.batch_norm(
             Some(&self.weight),
             Some(&self.bias),

@@ -39,6 +39,11 @@ impl ConvModule {
 
     /// Shapes: `x` [N, C, H, W]; the result [N, C', H / stride, W / stride].
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        if let (Some(norm), Some(Activation::Swish), Mode::Train) =
+            (&self.norm, self.activation, mode)
+        {
+            return norm.forward_swish(&self.conv.forward(x));
+        }
         let x = self.convolve_and_normalise(x, mode);
         self.activation.map_or_else(|| x.shallow_clone(), |activation| activation.forward(&x))
     }
