@@ -8,12 +8,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
-
-use super::{Image, exif};
+use super::{Image, exif, jpeg};
 use crate::DataError;
 use crate::stage_time::{Stage, timed};
 
@@ -91,56 +86,8 @@ fn describe(bytes: &[u8]) -> String {
 type Stored = (Image, u16);
 
 fn decode_jpeg(bytes: &[u8]) -> Result<Stored, String> {
-    if !has_end_mark(bytes) {
-        return Err(format!("the JPEG is truncated: its {} bytes have no end mark", bytes.len()));
-    }
-    let options = DecoderOptions::default().set_max_width(65_500).set_max_height(65_500);
-    let broken = |e| format!("not a whole JPEG: {e}");
-    let mut headers = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    headers.decode_headers().map_err(broken)?;
-    // The decoder has a way to blue, green, red from colours alone.
-    let way = match headers.input_colorspace() {
-        Some(ColorSpace::Luma) => ColorSpace::Luma,
-        Some(ColorSpace::CMYK | ColorSpace::YCCK) => ColorSpace::RGB,
-        _ => ColorSpace::BGR,
-    };
-    let options = options.jpeg_set_out_colorspace(way);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let mut pixels = decoder.decode().map_err(broken)?;
-    if way == ColorSpace::RGB {
-        pixels.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.swap(0, 2));
-    }
-    let (width, height) = decoder.dimensions().ok_or("the JPEG has no size")?;
-    let pixels = three_channels(pixels, width * height);
-    let orientation = decoder.exif().map_or(1, |block| exif::orientation(block));
-    let image = Image::new(width, height, pixels).ok_or("the JPEG has too few pixels")?;
-    Ok((image, orientation))
-}
-
-/// Whether an end mark follows the first scan. The segments before it are skipped by their lengths, for a
-/// thumbnail in one of them has an end mark of its own.
-fn has_end_mark(bytes: &[u8]) -> bool {
-    const SCAN: u8 = 0xDA;
-    let mut rest = &bytes[2..];
-    while let [0xFF, marker, tail @ ..] = rest {
-        if *marker == SCAN {
-            return tail.windows(2).any(|pair| pair == [0xFF, 0xD9]);
-        }
-        rest = match tail {
-            // Fill bytes may stand before a marker.
-            _ if *marker == 0xFF => &rest[1..],
-            [high, low, ..] => {
-                let length = usize::from(u16::from_be_bytes([*high, *low]));
-                tail.get(length..).unwrap_or_default()
-            }
-            _ => &[],
-        };
-    }
-    false
-}
-
-fn three_channels(pixels: Vec<u8>, count: usize) -> Vec<u8> {
-    if pixels.len() == count { pixels.iter().flat_map(|&p| [p; 3]).collect() } else { pixels }
+    let decoded = jpeg::decode(bytes).map_err(|e| e.to_string())?;
+    Ok((decoded.image, decoded.exif.map_or(1, exif::orientation)))
 }
 
 fn decode_png(bytes: &[u8]) -> Result<Stored, String> {
