@@ -1,8 +1,9 @@
 //! From the bytes of a JPEG or PNG file to a picture, as `cv2.imread` gives it.
 //! Knows nothing of data sets; each error names the file.
 //!
-//! Source: OpenCV `imread` with IMREAD_COLOR: three channels, alpha dropped, EXIF orientation applied.
-//! We differ in one point: a truncated file is an error, where OpenCV fills the rest with grey.
+//! Source: OpenCV `imread` with IMREAD_COLOR: three channels, alpha dropped, EXIF orientation applied. Pixels are the
+//! same to the byte. We differ in one point: a file that is damaged or ends before its picture does is an error, where
+//! OpenCV fills the rest with grey.
 
 use std::fs;
 use std::io::Cursor;
@@ -147,10 +148,17 @@ mod tests {
     #[test]
     fn every_truncation_of_a_jpeg_is_an_error_that_names_the_file() {
         let bytes = gradient().to_jpeg(90).unwrap();
-        for length in [0, 1, 3, 20, bytes.len() / 2, bytes.len() - 2] {
+        for length in [0, 1, 3, 20, bytes.len() / 2, bytes.len() - 4] {
             assert!(reason(&bytes[..length]).contains("a/b.jpg"), "{length}");
         }
-        assert!(reason(&bytes[..bytes.len() - 2]).contains("truncated"));
+        assert!(reason(&bytes[..bytes.len() - 4]).contains("truncated"));
+    }
+
+    #[test]
+    fn a_jpeg_without_its_end_mark_is_whole() {
+        let bytes = gradient().to_jpeg(90).unwrap();
+        let whole = decode_image(&bytes, Path::new("x.jpg")).unwrap();
+        assert_eq!(decode_image(&bytes[..bytes.len() - 2], Path::new("x.jpg")).unwrap(), whole);
     }
 
     #[test]
@@ -158,7 +166,7 @@ mod tests {
         let mut bytes = gradient().to_jpeg(90).unwrap();
         bytes.splice(2..2, *b"\xff\xe1\0\x06\xff\xd9\xff\xd9");
         assert!(decode_image(&bytes, Path::new("x.jpg")).is_ok());
-        assert!(reason(&bytes[..bytes.len() - 2]).contains("truncated"));
+        assert!(reason(&bytes[..bytes.len() - 4]).contains("truncated"));
     }
 
     #[test]

@@ -20,10 +20,7 @@ pub(super) struct Entropy {
 
 impl Entropy {
     /// Takes the bits at the place of the walk, up to the next marker that is no restart; the walk goes on there.
-    pub(super) fn take(
-        segments: &mut Segments<'_>,
-        has_restarts: bool,
-    ) -> Result<Self, JpegError> {
+    pub(super) fn take(segments: &mut Segments<'_>, has_restarts: bool) -> Result<Self, JpegError> {
         let mut data = Vec::new();
         let mut ends = Vec::new();
         let mut rest = segments.bytes.get(segments.position..).unwrap_or_default();
@@ -71,7 +68,8 @@ impl Entropy {
 }
 
 /// Said where coded data end too early.
-pub(super) const CUT: JpegError = JpegError::Truncated("its coded data end before the picture does");
+pub(super) const CUT: JpegError =
+    JpegError::Truncated("its coded data end before the picture does");
 
 fn is_restart(found: u8) -> bool {
     (marker::RST0..=marker::RST7).contains(&found)

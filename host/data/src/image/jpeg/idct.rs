@@ -46,23 +46,28 @@ pub(super) fn transform_row(
 /// The samples of a block with nothing but a first coefficient.
 #[inline(always)]
 fn flat(coefficient: i16, step: i16) -> u8 {
-    let kept = i32::from(coefficient).wrapping_mul(i32::from(step)) << KEPT_BITS;
-    ((kept + (1 << (KEPT_BITS + 2)) >> (KEPT_BITS + 3)) + MIDDLE).clamp(0, 255) as u8
+    let kept = coefficient.wrapping_mul(step) << KEPT_BITS;
+    sample(kept.into(), KEPT_BITS + 3)
 }
 
 /// A block whose coefficients are zero but for `N` rows and columns.
 #[inline(always)]
 fn transform<const N: usize>(block: &Block, steps: &Steps, samples: &mut [u8; 64]) {
     let mut between = [0_i32; 64];
+    let has_first_row_alone = block[SIDE..N * SIDE].iter().fold(0, |any, &value| any | value) == 0;
     for column in 0..N {
         let mut line = [0; SIDE];
         for row in 0..N {
             let at = row * SIDE + column;
-            line[row] = i32::from(block[at]).wrapping_mul(i32::from(steps[at]));
+            line[row] = i32::from(block[at].wrapping_mul(steps[at]));
         }
         let line = pass(line);
         for row in 0..SIDE {
-            between[row * SIDE + column] = descale(line[row], FACTOR_BITS - KEPT_BITS);
+            let value = descale(line[row], FACTOR_BITS - KEPT_BITS);
+            between[row * SIDE + column] = match has_first_row_alone {
+                true => wrapped(value),
+                false => value.clamp(i16::MIN.into(), i16::MAX.into()),
+            };
         }
     }
     for row in 0..SIDE {
@@ -70,8 +75,7 @@ fn transform<const N: usize>(block: &Block, steps: &Steps, samples: &mut [u8; 64
         line[..N].copy_from_slice(&between[row * SIDE..][..N]);
         let line = pass(line);
         for column in 0..SIDE {
-            let sample = descale(line[column], FACTOR_BITS + KEPT_BITS + 3) + MIDDLE;
-            samples[row * SIDE + column] = sample.clamp(0, 255) as u8;
+            samples[row * SIDE + column] = sample(line[column], FACTOR_BITS + KEPT_BITS + 3);
         }
     }
 }
@@ -79,6 +83,18 @@ fn transform<const N: usize>(block: &Block, steps: &Steps, samples: &mut [u8; 64
 #[inline(always)]
 fn descale(value: i32, bits: u32) -> i32 {
     value.wrapping_add(1 << (bits - 1)) >> bits
+}
+
+/// A sample from a value that is 2 to the `bits` too large.
+#[inline(always)]
+fn sample(value: i32, bits: u32) -> u8 {
+    (descale(value, bits) + MIDDLE).clamp(0, 255) as u8
+}
+
+/// The low 16 bits: what vector code of 16 bits leaves of a sum.
+#[inline(always)]
+fn wrapped(value: i32) -> i32 {
+    i32::from(value as i16)
 }
 
 /// Eight values transformed, `FACTOR_BITS` larger than they come.
@@ -89,18 +105,19 @@ fn pass(line: [i32; SIDE]) -> [i32; SIDE] {
     let sub = i32::wrapping_sub;
     let mul = i32::wrapping_mul;
 
-    let turned = mul(add(c2, c6), const { fixed(0.541_196_100) });
+    let turned = mul(c2 + c6, const { fixed(0.541_196_100) });
     let low = sub(turned, mul(c6, const { fixed(1.847_759_065) }));
     let high = add(turned, mul(c2, const { fixed(0.765_366_865) }));
-    let sum = add(c0, c4) << FACTOR_BITS;
-    let difference = sub(c0, c4) << FACTOR_BITS;
+    let sum = wrapped(c0 + c4) << FACTOR_BITS;
+    let difference = wrapped(c0 - c4) << FACTOR_BITS;
     let even = [add(sum, high), add(difference, low), sub(difference, low), sub(sum, high)];
 
-    let all = mul(add(add(c7, c3), add(c5, c1)), const { fixed(1.175_875_602) });
-    let outer = mul(add(c7, c1), const { fixed(0.899_976_223) });
-    let inner = mul(add(c5, c3), const { fixed(2.562_915_447) });
-    let first = sub(all, mul(add(c7, c3), const { fixed(1.961_570_560) }));
-    let second = sub(all, mul(add(c5, c1), const { fixed(0.390_180_644) }));
+    let (sevens, fives) = (wrapped(c7 + c3), wrapped(c5 + c1));
+    let all = mul(sevens + fives, const { fixed(1.175_875_602) });
+    let outer = mul(c7 + c1, const { fixed(0.899_976_223) });
+    let inner = mul(c5 + c3, const { fixed(2.562_915_447) });
+    let first = sub(all, mul(sevens, const { fixed(1.961_570_560) }));
+    let second = sub(all, mul(fives, const { fixed(0.390_180_644) }));
     let odd = [
         add(sub(mul(c1, const { fixed(1.501_321_110) }), outer), second),
         add(sub(mul(c3, const { fixed(3.072_711_026) }), inner), first),

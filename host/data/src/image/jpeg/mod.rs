@@ -27,4 +27,4 @@ mod tables;
 mod upsample;
 
 pub(super) use error::JpegError;
-pub(super) use picture::{Decoded, decode};
+pub(super) use picture::decode;

@@ -79,7 +79,9 @@ impl File<'_> {
                 self.segments.segment()?;
             }
             marker::SOF0..=marker::SOF15 => {
-                return Err(JpegError::Unsupported("expected one that is Huffman coded, not lossless"));
+                return Err(JpegError::Unsupported(
+                    "expected one that is Huffman coded, not lossless",
+                ));
             }
             _ => return Err(JpegError::Broken("a marker that no picture has")),
         }
@@ -150,8 +152,7 @@ impl Part {
 
 impl Picture {
     fn new(frame: Frame) -> Self {
-        let part =
-            |_| Part { steps: None, coefficients: None, plane: None, left_out: [None; 64] };
+        let part = |_| Part { steps: None, coefficients: None, plane: None, left_out: [None; 64] };
         Self { parts: frame.components.iter().map(part).collect(), frame }
     }
 
@@ -239,9 +240,8 @@ impl Picture {
             channels.push(progressive::Channel {
                 dc,
                 unit: scan.unit(known),
-                coefficients: coefficients.unwrap_or_else(|| {
-                    Coefficients::new(known.stored_across, known.stored_down)
-                }),
+                coefficients: coefficients
+                    .unwrap_or_else(|| Coefficients::new(known.stored_across, known.stored_down)),
             });
         }
         progressive::decode_first(walk, &mut channels, units, scan.low)?;

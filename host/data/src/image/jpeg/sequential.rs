@@ -54,11 +54,7 @@ pub(super) fn decode_row(
 
 /// The blocks of one component in one unit.
 #[inline(always)]
-fn decode_unit(
-    reader: &mut BitReader<'_>,
-    channel: &mut Channel,
-    unit: usize,
-) -> Option<()> {
+fn decode_unit(reader: &mut BitReader<'_>, channel: &mut Channel, unit: usize) -> Option<()> {
     let (h, v) = channel.unit;
     for down in 0..v {
         let start = down * channel.coefficients.across + unit * h;

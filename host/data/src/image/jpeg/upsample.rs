@@ -128,21 +128,15 @@ fn blend_across<const LEFT: i16, const RIGHT: i16, const BITS: u32>(
     let inner = pairs.get_mut(1..).unwrap_or_default();
     let threes = sums.iter().zip(&sums[1..]).zip(&sums[2..]);
     for (pair, ((&left, &this), &right)) in inner.iter_mut().zip(threes) {
-        *pair = [
-            ((this * 3 + left + LEFT) >> BITS) as u8,
-            ((this * 3 + right + RIGHT) >> BITS) as u8,
-        ];
+        *pair =
+            [((this * 3 + left + LEFT) >> BITS) as u8, ((this * 3 + right + RIGHT) >> BITS) as u8];
     }
     // The ends have but one neighbour, and are their own other one.
     if let ([first, second, ..], [.., before, last]) = (sums, sums)
         && let [left, .., right] = pairs
     {
-        *left = [
-            ((first * 4 + LEFT) >> BITS) as u8,
-            ((first * 3 + second + RIGHT) >> BITS) as u8,
-        ];
-        *right =
-            [((last * 3 + before + LEFT) >> BITS) as u8, ((last * 4 + RIGHT) >> BITS) as u8];
+        *left = [((first * 4 + LEFT) >> BITS) as u8, ((first * 3 + second + RIGHT) >> BITS) as u8];
+        *right = [((last * 3 + before + LEFT) >> BITS) as u8, ((last * 4 + RIGHT) >> BITS) as u8];
     }
 }
 
