@@ -64,7 +64,7 @@ fn rgb_row([red, green, blue]: [&[u8]; 3], pixels: &mut [u8]) {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx2"))]
 fn ycc_row([y, cb, cr]: [&[u8]; 3], pixels: &mut [u8]) {
     let colours = y.iter().zip(cb).zip(cr);
     for (pixel, ((&y, &cb), &cr)) in pixels.as_chunks_mut::<3>().0.iter_mut().zip(colours) {
@@ -89,7 +89,7 @@ fn ycck_row([y, cb, cr, black]: [&[u8]; 4], pixels: &mut [u8]) {
 /// A colour under black ink; files hold inks the other way round.
 fn darkened(ink: u8, black: u8) -> u8 {
     let (ink, black) = (i32::from(ink), i32::from(black));
-    (black - ((255 - ink) * black >> 8)) as u8
+    (black - (((255 - ink) * black) >> 8)) as u8
 }
 
 /// Blue, green and red of a brightness and two differences; factors of 16 bits.

@@ -2,7 +2,8 @@
 //! Knows nothing of where the samples lie in a picture.
 //!
 //! Source: C. Loeffler, A. Ligtenberg, G. Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications",
-//! ICASSP 1989; libjpeg's `jidctint` for the precision: factors of 13 bits, 2 bits kept between the two passes.
+//! ICASSP 1989; libjpeg-turbo's `jidctint` for the precision: factors of 13 bits, 2 bits kept between the two passes. Values
+//! that no picture has leave 16 bits; they wrap around or stay at the end of the range where its vector code does so.
 
 use multiversion::multiversion;
 
@@ -21,7 +22,7 @@ const fn fixed(factor: f64) -> i32 {
 }
 
 /// Transforms a row of blocks into eight rows of samples that lie `stride` apart.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2", "x86_64+sse4.1"))]
+#[multiversion(targets("x86_64+avx2", "x86_64+sse4.1"))]
 pub(super) fn transform_row(
     blocks: &[Block],
     lasts: &[u8],
@@ -54,12 +55,13 @@ fn flat(coefficient: i16, step: i16) -> u8 {
 #[inline(always)]
 fn transform<const N: usize>(block: &Block, steps: &Steps, samples: &mut [u8; 64]) {
     let mut between = [0_i32; 64];
+    // For this case the vector code has a way of its own, which wraps around.
     let has_first_row_alone = block[SIDE..N * SIDE].iter().fold(0, |any, &value| any | value) == 0;
     for column in 0..N {
         let mut line = [0; SIDE];
-        for row in 0..N {
+        for (row, value) in line.iter_mut().enumerate().take(N) {
             let at = row * SIDE + column;
-            line[row] = i32::from(block[at].wrapping_mul(steps[at]));
+            *value = i32::from(block[at].wrapping_mul(steps[at]));
         }
         let line = pass(line);
         for row in 0..SIDE {

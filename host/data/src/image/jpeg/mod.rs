@@ -14,6 +14,7 @@ mod coefficients;
 mod colour;
 mod entropy;
 mod error;
+mod file;
 mod frame;
 mod huffman;
 mod idct;
@@ -27,4 +28,4 @@ mod tables;
 mod upsample;
 
 pub(super) use error::JpegError;
-pub(super) use picture::decode;
+pub(super) use file::decode;

@@ -1,135 +1,24 @@
-//! A whole file, marker by marker, to pixels.
-//! Knows nothing of files' names; what is read at each marker is in the modules beside.
+//! A picture from its scans to its pixels: coefficients, planes, rows.
+//! Knows nothing of markers.
 
 use super::JpegError;
 use super::coefficients::Coefficients;
 use super::colour::Colours;
-use super::entropy::Entropy;
-use super::frame::{Frame, SIDE};
+use super::entropy::CUT;
+use super::frame::{Component, Frame, SIDE};
 use super::huffman::{Decoder, Meaning};
 use super::idct;
 use super::progressive;
-use super::scan::{ScanHeader, Walk};
-use super::segments::{Segments, marker};
+use super::scan::{ScanComponent, ScanHeader, Walk};
 use super::sequential;
 use super::tables::{Steps, Tables};
 use super::upsample::{Plane, Row};
 use crate::image::Image;
 
-/// A picture, and the bytes of its EXIF block if it has one.
-#[derive(Debug)]
-pub(in crate::image) struct Decoded<'a> {
-    pub(in crate::image) image: Image,
-    pub(in crate::image) exif: Option<&'a [u8]>,
-}
-
-/// Decodes a JPEG file.
-///
-/// Errors: for a file that is damaged, that ends before its picture does, or of a kind that is not read: lossless,
-/// arithmetically coded, of 12 bits, of 2 components.
-pub(in crate::image) fn decode(bytes: &[u8]) -> Result<Decoded<'_>, JpegError> {
-    let mut file = File { segments: Segments::new(bytes), ..File::default() };
-    while let Some(found) = file.segments.next_marker() {
-        if found == marker::EOI || file.take_in(found)? {
-            break;
-        }
-    }
-    let picture = file.picture.ok_or(JpegError::Truncated("it has no picture"))?;
-    let colours = Colours::of(&picture.frame, file.is_jfif, file.adobe);
-    let image = picture.finish(colours)?;
-    Ok(Decoded { image, exif: file.exif })
-}
-
-/// What is known of a file so far.
-#[derive(Debug, Default)]
-struct File<'a> {
-    segments: Segments<'a>,
-    tables: Tables,
-    restart_interval: usize,
-    is_jfif: bool,
-    /// The kind of colours that Adobe's mark names.
-    adobe: Option<u8>,
-    exif: Option<&'a [u8]>,
-    is_begun: bool,
-    picture: Option<Picture>,
-}
-
-impl File<'_> {
-    /// Takes in what follows a marker. True when nothing more is needed.
-    fn take_in(&mut self, found: u8) -> Result<bool, JpegError> {
-        match found {
-            marker::SOI if !self.is_begun => self.is_begun = true,
-            marker::RST0..=marker::RST7 | marker::TEM => {}
-            marker::DHT => self.tables.define_codes(self.segments.segment()?)?,
-            marker::DQT => self.tables.define_steps(self.segments.segment()?)?,
-            marker::DRI => match self.segments.segment()? {
-                [high, low] => {
-                    self.restart_interval = usize::from(u16::from_be_bytes([*high, *low]));
-                }
-                _ => return Err(JpegError::Broken("a restart interval of the wrong length")),
-            },
-            marker::APP0 | marker::APP1 | marker::APP14 => self.take_application_data(found)?,
-            marker::SOF0..=marker::SOF2 if self.picture.is_none() => {
-                let frame = Frame::read(self.segments.segment()?, found == marker::SOF2)?;
-                self.picture = Some(Picture::new(frame));
-            }
-            marker::SOF0..=marker::SOF2 => return Err(JpegError::Broken("a second picture")),
-            marker::SOS => return self.scan(),
-            marker::DAC | marker::DNL | marker::COM | marker::APP0..=marker::APP15 => {
-                self.segments.segment()?;
-            }
-            marker::SOF0..=marker::SOF15 => {
-                return Err(JpegError::Unsupported(
-                    "expected one that is Huffman coded, not lossless",
-                ));
-            }
-            _ => return Err(JpegError::Broken("a marker that no picture has")),
-        }
-        Ok(false)
-    }
-
-    fn take_application_data(&mut self, found: u8) -> Result<(), JpegError> {
-        let segment = self.segments.segment()?;
-        match (found, segment) {
-            (marker::APP0, [b'J', b'F', b'I', b'F', 0, rest @ ..]) if rest.len() >= 9 => {
-                self.is_jfif = true;
-            }
-            (marker::APP14, [b'A', b'd', b'o', b'b', b'e', _, _, _, _, _, _, kind, ..]) => {
-                self.adobe = Some(*kind);
-            }
-            (marker::APP1, [b'E', b'x', b'i', b'f', 0, 0, block @ ..]) => {
-                self.exif = self.exif.or(Some(block));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Decodes a scan. True when it was all of the picture.
-    fn scan(&mut self) -> Result<bool, JpegError> {
-        let segment = self.segments.segment()?;
-        let picture = self.picture.as_mut().ok_or(JpegError::Broken("a scan of no picture"))?;
-        let scan = ScanHeader::read(segment, &picture.frame)?;
-        let entropy = Entropy::take(&mut self.segments, self.restart_interval > 0)?;
-        let mut walk = Walk::new(&entropy, self.restart_interval)?;
-        picture.keep_steps(&scan, &self.tables)?;
-        if picture.frame.is_progressive {
-            picture.progressive_scan(&scan, &self.tables, &mut walk, entropy.bits())?;
-            return Ok(false);
-        }
-        // At least one bit for the first coefficient, and one for the end of the others.
-        if entropy.bits() < scan.blocks(&picture.frame) * 2 {
-            return Err(super::entropy::CUT);
-        }
-        picture.sequential_scan(&scan, &self.tables, &mut walk)?;
-        Ok(picture.parts.iter().all(|part| part.is_whole()))
-    }
-}
-
 /// A picture while it is decoded.
 #[derive(Debug)]
-struct Picture {
-    frame: Frame,
+pub(super) struct Picture {
+    pub(super) frame: Frame,
     parts: Vec<Part>,
 }
 
@@ -148,12 +37,57 @@ impl Part {
     fn is_whole(&self) -> bool {
         self.plane.is_some() || self.left_out.iter().all(|&bits| bits == Some(0))
     }
+
+    fn finish(self, component: &Component, frame: &Frame) -> Result<Plane, JpegError> {
+        match (self.plane, self.coefficients, self.steps) {
+            (Some(plane), ..) => Ok(plane),
+            (None, Some(mut coefficients), Some(steps)) => {
+                let mut plane = Plane::new(component, frame)?;
+                coefficients.find_lasts();
+                transform(&coefficients, &steps, &mut plane, 0);
+                Ok(plane)
+            }
+            _ => Err(OUT_OF_ORDER),
+        }
+    }
 }
 
 impl Picture {
-    fn new(frame: Frame) -> Self {
+    pub(super) fn new(frame: Frame) -> Self {
         let part = |_| Part { steps: None, coefficients: None, plane: None, left_out: [None; 64] };
         Self { parts: frame.components.iter().map(part).collect(), frame }
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.parts.iter().all(Part::is_whole)
+    }
+
+    /// Decodes a scan of so many `bits`.
+    pub(super) fn scan(
+        &mut self,
+        scan: &ScanHeader,
+        tables: &Tables,
+        walk: &mut Walk<'_>,
+        bits: usize,
+    ) -> Result<(), JpegError> {
+        self.keep_steps(scan, tables)?;
+        // The least that a block takes: one bit for the first coefficient, one for the end of the others. Asked before
+        // there is memory for the blocks.
+        let least = match self.frame.is_progressive {
+            true => usize::from(scan.first == 0),
+            false => 2,
+        };
+        if bits < scan.blocks(&self.frame) * least {
+            return Err(CUT);
+        }
+        if !self.frame.is_progressive {
+            return self.sequential_scan(scan, tables, walk);
+        }
+        self.note_progress(scan)?;
+        match scan.first {
+            0 => self.progressive_scan_of_first(scan, tables, walk),
+            _ => self.progressive_scan_of_others(scan, tables, walk),
+        }
     }
 
     /// The steps that hold at a component's first scan are its own.
@@ -178,21 +112,8 @@ impl Picture {
         walk: &mut Walk<'_>,
     ) -> Result<(), JpegError> {
         let mut channels = Vec::new();
-        for &component in &scan.components {
-            let known = &self.frame.components[component.index];
-            let part = &mut self.parts[component.index];
-            if part.is_whole() {
-                return Err(JpegError::Broken("a component that comes twice"));
-            }
-            part.plane = Some(Plane::new(known, &self.frame)?);
-            let unit = scan.unit(known);
-            channels.push(sequential::Channel {
-                dc: Decoder::new(&tables.dc(component.dc)?, Meaning::Difference)?,
-                ac: Decoder::new(&tables.ac(component.ac)?, Meaning::Coefficient)?,
-                unit,
-                coefficients: Coefficients::new(known.stored_across, unit.1),
-                before: 0,
-            });
+        for part in &scan.components {
+            channels.push(self.sequential_channel(*part, scan, tables)?);
         }
         let (across, down) = scan.units(&self.frame);
         for row in 0..down {
@@ -208,27 +129,48 @@ impl Picture {
         Ok(())
     }
 
-    fn progressive_scan(
+    fn sequential_channel(
+        &mut self,
+        part: ScanComponent,
+        scan: &ScanHeader,
+        tables: &Tables,
+    ) -> Result<sequential::Channel, JpegError> {
+        let component = &self.frame.components[part.index];
+        let plane = &mut self.parts[part.index].plane;
+        if plane.is_some() {
+            return Err(JpegError::Broken("a component that comes twice"));
+        }
+        *plane = Some(Plane::new(component, &self.frame)?);
+        let unit = scan.unit(component);
+        Ok(sequential::Channel {
+            dc: Decoder::new(&tables.dc(part.dc)?, Meaning::Difference)?,
+            ac: Decoder::new(&tables.ac(part.ac)?, Meaning::Coefficient)?,
+            unit,
+            coefficients: Coefficients::new(component.stored_across, unit.1),
+            before: 0,
+        })
+    }
+
+    fn progressive_scan_of_others(
         &mut self,
         scan: &ScanHeader,
         tables: &Tables,
         walk: &mut Walk<'_>,
-        bits: usize,
     ) -> Result<(), JpegError> {
-        self.note_progress(scan)?;
-        let units = scan.units(&self.frame);
-        if scan.first > 0 {
-            let component = scan.components[0];
-            let coefficients = &mut self.parts[component.index].coefficients;
-            let coefficients = coefficients.as_mut().ok_or(OUT_OF_ORDER)?;
-            let meaning = if scan.high == 0 { Meaning::CoefficientOrRun } else { Meaning::Symbol };
-            let ac = Decoder::new(&tables.ac(component.ac)?, meaning)?;
-            return progressive::decode_others(walk, &ac, coefficients, scan, units);
-        }
-        // At least one bit for each block.
-        if bits < scan.blocks(&self.frame) {
-            return Err(super::entropy::CUT);
-        }
+        let component = scan.components[0];
+        let coefficients = &mut self.parts[component.index].coefficients;
+        let coefficients = coefficients.as_mut().ok_or(OUT_OF_ORDER)?;
+        let meaning = if scan.high == 0 { Meaning::CoefficientOrRun } else { Meaning::Symbol };
+        let ac = Decoder::new(&tables.ac(component.ac)?, meaning)?;
+        progressive::decode_others(walk, &ac, coefficients, scan, scan.units(&self.frame))
+    }
+
+    fn progressive_scan_of_first(
+        &mut self,
+        scan: &ScanHeader,
+        tables: &Tables,
+        walk: &mut Walk<'_>,
+    ) -> Result<(), JpegError> {
         let mut channels = Vec::new();
         for &component in &scan.components {
             let known = &self.frame.components[component.index];
@@ -244,7 +186,7 @@ impl Picture {
                     .unwrap_or_else(|| Coefficients::new(known.stored_across, known.stored_down)),
             });
         }
-        progressive::decode_first(walk, &mut channels, units, scan.low)?;
+        progressive::decode_first(walk, &mut channels, scan.units(&self.frame), scan.low)?;
         for (channel, component) in channels.into_iter().zip(&scan.components) {
             self.parts[component.index].coefficients = Some(channel.coefficients);
         }
@@ -272,34 +214,26 @@ impl Picture {
         Ok(())
     }
 
-    fn finish(mut self, colours: Colours) -> Result<Image, JpegError> {
+    /// The pixels of a picture whose scans have all been decoded.
+    pub(super) fn finish(self, colours: Colours) -> Result<Image, JpegError> {
+        if !self.is_whole() {
+            return Err(JpegError::Truncated("scans of the picture are not there"));
+        }
+        let Self { frame, parts } = self;
         let mut planes = Vec::new();
-        for (part, component) in self.parts.iter_mut().zip(&self.frame.components) {
-            if !part.is_whole() {
-                return Err(JpegError::Truncated("scans of the picture are not there"));
-            }
-            let plane = match (part.plane.take(), part.coefficients.take(), &part.steps) {
-                (Some(plane), ..) => plane,
-                (None, Some(mut coefficients), Some(steps)) => {
-                    let mut plane = Plane::new(component, &self.frame)?;
-                    coefficients.find_lasts();
-                    transform(&coefficients, steps, &mut plane, 0);
-                    plane
-                }
-                _ => return Err(OUT_OF_ORDER),
-            };
-            planes.push(plane);
+        for (part, component) in parts.into_iter().zip(&frame.components) {
+            planes.push(part.finish(component, &frame)?);
         }
-        let Frame { width, height, .. } = self.frame;
-        let mut pixels = vec![0; width * height * 3];
+        let mut pixels = vec![0; frame.width * frame.height * 3];
         let mut rows: Vec<Row> = planes.iter().map(|_| Row::default()).collect();
-        for (y, pixels) in pixels.chunks_exact_mut(width * 3).enumerate() {
-            let samples = planes.iter().zip(&mut rows).map(|(plane, row)| plane.row(y, row));
+        for (y, pixels) in pixels.chunks_exact_mut(frame.width * 3).enumerate() {
             let mut lines: [&[u8]; 4] = [&[]; 4];
-            let count = planes.len();
-            lines.iter_mut().zip(samples).for_each(|(line, samples)| *line = samples);
-            colours.convert_row(&lines[..count], pixels);
+            for ((line, plane), row) in lines.iter_mut().zip(&planes).zip(&mut rows) {
+                *line = plane.row(y, row);
+            }
+            colours.convert_row(&lines[..planes.len()], pixels);
         }
+        let Frame { width, height, .. } = frame;
         Image::new(width, height, pixels).ok_or(JpegError::Broken("it has too few pixels"))
     }
 }

@@ -155,7 +155,10 @@ fn finer(
         let symbol = ac.symbol(reader)?;
         let (mut zeros, size) = (symbol >> 4, symbol & 15);
         let mut value = 0;
-        if size != 0 {
+        if size > 1 {
+            return None;
+        }
+        if size == 1 {
             value = if reader.take(1) == 1 { bit } else { -bit };
         } else if zeros < 15 {
             *run_of_ends = (1 << zeros) + reader.take(u32::from(zeros));

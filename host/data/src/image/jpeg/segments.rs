@@ -9,6 +9,10 @@ use super::JpegError;
 pub(super) mod marker {
     pub(in super::super) const SOF0: u8 = 0xC0;
     pub(in super::super) const SOF2: u8 = 0xC2;
+    pub(in super::super) const SOF3: u8 = 0xC3;
+    pub(in super::super) const SOF5: u8 = 0xC5;
+    pub(in super::super) const SOF11: u8 = 0xCB;
+    pub(in super::super) const SOF13: u8 = 0xCD;
     pub(in super::super) const SOF15: u8 = 0xCF;
     pub(in super::super) const DHT: u8 = 0xC4;
     pub(in super::super) const DAC: u8 = 0xCC;

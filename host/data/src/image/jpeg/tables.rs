@@ -68,25 +68,28 @@ impl Tables {
         Ok(())
     }
 
-    /// The code for first coefficients in a slot; the standard's own if the file has none, as motion JPEG leaves it out.
+    /// The code for first coefficients in a slot.
     pub(super) fn dc(&self, slot: usize) -> Result<Code, JpegError> {
-        found(&self.dc, slot, standard_tables::dc)
+        self.dc.get(slot).cloned().flatten().ok_or(NO_TABLE)
     }
 
-    /// The same for the other coefficients.
+    /// The code for the other coefficients.
     pub(super) fn ac(&self, slot: usize) -> Result<Code, JpegError> {
-        found(&self.ac, slot, standard_tables::ac)
+        self.ac.get(slot).cloned().flatten().ok_or(NO_TABLE)
+    }
+
+    /// Fills empty slots with the standard's own codes, which the pictures of motion JPEG mean without having them.
+    pub(super) fn add_standard_codes(&mut self) {
+        for (slot, code) in self.dc.iter_mut().enumerate().filter(|(_, code)| code.is_none()) {
+            *code = standard_tables::dc(slot);
+        }
+        for (slot, code) in self.ac.iter_mut().enumerate().filter(|(_, code)| code.is_none()) {
+            *code = standard_tables::ac(slot);
+        }
     }
 }
 
-fn found(
-    codes: &[Option<Code>; 4],
-    slot: usize,
-    standard: fn(usize) -> Option<Code>,
-) -> Result<Code, JpegError> {
-    let code = codes.get(slot).cloned().flatten();
-    code.or_else(|| standard(slot)).ok_or(JpegError::Broken("a Huffman table that is not there"))
-}
+const NO_TABLE: JpegError = JpegError::Broken("a Huffman table that is not there");
 
 #[cfg(test)]
 mod tests {
@@ -116,6 +119,8 @@ mod tests {
         segment.push(5);
         tables.define_codes(&segment).unwrap();
         assert!(tables.define_codes(&[0x24]).is_err());
-        assert!(tables.dc(3).is_err());
+        assert!(tables.ac(0).is_ok() && tables.dc(0).is_err());
+        tables.add_standard_codes();
+        assert!(tables.dc(1).is_ok() && tables.dc(2).is_err());
     }
 }

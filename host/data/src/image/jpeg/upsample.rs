@@ -44,7 +44,8 @@ pub(super) struct Row {
 impl Plane {
     /// A black plane for a component.
     pub(super) fn new(component: &Component, frame: &Frame) -> Result<Self, JpegError> {
-        if frame.across % component.across != 0 || frame.down % component.down != 0 {
+        let divides = |part: usize, whole: usize| whole.is_multiple_of(part);
+        if !divides(component.across, frame.across) || !divides(component.down, frame.down) {
             return Err(JpegError::Unsupported("sampling factors that do not divide one another"));
         }
         let way = match (frame.across / component.across, frame.down / component.down) {
@@ -73,7 +74,7 @@ impl Plane {
             Way::Down => {
                 let (near, far) = self.near_and_far(y);
                 row.samples.resize(self.width, 0);
-                blend_down(near, far, if y % 2 == 0 { 1 } else { 2 }, &mut row.samples);
+                blend_down(near, far, if y.is_multiple_of(2) { 1 } else { 2 }, &mut row.samples);
             }
             Way::Both => {
                 let (near, far) = self.near_and_far(y);
@@ -98,19 +99,23 @@ impl Plane {
     /// these go on.
     fn near_and_far(&self, y: usize) -> (&[u8], &[u8]) {
         let near = y / 2;
-        let far = if y % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(self.height - 1) };
+        let far = if y.is_multiple_of(2) {
+            near.saturating_sub(1)
+        } else {
+            (near + 1).min(self.height - 1)
+        };
         (&self.line(near)[..self.width], &self.line(far)[..self.width])
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx2"))]
 fn blend_down(near: &[u8], far: &[u8], rounding: i16, samples: &mut [u8]) {
     for ((out, &near), &far) in samples.iter_mut().zip(near).zip(far) {
         *out = ((i16::from(near) * 3 + i16::from(far) + rounding) >> 2) as u8;
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx2"))]
 fn blend_both(near: &[u8], far: &[u8], sums: &mut [i16], samples: &mut [u8]) {
     for ((sum, &near), &far) in sums.iter_mut().zip(near).zip(far) {
         *sum = i16::from(near) * 3 + i16::from(far);
