@@ -164,6 +164,7 @@ fn finer(
             *run_of_ends = (1 << zeros) + reader.take(u32::from(zeros));
             break;
         }
+        let mut is_placed = false;
         // Passes over so many zeros, and makes what lies between them finer.
         while next <= scan.last {
             let coefficient = &mut block[usize::from(ZIGZAG[next])];
@@ -171,12 +172,17 @@ fn finer(
                 correct(reader, coefficient, bit);
             } else if zeros == 0 {
                 *coefficient = value;
-                next += 1;
-                break;
+                is_placed = true;
             } else {
                 zeros -= 1;
             }
             next += 1;
+            if is_placed {
+                break;
+            }
+        }
+        if value != 0 && !is_placed {
+            return None;
         }
     }
     if *run_of_ends > 0 {
