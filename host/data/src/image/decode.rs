@@ -1,19 +1,15 @@
 //! From the bytes of a JPEG or PNG file to a picture, as `cv2.imread` gives it.
 //! Knows nothing of data sets; each error names the file.
 //!
-//! Source: OpenCV `imread` with IMREAD_COLOR: three channels, alpha dropped, EXIF orientation applied.
-//! We differ in one point: a truncated file is an error, where OpenCV fills the rest with grey.
+//! Source: OpenCV `imread` with IMREAD_COLOR: three channels, alpha dropped, EXIF orientation applied. Pixels are the
+//! same to the byte. We differ in one point: a file that is damaged or ends before its picture does is an error, where
+//! OpenCV fills the rest with grey.
 
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::options::DecoderOptions;
-
-use super::layout::swap_blue_and_red;
-use super::{Image, exif};
+use super::{Image, exif, jpeg};
 use crate::DataError;
 use crate::stage_time::{Stage, timed};
 
@@ -91,41 +87,8 @@ fn describe(bytes: &[u8]) -> String {
 type Stored = (Image, u16);
 
 fn decode_jpeg(bytes: &[u8]) -> Result<Stored, String> {
-    if !has_end_mark(bytes) {
-        return Err(format!("the JPEG is truncated: its {} bytes have no end mark", bytes.len()));
-    }
-    let options = DecoderOptions::default().set_max_width(65_500).set_max_height(65_500);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    // Red, green, blue is the decoder's fast way, and one that it has from all kinds of colours.
-    let mut pixels = decoder.decode().map_err(|e| format!("not a whole JPEG: {e}"))?;
-    let (width, height) = decoder.dimensions().ok_or("the JPEG has no size")?;
-    swap_blue_and_red(&mut pixels);
-    let orientation = decoder.exif().map_or(1, |block| exif::orientation(block));
-    let image = Image::new(width, height, pixels).ok_or("the JPEG has too few pixels")?;
-    Ok((image, orientation))
-}
-
-/// Whether an end mark follows the first scan. The segments before it are skipped by their lengths, for a
-/// thumbnail in one of them has an end mark of its own.
-fn has_end_mark(bytes: &[u8]) -> bool {
-    const SCAN: u8 = 0xDA;
-    let mut rest = &bytes[2..];
-    while let [0xFF, marker, tail @ ..] = rest {
-        if *marker == SCAN {
-            // Looked for from behind, where it is.
-            return tail.windows(2).rev().any(|pair| pair == [0xFF, 0xD9]);
-        }
-        rest = match tail {
-            // Fill bytes may stand before a marker.
-            _ if *marker == 0xFF => &rest[1..],
-            [high, low, ..] => {
-                let length = usize::from(u16::from_be_bytes([*high, *low]));
-                tail.get(length..).unwrap_or_default()
-            }
-            _ => &[],
-        };
-    }
-    false
+    let decoded = jpeg::decode(bytes).map_err(|e| e.to_string())?;
+    Ok((decoded.image, decoded.exif.map_or(1, exif::orientation)))
 }
 
 fn decode_png(bytes: &[u8]) -> Result<Stored, String> {
@@ -185,10 +148,17 @@ mod tests {
     #[test]
     fn every_truncation_of_a_jpeg_is_an_error_that_names_the_file() {
         let bytes = gradient().to_jpeg(90).unwrap();
-        for length in [0, 1, 3, 20, bytes.len() / 2, bytes.len() - 2] {
+        for length in [0, 1, 3, 20, bytes.len() / 2, bytes.len() - 4] {
             assert!(reason(&bytes[..length]).contains("a/b.jpg"), "{length}");
         }
-        assert!(reason(&bytes[..bytes.len() - 2]).contains("truncated"));
+        assert!(reason(&bytes[..bytes.len() - 4]).contains("truncated"));
+    }
+
+    #[test]
+    fn a_jpeg_without_its_end_mark_is_whole() {
+        let bytes = gradient().to_jpeg(90).unwrap();
+        let whole = decode_image(&bytes, Path::new("x.jpg")).unwrap();
+        assert_eq!(decode_image(&bytes[..bytes.len() - 2], Path::new("x.jpg")).unwrap(), whole);
     }
 
     #[test]
@@ -196,7 +166,7 @@ mod tests {
         let mut bytes = gradient().to_jpeg(90).unwrap();
         bytes.splice(2..2, *b"\xff\xe1\0\x06\xff\xd9\xff\xd9");
         assert!(decode_image(&bytes, Path::new("x.jpg")).is_ok());
-        assert!(reason(&bytes[..bytes.len() - 2]).contains("truncated"));
+        assert!(reason(&bytes[..bytes.len() - 4]).contains("truncated"));
     }
 
     #[test]

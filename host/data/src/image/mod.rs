@@ -8,6 +8,7 @@ mod draw;
 mod encode;
 mod exif;
 mod hsv;
+mod jpeg;
 mod layout;
 mod plane;
 mod resize;
