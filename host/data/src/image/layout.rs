@@ -199,12 +199,6 @@ fn mirror_rows(data: &mut [u8], stride: usize) {
     }
 }
 
-/// Blue and red change places.
-#[multiversion(targets("x86_64+avx512f", "x86_64+avx2", "x86_64+ssse3"))]
-pub(super) fn swap_blue_and_red(data: &mut [u8]) {
-    reverse_channels(data);
-}
-
 /// The order of channels is reversed in blocks, each taken out as a whole before it is put back: so it is vectorised.
 #[inline(always)]
 fn reverse_channels(bytes: &mut [u8]) {
