@@ -146,7 +146,7 @@ fn hooks_of_plugins_that_are_not_there_do_not_keep_from_predicting() {
     let workspace = trained();
     let config = workspace.read("tiny.py");
     let hooks = "custom_hooks = [dict(type='SomewhereElseHook', speed=3)]\n";
-    workspace.write("other.py", &format!("{config}\n{hooks}"));
+    workspace.write("other.py", format!("{config}\n{hooks}"));
     workspace.snaphook(["test", "other.py", "work/epoch_1"]).expect_code(1);
     let line = ["predict", "other.py", "work/epoch_1", "data/val/00000.jpg", "--out", "found"];
     workspace.snaphook(line).expect_code(0).expect_text(&["data/val/00000.jpg: "]);

@@ -137,6 +137,7 @@ mod tests {
     use snaphook_data::{ImageId, ImageRecord};
 
     use super::*;
+    use crate::PicturePredictions;
 
     fn sample(direction: Option<FlipDirection>) -> Sample {
         let (img_id, img_path) = (ImageId::Number(1), "a.jpg".into());
