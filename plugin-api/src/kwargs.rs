@@ -10,8 +10,8 @@ use std::path::PathBuf;
 /// Fields with `#[kwarg(…)]` are arguments, all others are state and begin with `Default::default()`.
 /// Inside the parentheses: `default = …` (without it the argument must be given, unless it is an
 /// `Option`), `min = …`, `max = …`, `choices("a", "b")` (for a `String`, or any type with `FromStr`),
-/// `any_of(f64, (f64, f64))` (for any type with [`KwargValue`]: what it reads), `only(false, None)` (these
-/// values alone), `required`. Types: integers, floats, `bool`, `String`, `PathBuf`, `Json`, and of these
+/// `any_of(f64, (f64, f64))` (for any type with [`KwargValue`]: what it reads; inside of another type it is
+/// written `AnyOf<f64, (f64, f64)>`), `only(false, None)` (these values alone), `required`. Types: integers, floats, `bool`, `String`, `PathBuf`, `Json`, and of these
 /// `Option<T>`, `Vec<T>` and tuples.
 ///
 /// For a host's own components: `component = "role"` says of a `Json` that it is a nested component with a

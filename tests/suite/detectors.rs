@@ -105,14 +105,14 @@ fn a_part_of_a_pth_file_is_taken_for_another_model() {
     std::fs::copy(workspace.file("a.pth"), nothing.file("a.pth")).unwrap();
     let outcome = nothing.train(&["train_cfg.max_epochs=1"]);
     outcome
-        .expect_code(3)
+        .expect_code(1)
         .expect_error(&["model.backbone.init_cfg", "a.pth: no tensor in it fits"]);
     // A resume and a test have all weights in the checkpoint.
     std::fs::remove_file(other.file("a.pth")).unwrap();
     other.train(&["train_cfg.max_epochs=2", "--resume"]).expect_code(0);
     other.snaphook(["test", "tiny.py", "work/epoch_2", "--work-dir", "tested"]).expect_code(0);
     let outcome = other.train(&["train_cfg.max_epochs=1"]);
-    outcome.expect_code(3).expect_error(&["model.backbone.init_cfg", "a.pth"]);
+    outcome.expect_code(1).expect_error(&["model.backbone.init_cfg", "a.pth"]);
 }
 
 /// A model of TorchScript; validations would only take time.

@@ -119,6 +119,40 @@ fn pictures_of_ones_own_are_predicted_written_and_drawn() {
 }
 
 #[test]
+fn a_bad_picture_among_others_is_named_and_the_others_are_predicted() {
+    let workspace = trained();
+    for name in ["00000.jpg", "00001.jpg"] {
+        let own = std::fs::read(workspace.file("data/val").join(name)).unwrap();
+        workspace.write(&format!("mixed/{name}"), "");
+        std::fs::write(workspace.file("mixed").join(name), own).unwrap();
+    }
+    workspace.write("mixed/00000b.jpg", "no picture");
+    let line = ["predict", "tiny.py", "work/epoch_1", "mixed", "--out", "found"];
+    let outcome = workspace.snaphook(line);
+    let reason = "mixed/00000b.jpg: expected a JPEG, PNG, BMP, WebP or TIFF file, found text";
+    outcome.expect_code(1).expect_text(&["mixed/00000.jpg: ", "mixed/00001.jpg: "]);
+    outcome.expect_error(&[reason, "1 of 3 pictures cannot be read", "mixed/00000b.jpg"]);
+    let found: Json = serde_json::from_str(&workspace.read("found/predictions.json")).unwrap();
+    let files: Vec<_> = found["images"].as_array().unwrap().iter().map(|i| &i["file"]).collect();
+    assert_eq!(files, ["mixed/00000.jpg", "mixed/00001.jpg"]);
+    assert_eq!(names(&workspace.file("found")), ["00000.jpg", "00001.jpg", "predictions.json"]);
+    let stop = "test_dataloader.on_bad_image=stop";
+    let outcome = workspace.snaphook(line.iter().chain(&["--cfg-options", stop]));
+    outcome.expect_code(1).expect_error(&[reason]);
+}
+
+#[test]
+fn hooks_of_plugins_that_are_not_there_do_not_keep_from_predicting() {
+    let workspace = trained();
+    let config = workspace.read("tiny.py");
+    let hooks = "custom_hooks = [dict(type='SomewhereElseHook', speed=3)]\n";
+    workspace.write("other.py", format!("{config}\n{hooks}"));
+    workspace.snaphook(["test", "other.py", "work/epoch_1"]).expect_code(1);
+    let line = ["predict", "other.py", "work/epoch_1", "data/val/00000.jpg", "--out", "found"];
+    workspace.snaphook(line).expect_code(0).expect_text(&["data/val/00000.jpg: "]);
+}
+
+#[test]
 fn a_test_draws_its_pictures_where_it_is_told_to() {
     let workspace = trained();
     let hook = "default_hooks.visualization={'type': 'DetVisualizationHook', 'score_thr': 0.0}";

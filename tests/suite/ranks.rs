@@ -74,6 +74,18 @@ fn two_ranks_train_as_one_process_with_a_batch_of_twice_the_size() {
     assert_eq!(scalars(&one.work()).len(), scalars(&two.work()).len());
 }
 
+/// What the newest run of a work folder says of what goes wrong where; its page shows it as well.
+fn diagnosed(workspace: &Workspace, work: &str) -> Vec<serde_json::Value> {
+    let entries = std::fs::read_dir(workspace.file(work)).unwrap().flatten();
+    let runs = entries.map(|entry| entry.path()).filter(|path| path.join("vis_data").is_dir());
+    let run = runs.max().unwrap();
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("VOCMetric: Precision over recall"));
+    assert!(page.contains("VOCMetric: Which class is taken for which"));
+    let text = std::fs::read_to_string(run.join("vis_data/evaluation.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 #[test]
 fn metrics_and_predictions_are_the_same_for_every_number_of_ranks() {
     let workspace = Workspace::with(EVERY_METRIC);
@@ -97,7 +109,13 @@ fn metrics_and_predictions_are_the_same_for_every_number_of_ranks() {
             }
             let written = workspace.read("formatted.bbox.json");
             std::fs::remove_file(workspace.file("formatted.bbox.json")).unwrap();
-            format!("{}\n{written}\n{}", metrics.join(" "), workspace.read(&out))
+            let diagnosed = diagnosed(&workspace, "tested");
+            let names: Vec<_> = diagnosed.iter().map(|one| &one["name"]).collect();
+            assert_eq!(names, ["CocoMetric", "VOCMetric"]);
+            assert_eq!(diagnosed[1]["precision"][0].as_array().unwrap().len(), 101);
+            assert_eq!(diagnosed[0]["confusion"], diagnosed[1]["confusion"]);
+            let told = serde_json::to_string(&diagnosed).unwrap();
+            format!("{}\n{written}\n{}\n{told}", metrics.join(" "), workspace.read(&out))
         })
         .collect();
     assert!(found[0].len() > 200, "{}", found[0]);

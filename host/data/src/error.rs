@@ -20,7 +20,7 @@ pub enum DataError {
         #[source]
         source: io::Error,
     },
-    /// A picture whose content is not a whole JPEG or PNG.
+    /// A picture whose content is not a whole one of a known format.
     #[error("image {}: {reason}", path.display())]
     DecodeImage {
         /// The picture.

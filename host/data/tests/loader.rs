@@ -226,7 +226,7 @@ fn a_broken_picture_ends_the_epoch_with_its_name() {
     for num_workers in [0, 2] {
         let loader = loader(&mixed(folder.path()), LoaderConfig { num_workers, ..config() });
         let error = loader.epoch(0, 0).find_map(Result::err).expect("an error").to_string();
-        assert!(error.contains(&name) && error.contains("expected a JPEG or PNG"), "{error}");
+        assert!(error.contains(&name) && error.contains("expected a JPEG, PNG"), "{error}");
         let after_error = loader.epoch(0, 0).skip_while(Result::is_ok).count();
         assert_eq!(after_error, 1);
     }

@@ -3,7 +3,9 @@
 
 use serde::Deserialize;
 use snaphook_data::Image;
-use snaphook_data::image::{Affine, bgr_to_hsv, hsv_to_bgr, resize, warp_affine};
+use snaphook_data::image::{
+    Affine, Interpolation, bgr_to_hsv, hsv_to_bgr, resize, resize_by, warp_affine,
+};
 
 #[derive(Deserialize)]
 struct Picture {
@@ -22,6 +24,8 @@ impl Picture {
 struct Golden {
     source: Picture,
     resize: Vec<Resized>,
+    even: Picture,
+    ways: Vec<Way>,
     warp: Vec<Warped>,
     hsv: Picture,
     back: Picture,
@@ -29,6 +33,13 @@ struct Golden {
 
 #[derive(Deserialize)]
 struct Resized {
+    size: [usize; 2],
+    image: Picture,
+}
+
+#[derive(Deserialize)]
+struct Way {
+    name: String,
     size: [usize; 2],
     image: Picture,
 }
@@ -59,6 +70,23 @@ fn resize_is_within_one_level_of_opencv() {
     for case in &golden.resize {
         let (worst, mean) = difference(&resize(&source, case.size[0], case.size[1]), &case.image);
         assert!(worst <= 1 && mean < 0.2, "{:?}: {worst} {mean}", case.size);
+    }
+}
+
+#[test]
+fn other_ways_to_resize_equal_those_of_opencv() {
+    let golden = golden();
+    let source = golden.even.image();
+    assert_eq!(golden.ways.len(), 20);
+    for Way { name, size, image } in &golden.ways {
+        let ours = resize_by(&source, size[0], size[1], Interpolation::named(name));
+        let (worst, mean) = difference(&ours, image);
+        // OpenCV's vector code sums these two as floats.
+        let (most, most_mean) = match name.as_str() {
+            "bicubic" | "lanczos" => (1, 0.05),
+            _ => (0, 0.0),
+        };
+        assert!(worst <= most && mean <= most_mean, "{name} {size:?}: {worst} {mean}");
     }
 }
 

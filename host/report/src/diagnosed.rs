@@ -12,12 +12,14 @@ pub const EVALUATION_FILE: &str = "evaluation.json";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Diagnosed {
-    /// The set's name among several; empty for the only one.
+    /// The set's name among several, and the metric's among several; empty for the only one.
     pub name: String,
     /// Name of each class.
     pub classes: Vec<String>,
     /// For each class, precision at recalls 0, 0.01, ... 1; empty where nothing is to be found.
     pub precision: Vec<Vec<f64>>,
+    /// AP of each class, as the metric counts it; empty in records of before.
+    pub ap: Vec<Option<f64>>,
     /// Overlap from which on a box counted as found.
     pub iou: f64,
     /// Boxes by true class (rows) and found class (columns); the last ones are background and "not found".

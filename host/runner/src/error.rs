@@ -51,6 +51,9 @@ pub enum RunError {
         /// What the model said.
         source: BoxError,
     },
+    /// The weights that the model is to start with are absent, or are those of another one.
+    #[error("model, initialisation: {0}")]
+    StartValues(#[source] BoxError),
     /// libtorch refused a computation, or there is a mistake in Snaphook.
     #[error("{place}: {message}")]
     Panic {
@@ -162,6 +165,7 @@ impl RunError {
             RunError::Data { .. } => "data",
             RunError::Model { .. } | RunError::Panic { .. } => "model",
             RunError::Metric(_) => "metric",
+            RunError::StartValues(_) => "checkpoint",
             RunError::Checkpoint(_) | RunError::Averaging(_) | RunError::History(_) => "checkpoint",
             RunError::File { .. } => "file",
             RunError::Interrupted { .. } => "interrupted",

@@ -242,8 +242,7 @@ impl Run {
 
     pub(crate) fn init_weights(&mut self) -> Result<(), RunError> {
         let seed = self.machine.info.seed;
-        let failed = |source| RunError::Model { stage: "initialisation", iter: 0, source };
-        self.machine.task.model.init_weights(seed).map_err(failed)
+        self.machine.task.model.init_weights(seed).map_err(RunError::StartValues)
     }
 
     /// Calls a point that has no batch.

@@ -36,6 +36,9 @@ pub(crate) enum TrainerError {
     Hook { place: String, message: String },
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The others were looked at.
+    #[error("{} of {of} pictures cannot be read, the others are done: {}", names.len(), names.join(", "))]
+    BadPictures { names: Vec<String>, of: usize },
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error("work folder {}: expected a folder that can be written to, found otherwise: {source} (choose one with --work-dir)", path.display())]

@@ -1,18 +1,20 @@
 //! `predict`: objects in a person's own pictures, as JSON and drawn. Leaves no run behind.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::error::Error;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 use snaphook_cli::args::PredictArguments;
-use snaphook_data::image::{Drawn, draw_detections, read_image};
+use snaphook_data::image::{Drawn, draw_detections, read_image, saved_name};
 use snaphook_data::{
-    DataError, DatasetMeta, Detection, Image, Loader, LoaderConfig, find_images, image_files,
+    DataError, DatasetMeta, Detection, Image, ImageId, Loader, LoaderConfig, OnBadImage,
+    find_images, image_files,
 };
 use snaphook_runner::checkpoint::{self, Checkpoint};
 use snaphook_runner::{AnyBatch, Model, RunError};
-use snaphook_vision::{Predictions, build_model, with_preprocessor};
+use snaphook_vision::{PicturePredictions, Predictions, build_model, with_preprocessor};
 
 use crate::assemble::remove_scopes;
 use crate::cuda;
@@ -41,12 +43,21 @@ pub(crate) fn predict(arguments: &PredictArguments) -> Result<(), TrainerError> 
     let meta = meta(dataset, &checkpoint)?;
     let settings = LoaderConfig {
         num_workers: section["num_workers"].as_u64().unwrap_or(2) as usize,
+        on_bad_image: on_bad_image(&section),
         ..LoaderConfig::default()
     };
     let loader = Loader::new(image_files(&images, &pipeline(dataset), meta.clone())?, settings);
     let found = all(model.as_mut(), &loader, &place)?;
     let are_whole = model.modules().iter().any(|module| module.name == "head");
     write(arguments, &Found { images, found, meta, are_whole })
+}
+
+/// Other than in a test, where numbers would be of other data, the rest is looked at unless the config says otherwise.
+fn on_bad_image(section: &Json) -> OnBadImage {
+    match section["on_bad_image"].as_str() {
+        Some("stop") => OnBadImage::Stop,
+        _ => OnBadImage::Skip,
+    }
 }
 
 /// Weights of another model are refused.
@@ -94,23 +105,31 @@ fn pipeline(dataset: &Json) -> Json {
     Json::Array(steps.into_iter().filter(is_kept).collect())
 }
 
-/// What is found in each picture, best first.
+/// What is found in each picture, best first, by the place of the picture; bad ones have none.
 fn all(
     model: &mut dyn Model,
     loader: &Loader,
     place: &str,
-) -> Result<Vec<Vec<Detection>>, TrainerError> {
+) -> Result<BTreeMap<usize, Vec<Detection>>, TrainerError> {
     model.set_training(false);
     let failed = |source| {
         let error = RunError::Model { stage: "prediction", iter: 0, source };
         TrainerError::Run { place: place.to_owned(), error: Box::new(error) }
     };
-    let mut found = Vec::new();
+    let mut found = BTreeMap::new();
     for batch in loader.epoch(0, 0) {
-        let batch: AnyBatch = Box::new(batch?);
+        let batch = batch?;
+        if batch.samples.is_empty() {
+            continue;
+        }
+        let batch: AnyBatch = Box::new(batch);
         let predictions = tch::no_grad(|| model.predict(&batch)).map_err(failed)?;
         let predictions = predictions.downcast::<Predictions>().ok();
-        found.extend(predictions.into_iter().flat_map(|p| p.0).map(|picture| picture.detections));
+        let by_place = |picture: PicturePredictions| match picture.img_id {
+            ImageId::Number(place) => Some((usize::try_from(place).ok()?, picture.detections)),
+            ImageId::Name(_) => None,
+        };
+        found.extend(predictions.into_iter().flat_map(|p| p.0).filter_map(by_place));
     }
     Ok(found)
 }
@@ -123,7 +142,7 @@ fn class(meta: &DatasetMeta, label: i64) -> String {
 /// What was found in all pictures.
 struct Found {
     images: Vec<PathBuf>,
-    found: Vec<Vec<Detection>>,
+    found: BTreeMap<usize, Vec<Detection>>,
     meta: DatasetMeta,
     /// Whether it is of whole pictures: classes, and no boxes.
     are_whole: bool,
@@ -136,8 +155,14 @@ fn write(arguments: &PredictArguments, all: &Found) -> Result<(), TrainerError> 
         move |source| TrainerError::File { path, source }
     };
     std::fs::create_dir_all(&arguments.out).map_err(failed(&arguments.out))?;
-    let mut entries = Vec::new();
-    for ((path, detections), name) in images.iter().zip(found).zip(names(images)) {
+    let (mut entries, mut bad) = (Vec::new(), Vec::new());
+    for ((place, path), name) in images.iter().enumerate().zip(names(images)) {
+        let Some(detections) = found.get(&place) else {
+            let reason = read_image(path).err().map_or("it was left out".to_owned(), in_full);
+            snaphook_cli::report::print_warning(&format!("{reason}; it is left out"));
+            bad.push(path.display().to_string());
+            continue;
+        };
         let mut image = read_image(path)?;
         entries.push(entry(path, &image, detections, all));
         if !arguments.no_pictures {
@@ -155,7 +180,16 @@ fn write(arguments: &PredictArguments, all: &Found) -> Result<(), TrainerError> 
     let text = format!("{{\"classes\": {classes}, \"images\": [\n{}\n]}}\n", lines.join(",\n"));
     std::fs::write(&path, text).map_err(failed(&path))?;
     println!("{}", path.display());
-    Ok(())
+    match bad.len() {
+        0 => Ok(()),
+        _ => Err(TrainerError::BadPictures { names: bad, of: images.len() }),
+    }
+}
+
+/// An error with its causes.
+fn in_full(error: DataError) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// `3 found`; of a classifier, the best class with its probability.
@@ -206,6 +240,7 @@ fn names(images: &[PathBuf]) -> Vec<PathBuf> {
     let name = |path: &PathBuf| {
         let own = path.file_name().unwrap_or_default();
         let wanted = if counts[own] == 1 { own.into() } else { with_folders(path) };
+        let wanted = saved_name(&wanted);
         let numbered = |number: usize| match number {
             1 => wanted.clone(),
             more => wanted.with_file_name(format!("{more}_{}", wanted.display())),
@@ -234,6 +269,9 @@ mod tests {
         let all = ["a/x.jpg", "b/x.jpg", "b/y.jpg", "a_x.jpg"].map(PathBuf::from);
         let expected = ["a_x.jpg", "b_x.jpg", "y.jpg", "2_a_x.jpg"].map(PathBuf::from);
         assert_eq!(names(&all), expected);
+        let others = ["a/x.bmp", "x.bmp.png", "y.tif"].map(PathBuf::from);
+        let expected = ["x.bmp.png", "2_x.bmp.png", "y.tif.png"].map(PathBuf::from);
+        assert_eq!(names(&others), expected);
     }
 
     #[test]

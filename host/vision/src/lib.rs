@@ -37,10 +37,12 @@ mod losses;
 mod max_iou;
 mod models;
 mod nms;
+mod nms_by_tensors;
 mod nn;
 mod preprocess;
 mod random;
 mod roi_align;
+mod side_by_side;
 mod sim_ota;
 mod task;
 

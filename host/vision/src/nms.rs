@@ -1,4 +1,6 @@
-//! Non-maximum suppression by class, on the CPU: hard and soft. Knows nothing of tensors.
+//! Non-maximum suppression by class: hard and soft. On the CPU pictures, and classes of a picture with many boxes, are
+//! looked at side by side; on a GPU hard suppression of many boxes is done there.
+//! Knows nothing of heads.
 //!
 //! Source: MMCV `ops/nms.py` and `ops/csrc/pytorch/cpu/nms.cpp`. As there, classes are kept apart by moving their boxes
 //! away from each other, in single precision: a box whose overlap is next to the threshold is then kept or not as there,
@@ -10,8 +12,11 @@ use serde_json::Value as Json;
 use snaphook_components::vision::{Nms, SoftNms};
 use snaphook_components::{Catalog, ComponentError, Role, read, type_name};
 use snaphook_data::Detection;
+use tch::{Device, Tensor};
 
-use crate::boxes::Corners;
+use crate::boxes::{Corners, from_corners};
+use crate::nms_by_tensors::{Apart, hard_rows};
+use crate::side_by_side::side_by_side;
 
 /// What `nms` of a `test_cfg` says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +52,11 @@ enum Decay {
     Linear,
     Gaussian(f32),
 }
+
+/// From so many pairs of boxes on, threads take less time than they need to start.
+const MANY_PAIRS: usize = 500_000;
+/// With fewer boxes, the operations on a GPU take longer to start than a look at all on the CPU.
+const MANY_BOXES: usize = 512;
 
 /// A row of what came in, and its score now.
 type Kept = (usize, f32);
@@ -89,6 +99,53 @@ impl Suppression {
         }
     }
 
+    /// [`Suppression::apply`] for each picture of a batch whose tensors are on `device`.
+    pub(crate) fn apply_all(
+        &self,
+        pictures: Vec<Vec<Detection>>,
+        device: Device,
+    ) -> Vec<Vec<Detection>> {
+        if device != Device::Cpu {
+            let one = |boxes: Vec<Detection>| match boxes.len() {
+                0..MANY_BOXES => self.apply(boxes),
+                _ => self.apply_on(boxes, device),
+            };
+            return pictures.into_iter().map(one).collect();
+        }
+        match pays(pictures.iter().map(Vec::len)) {
+            true => side_by_side(pictures, |boxes| self.apply(boxes)),
+            false => pictures.into_iter().map(|boxes| self.apply(boxes)).collect(),
+        }
+    }
+
+    /// [`Suppression::apply`] by tensor operations, where there are some for the method.
+    fn apply_on(&self, boxes: Vec<Detection>, device: Device) -> Vec<Detection> {
+        let corners: Vec<Corners> = boxes.iter().map(|found| found.bbox).collect();
+        let scores: Vec<f32> = boxes.iter().map(|found| found.score).collect();
+        let labels: Vec<i64> = boxes.iter().map(|found| found.label).collect();
+        let [scores, labels] =
+            [Tensor::from_slice(&scores), Tensor::from_slice(&labels)].map(|t| t.to_device(device));
+        match self.rows(&from_corners(&corners, device), &scores, &labels) {
+            Some(rows) => to_rows(&rows).into_iter().map(|row| boxes[row]).collect(),
+            None => self.apply(boxes),
+        }
+    }
+
+    /// The rows that stay, best first, found where the tensors are; `None` where that needs a look at one box after
+    /// another, as soft suppression does.
+    ///
+    /// Shapes: `boxes` [N, 4] f32, `scores` [N] f32, `labels` [N] i64; the result [K] i64.
+    pub(crate) fn rows(&self, boxes: &Tensor, scores: &Tensor, labels: &Tensor) -> Option<Tensor> {
+        let Method::Hard(threshold) = self.method else { return None };
+        let count = boxes.size()[0];
+        let is_compared = usize::try_from(count).is_ok_and(|count| count >= self.split_from);
+        let apart = Apart { is_moved: !self.class_agnostic, is_compared };
+        let rows = hard_rows(boxes, scores, labels, threshold, apart);
+        let most = self.most.filter(|most| *most > 0).and_then(|most| i64::try_from(most).ok());
+        let kept = rows.size()[0];
+        Some(rows.narrow(0, 0, most.map_or(kept, |most| most.min(kept))))
+    }
+
     /// The boxes that stay, best first; equal scores keep their order.
     pub(crate) fn apply(&self, boxes: Vec<Detection>) -> Vec<Detection> {
         let corners: Vec<Corners> = boxes.iter().map(|found| found.bbox).collect();
@@ -115,7 +172,10 @@ impl Suppression {
             Method::Hard(threshold) => hard(&moved, scores, rows, threshold),
             Method::Soft(method) => soft(&moved, scores, rows, method),
         };
-        let mut kept: Vec<Kept> = groups.iter().flat_map(of_group).collect();
+        let mut kept: Vec<Kept> = match pays(groups.iter().map(Vec::len)) {
+            true => side_by_side(groups.iter().collect(), of_group).into_iter().flatten().collect(),
+            false => groups.iter().flat_map(of_group).collect(),
+        };
         if one_by_one {
             kept.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         }
@@ -137,6 +197,16 @@ impl Suppression {
         });
         (moved.collect(), lowest >= 0.0)
     }
+}
+
+/// Whether groups of so many boxes are work enough for several threads.
+fn pays(groups: impl Iterator<Item = usize>) -> bool {
+    groups.map(|boxes| boxes * boxes).sum::<usize>() >= MANY_PAIRS
+}
+
+fn to_rows(rows: &Tensor) -> Vec<usize> {
+    let rows: Vec<i64> = Vec::try_from(rows.to_device(Device::Cpu)).unwrap_or_default();
+    rows.into_iter().map(|row| row as usize).collect()
 }
 
 /// The numbers of boxes by kind, best first, so that a loop over them uses wide instructions.
@@ -292,6 +362,80 @@ mod tests {
         let half = Suppression::hard(0.5);
         assert_eq!(scores(&half.apply(boxes.clone())), [0.9]);
         assert_eq!(scores(&Suppression { split_from: 2, ..half }.apply(boxes)), [0.9, 0.8]);
+    }
+
+    /// Boxes in heaps, with few scores, so that many are equal; some are empty, some twice there.
+    fn many(count: usize, lowest: f32, classes: i64, seed: u64) -> Vec<Detection> {
+        let mut state = seed;
+        let mut draw = |most: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % most
+        };
+        let mut one = |_| {
+            let [x, y] = [0; 2].map(|_| lowest + (draw(20) * 15 + draw(9)) as f32 * 1.37);
+            let [width, height] = [0; 2].map(|_| draw(31) as f32);
+            let score = draw(97) as f32 / 97.0;
+            Detection {
+                bbox: [x, y, x + width, y + height],
+                score,
+                label: draw(classes as u64) as i64,
+            }
+        };
+        (0..count).map(&mut one).collect()
+    }
+
+    #[test]
+    fn tensor_operations_keep_the_same_boxes_in_the_same_order() {
+        for (case, count) in [0, 1, 2, 50, 1023, 1024, 1025, 2600].into_iter().enumerate() {
+            for (lowest, classes) in [(0.0, 3), (-40.0, 3), (0.0, 1), (0.0, 80)] {
+                let boxes = many(count, lowest, classes, 7 + case as u64);
+                let half = Suppression::hard(0.5);
+                for suppression in [
+                    half,
+                    Suppression::hard(0.05),
+                    Suppression { class_agnostic: true, ..half },
+                    Suppression { split_from: 40, ..half },
+                    Suppression { split_from: 40, class_agnostic: true, ..half },
+                    Suppression { most: Some(17), ..half },
+                ] {
+                    let by_tensors = suppression.apply_on(boxes.clone(), Device::Cpu);
+                    let scalar = suppression.apply(boxes.clone());
+                    assert_eq!(by_tensors, scalar, "{count} {lowest} {classes} {suppression:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn threads_find_what_one_finds() {
+        let half = Suppression::hard(0.5);
+        let pictures: Vec<_> = (0..5).map(|picture| many(700, 0.0, 4, picture)).collect();
+        assert!(pays(pictures.iter().map(Vec::len)));
+        let alone: Vec<_> = pictures.iter().map(|boxes| half.apply(boxes.clone())).collect();
+        assert_eq!(half.apply_all(pictures, Device::Cpu), alone);
+        // A picture whose classes are shared out, against a look at each class by itself.
+        let boxes = many(4000, 0.0, 6, 3);
+        let mut one_by_one: Vec<Detection> = (0..6)
+            .flat_map(|label| {
+                let step = boxes.as_slice().iter().flat_map(|d| d.bbox).fold(0.0, f32::max) + 1.0;
+                let own = boxes.iter().filter(|d| d.label == label).map(|d| Detection {
+                    bbox: d.bbox.map(|number| number + label as f32 * step),
+                    ..*d
+                });
+                Suppression { class_agnostic: true, ..half }.apply(own.collect())
+            })
+            .collect();
+        one_by_one.sort_by(|a, b| b.score.total_cmp(&a.score));
+        assert_eq!(scores(&half.apply(boxes)), scores(&one_by_one));
+    }
+
+    #[test]
+    fn soft_suppression_is_left_to_the_cpu() {
+        let config = json!({"type": "soft_nms", "iou_threshold": 0.5, "min_score": 0.05});
+        let soft = Suppression::read(&config, "").unwrap();
+        assert_eq!(soft.apply_on(heap(), Device::Cpu), soft.apply(heap()));
     }
 
     #[test]

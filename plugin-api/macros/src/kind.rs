@@ -66,6 +66,7 @@ impl Kind {
             "Json" | "Value" => Kind::Anything,
             "Option" => Kind::Optional(inner()?),
             "Vec" => Kind::List(inner()?),
+            "AnyOf" => Kind::AnyOf(all_inner(&last.arguments, ty)?),
             _ => return Err(unknown(ty)),
         })
     }
@@ -203,6 +204,16 @@ impl Kind {
         };
         Ok((code, Some(text)))
     }
+}
+
+/// The kinds between `<` and `>`.
+fn all_inner(arguments: &PathArguments, ty: &Type) -> Result<Vec<Kind>> {
+    let PathArguments::AngleBracketed(arguments) = arguments else { return Err(unknown(ty)) };
+    let kind = |argument: &GenericArgument| match argument {
+        GenericArgument::Type(inner) => Kind::of(inner),
+        _ => Err(unknown(ty)),
+    };
+    arguments.args.iter().map(kind).collect()
 }
 
 /// The JSON schema of each kind.

@@ -73,7 +73,7 @@ pub(super) fn check_train(
         true => arguments.load.with_change("optim_wrapper.type=AmpOptimWrapper"),
         false => arguments.load.clone(),
     };
-    let config = check(&arguments.config, &load, &arguments.plugins, warnings)?;
+    let config = check(&arguments.config, &load, Some(&arguments.plugins), warnings)?;
     Ok(work_dir(&config, arguments.work_dir.as_deref()))
 }
 
@@ -83,7 +83,7 @@ pub(super) fn check_test(
     warnings: Warnings,
 ) -> Result<PathBuf, CliError> {
     expect_checkpoint(&arguments.checkpoint, "")?;
-    let config = check(&arguments.config, &arguments.load, &arguments.plugins, warnings)?;
+    let config = check(&arguments.config, &arguments.load, Some(&arguments.plugins), warnings)?;
     Ok(work_dir(&config, arguments.work_dir.as_deref()))
 }
 
@@ -101,16 +101,19 @@ pub(super) fn expect_checkpoint(path: &Path, way_out: &str) -> Result<(), CliErr
     Err(CliError::Checkpoint { path: path.to_path_buf(), way_out: way_out.to_owned() })
 }
 
-/// Types and arguments of all components are checked here; files and data, when the trainer builds them.
+/// Types and arguments of all components are checked here; files and data, when the trainer builds them. Hooks are looked
+/// at where there are to be some: without `plugins`, none is called.
 pub(super) fn check(
     path: &Path,
     arguments: &LoadArguments,
-    plugins: &PluginArguments,
+    plugins: Option<&PluginArguments>,
     warnings: Warnings,
 ) -> Result<Config, CliError> {
     let resolver = resolver(arguments);
     let config = resolver.load(path)?;
-    HookPlan::of(&config, &Plugins::find(plugins, Some(&config))?)?;
+    if let Some(plugins) = plugins {
+        HookPlan::of(&config, &Plugins::find(plugins, Some(&config))?)?;
+    }
     let wrong = check_components(&config);
     if !wrong.is_empty() {
         let excerpts = excerpts(&wrong, &arguments.overrides(), &std::io::stderr());

@@ -26,7 +26,7 @@ macro_rules! classified {
             /// Pictures without classes are for `predict`.
             #[kwarg(default = true, only(true))]
             pub with_label: bool,
-            /// Endings of files that are pictures; those of JPEG and PNG without it.
+            /// Endings of files that are pictures; `.jpg`, `.jpeg`, `.png`, `.bmp` and `.tif` without it.
             #[kwarg(default = None)]
             pub extensions: Option<Vec<String>>,
             /// Names of the classes; those of the folders without it.

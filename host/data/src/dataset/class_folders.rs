@@ -15,7 +15,7 @@ use super::leaf::{AnnotatedImages, LeafConfig};
 use crate::{DataError, ImageId, ImageRecord};
 
 /// Endings of files that are pictures, where none are given.
-const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
+const ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "bmp", "tif"];
 
 pub(super) fn build(declared: CustomDataset) -> Result<AnnotatedImages, DataError> {
     let endings = declared.extensions.clone();

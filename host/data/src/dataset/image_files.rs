@@ -12,7 +12,7 @@ use super::{Dataset, DatasetMeta};
 use crate::{DataError, ImageId, ImageRecord};
 
 /// Endings of pictures that can be read.
-const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
+const ENDINGS: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"];
 
 /// The pictures that these names mean: a file is itself, a folder all pictures in it, and a name with `*` or `?` all
 /// pictures of its folder that it fits. Sorted within each name, and each picture once.
@@ -37,7 +37,7 @@ fn meant(name: &Path) -> Result<Vec<PathBuf>, DataError> {
         let found = pictures(name, &|_| true)?;
         let is_empty = found.is_empty();
         return if is_empty {
-            Err(nothing("expected a folder with .jpg or .png files"))
+            Err(nothing("expected a folder with .jpg, .png, .bmp, .webp or .tif files"))
         } else {
             Ok(found)
         };
@@ -49,7 +49,11 @@ fn meant(name: &Path) -> Result<Vec<PathBuf>, DataError> {
     let folder = name.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let found = pictures(folder, &|file| fits(pattern.as_bytes(), file.as_bytes()))?;
-    if found.is_empty() { Err(nothing("expected .jpg or .png files that fit")) } else { Ok(found) }
+    if found.is_empty() {
+        Err(nothing("expected .jpg, .png, .bmp, .webp or .tif files that fit"))
+    } else {
+        Ok(found)
+    }
 }
 
 fn pictures(folder: &Path, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>, DataError> {

@@ -7,13 +7,11 @@ use super::matching::{Matches, Outcome};
 
 const RECALLS: usize = 101;
 
-/// Precision (the mean over the recalls) and recall, for each IoU threshold.
+/// Precision at each recall, and recall, for each IoU threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scores {
-    pub(super) precision: Vec<f64>,
+    pub(super) curves: Vec<Vec<f64>>,
     pub(super) recall: Vec<f64>,
-    /// Precision at each recall, at the first threshold.
-    pub(super) curve: Vec<f64>,
 }
 
 /// Scores of one class, with at most `most` detections of each picture; `None`: nothing is to be found.
@@ -25,16 +23,8 @@ pub(super) fn accumulate(images: &[Matches], thresholds: usize, most: usize) -> 
     let mut outcomes: Vec<Outcome> =
         images.iter().flat_map(|m| &m.outcomes).filter(|o| o.place < most).copied().collect();
     outcomes.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut scores = Scores { precision: Vec::new(), recall: Vec::new(), curve: Vec::new() };
-    for threshold in 0..thresholds {
-        let (curve, recall) = curve(&outcomes, threshold, wanted);
-        scores.precision.push(curve.iter().sum::<f64>() / RECALLS as f64);
-        scores.recall.push(recall);
-        if threshold == 0 {
-            scores.curve = curve;
-        }
-    }
-    Some(scores)
+    let (curves, recall) = (0..thresholds).map(|t| curve(&outcomes, t, wanted)).unzip();
+    Some(Scores { curves, recall })
 }
 
 /// Precision at each recall, and the last recall, at one threshold.
@@ -70,6 +60,10 @@ fn curve(outcomes: &[Outcome], threshold: usize, wanted: usize) -> (Vec<f64>, f6
 mod tests {
     use super::*;
 
+    fn precision(scores: &Scores) -> f64 {
+        scores.curves[0].iter().sum::<f64>() / RECALLS as f64
+    }
+
     fn outcome(score: f64, matched: u64) -> Outcome {
         Outcome { score, place: 0, matched, ignored: 0 }
     }
@@ -77,9 +71,9 @@ mod tests {
     #[test]
     fn all_found_scores_one_and_nothing_found_zero() {
         let all = Matches { outcomes: vec![outcome(0.9, 1)], wanted: 1 };
-        assert!((accumulate(&[all], 1, 100).unwrap().precision[0] - 1.0).abs() < 1e-9);
+        assert!((precision(&accumulate(&[all], 1, 100).unwrap()) - 1.0).abs() < 1e-9);
         let none = Matches { outcomes: vec![], wanted: 1 };
-        let nothing = Scores { precision: vec![0.0], recall: vec![0.0], curve: vec![0.0; 101] };
+        let nothing = Scores { curves: vec![vec![0.0; 101]], recall: vec![0.0] };
         assert_eq!(accumulate(&[none], 1, 100), Some(nothing));
         assert_eq!(accumulate(&[Matches::default()], 1, 100), None);
     }
@@ -89,7 +83,7 @@ mod tests {
         // One of two objects is found first, then a wrong one: precision 1 up to recall 0.5.
         let image = Matches { outcomes: vec![outcome(0.9, 1), outcome(0.8, 0)], wanted: 2 };
         let scores = accumulate(&[image], 1, 100).unwrap();
-        assert!((scores.precision[0] - 51.0 / 101.0).abs() < 1e-9);
+        assert!((precision(&scores) - 51.0 / 101.0).abs() < 1e-9);
         assert_eq!(scores.recall, [0.5]);
     }
 }

@@ -16,6 +16,7 @@ use super::accumulate::{Scores, accumulate};
 use super::collected::Collected;
 use super::diagnosis::{Confusion, Diagnosis};
 use super::matching::{Contest, FoundBox};
+use super::mean::{mean, three_digits};
 use super::recall::{Picture, average_recalls};
 use super::settings::{Scored, Settings, settings};
 use super::summary::{ClassScores, Summary};
@@ -236,7 +237,7 @@ impl CocoEvaluator {
 
     /// Notes a number to three digits.
     fn tell(&self, result: &mut CocoResult, name: String, value: f64) {
-        result.metrics.push((self.name(&name), (value * 1000.0).round() / 1000.0));
+        result.metrics.push((self.name(&name), three_digits(value)));
     }
 
     /// Scores of detections of some classes taken together, in this order.
@@ -272,11 +273,14 @@ impl CocoEvaluator {
         }
         let curve = |class: &ClassScores| {
             let scores: Option<&Scores> = class.limits[2][0].as_ref();
-            scores.map_or_else(Vec::new, |scores| scores.curve.clone())
+            let curve =
+                scores.and_then(|scores| scores.curves.first().cloned()).unwrap_or_default();
+            let ap = mean(&curve);
+            (curve, ap)
         };
-        let precision = classes.iter().map(curve).collect();
+        let curves = classes.iter().map(curve).collect();
         let iou = self.settings.thresholds.first().copied().unwrap_or_default();
-        confusion.diagnosis(&self.truth.names, precision, iou)
+        confusion.diagnosis(&self.truth.names, curves, iou)
     }
 }
 

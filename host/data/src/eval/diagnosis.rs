@@ -21,6 +21,8 @@ pub struct Diagnosis {
     pub classes: Vec<String>,
     /// For each class, precision at recalls 0, 0.01, ... 1 and the overlap `iou`; empty where nothing is to be found.
     pub precision: Vec<Vec<f64>>,
+    /// AP of each class at the overlap `iou`, as the metric counts it.
+    pub ap: Vec<Option<f64>>,
     /// The overlap of `precision`.
     pub iou: f64,
     /// Boxes by true class (rows) and found class (columns). The last row is of boxes on the background, the last
@@ -65,19 +67,21 @@ impl Confusion {
         }
     }
 
+    /// `curves`: precision at each recall, and AP, of each class.
     pub(super) fn diagnosis(
         self,
         classes: &[String],
-        precision: Vec<Vec<f64>>,
+        curves: Vec<(Vec<f64>, Option<f64>)>,
         iou: f64,
     ) -> Diagnosis {
-        let score_threshold = SCORE_THRESHOLD;
+        let (precision, ap) = curves.into_iter().unzip();
         Diagnosis {
             classes: classes.to_vec(),
             precision,
+            ap,
             iou,
             confusion: self.counts,
-            score_threshold,
+            score_threshold: SCORE_THRESHOLD,
         }
     }
 }

@@ -41,6 +41,15 @@ impl MetricEvaluator {
         }
     }
 
+    /// The metric's `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Coco(_) => "CocoMetric",
+            Self::Voc(_) => "VOCMetric",
+            Self::Accuracy(_) => "Accuracy",
+        }
+    }
+
     /// Notes what was found in one picture; a second time for the same picture replaces the first.
     pub fn add(&mut self, image_id: &ImageId, detections: Vec<Detection>) {
         match self {
@@ -90,7 +99,8 @@ impl MetricEvaluator {
             }
             Self::Voc(evaluator) => {
                 let result = evaluator.finish()?;
-                MetricResult { metrics: result.metrics, table: result.table, diagnosis: None }
+                let diagnosis = Some(result.diagnosis);
+                MetricResult { metrics: result.metrics, table: result.table, diagnosis }
             }
             Self::Accuracy(evaluator) => evaluator.finish()?,
         })

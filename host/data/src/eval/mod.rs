@@ -7,6 +7,7 @@ mod coco;
 mod collected;
 mod diagnosis;
 mod matching;
+mod mean;
 mod metric;
 mod overlap;
 mod recall;

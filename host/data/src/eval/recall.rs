@@ -4,6 +4,7 @@
 //! Source: MMDetection 3.3.0 `evaluation/functional/recall.py`: of a picture, again and again the best pair of an
 //! object and a box that are both free.
 
+use super::mean::mean;
 use super::overlap::overlap;
 
 /// One picture: its objects, and the boxes found in it, best first.
@@ -26,7 +27,7 @@ pub(super) fn average_recalls(
             let found = best.iter().filter(|overlap| f64::from(**overlap) >= *threshold).count();
             found as f64 / total.max(1) as f64
         };
-        thresholds.iter().map(recall).sum::<f64>() / thresholds.len().max(1) as f64
+        mean(&thresholds.iter().map(recall).collect::<Vec<f64>>()).unwrap_or(0.0)
     })
 }
 

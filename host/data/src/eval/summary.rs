@@ -4,6 +4,7 @@
 //! Source: pycocotools `COCOeval.summarize`.
 
 use super::accumulate::Scores;
+use super::mean::mean;
 use super::settings::Settings;
 
 /// Scores of a class: for each limit of detections, for each range of areas.
@@ -19,32 +20,35 @@ pub(super) struct Summary<'a> {
 }
 
 impl Summary<'_> {
-    /// The mean over classes and thresholds; -1 if there is none.
-    fn mean(
-        &self,
-        limit: usize,
-        area: usize,
-        threshold: Option<f64>,
-        of: fn(&Scores) -> &[f64],
-    ) -> f64 {
-        let is_meant = |t: f64| threshold.is_none_or(|wanted| (wanted - t).abs() < 1e-9);
-        let values: Vec<f64> = self
-            .classes
-            .iter()
-            .filter_map(|class| class.limits[limit][area].as_ref())
-            .flat_map(|scores| of(scores).iter().zip(&self.settings.thresholds))
-            .filter(|(_, t)| is_meant(**t))
-            .map(|(value, _)| *value)
-            .collect();
-        if values.is_empty() { -1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+    /// Scores of the classes that have any.
+    fn known(&self, limit: usize, area: usize) -> Vec<&Scores> {
+        self.classes.iter().filter_map(|class| class.limits[limit][area].as_ref()).collect()
     }
 
+    /// The mean over thresholds, recalls and classes, summed in this order; -1 if there is none.
     fn precision(&self, limit: usize, area: usize, threshold: Option<f64>) -> f64 {
-        self.mean(limit, area, threshold, |s| &s.precision)
+        let is_meant = |t: f64| threshold.is_none_or(|wanted| (wanted - t).abs() < 1e-9);
+        let known = self.known(limit, area);
+        let mut values = Vec::new();
+        for (place, _) in self.settings.thresholds.iter().enumerate().filter(|(_, t)| is_meant(**t))
+        {
+            let curves: Vec<&[f64]> = known.iter().map(|scores| &*scores.curves[place]).collect();
+            let recalls = curves.first().map_or(0, |curve| curve.len());
+            values.extend(
+                (0..recalls).flat_map(|recall| curves.iter().map(move |curve| curve[recall])),
+            );
+        }
+        mean(&values).unwrap_or(-1.0)
     }
 
+    /// The mean over thresholds and classes, summed in this order; -1 if there is none.
     fn recall(&self, limit: usize, area: usize) -> f64 {
-        self.mean(limit, area, None, |s| &s.recall)
+        let known = self.known(limit, area);
+        let thresholds = 0..self.settings.thresholds.len();
+        let values: Vec<f64> = thresholds
+            .flat_map(|place| known.iter().map(move |scores| scores.recall[place]))
+            .collect();
+        mean(&values).unwrap_or(-1.0)
     }
 
     /// In the order of `STAT_NAMES`.

@@ -11,6 +11,8 @@ use snaphook_components::{data as declared, read};
 
 use super::Detection;
 use super::collected::Collected;
+use super::diagnosis::{Confusion, Diagnosis};
+use super::mean::mean;
 use super::overlap::overlap;
 use crate::{DataError, Dataset, ImageId, Instance};
 
@@ -35,6 +37,8 @@ pub struct VocResult {
     pub class_aps: Vec<Vec<Option<f64>>>,
     /// A table for people, for each overlap.
     pub table: String,
+    /// What goes wrong where, at the first overlap.
+    pub diagnosis: Diagnosis,
 }
 
 /// What became of the detections of one class.
@@ -43,6 +47,36 @@ struct ClassCount {
     /// Whether each detection that counts is right, best score first.
     is_right: Vec<(f32, bool)>,
     detections: usize,
+}
+
+impl ClassCount {
+    /// Recall and precision after each detection that counts.
+    fn points(&self) -> Vec<(f64, f64)> {
+        let (mut right, mut points) = (0.0, Vec::with_capacity(self.is_right.len()));
+        for (place, (_, is_right)) in self.is_right.iter().enumerate() {
+            right += f64::from(u8::from(*is_right));
+            // As there: precision is of single precision, recall is not.
+            let precision = (right / (place as f64 + 1.0)) as f32;
+            points.push((right / self.objects as f64, f64::from(precision)));
+        }
+        points
+    }
+
+    /// Precision at recalls 0, 0.01, ... 1, made monotone from the right; empty where nothing is to be found.
+    fn curve(&self) -> Vec<f64> {
+        if self.objects == 0 {
+            return Vec::new();
+        }
+        let mut points = self.points();
+        for place in (1..points.len()).rev() {
+            points[place - 1].1 = points[place - 1].1.max(points[place].1);
+        }
+        let precision_at = |step: usize| {
+            let place = points.partition_point(|(recall, _)| *recall < step as f64 / 100.0);
+            points.get(place).map_or(0.0, |(_, precision)| *precision)
+        };
+        (0..=100).map(precision_at).collect()
+    }
 }
 
 impl VocEvaluator {
@@ -106,8 +140,12 @@ impl VocEvaluator {
                 format!("detections were given for image id {id}, which is not in the data set");
             return Err(DataError::config("VOCMetric", reason));
         }
-        let mut result =
-            VocResult { metrics: Vec::new(), class_aps: Vec::new(), table: String::new() };
+        let mut result = VocResult {
+            metrics: Vec::new(),
+            class_aps: Vec::new(),
+            table: String::new(),
+            diagnosis: Diagnosis::default(),
+        };
         let mut means = Vec::new();
         for threshold in &self.thresholds {
             let counts: Vec<ClassCount> = (0..self.classes.len())
@@ -115,9 +153,12 @@ impl VocEvaluator {
                 .collect();
             let aps: Vec<Option<f64>> = counts.iter().map(|c| self.average_precision(c)).collect();
             let known: Vec<f64> = aps.iter().flatten().copied().collect();
-            let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
+            let mean = mean(&known).unwrap_or(0.0);
             let name = self.name(&ap_name(*threshold));
-            result.metrics.push((name, (mean * 1000.0).round() / 1000.0));
+            result.metrics.push((name, three_digits_of_python(mean)));
+            if result.class_aps.is_empty() {
+                result.diagnosis = self.diagnosis(&found, &counts, &aps, *threshold);
+            }
             result.table += &self.table(*threshold, &counts, &aps, mean);
             result.class_aps.push(aps);
             means.push(mean);
@@ -153,14 +194,28 @@ impl VocEvaluator {
         if count.objects == 0 {
             return None;
         }
-        let (mut right, mut points) = (0.0, Vec::with_capacity(count.is_right.len()));
-        for (place, (_, is_right)) in count.is_right.iter().enumerate() {
-            right += f64::from(u8::from(*is_right));
-            // As there: precision is of single precision, recall is not.
-            let precision = (right / (place as f64 + 1.0)) as f32;
-            points.push((right / count.objects as f64, f64::from(precision)));
-        }
+        let points = count.points();
         Some(if self.is_eleven_points { eleven_points(&points) } else { area(&points) })
+    }
+
+    fn diagnosis(
+        &self,
+        found: &Collected,
+        counts: &[ClassCount],
+        aps: &[Option<f64>],
+        iou: f64,
+    ) -> Diagnosis {
+        let mut confusion = Confusion::new(self.classes.len());
+        for (id, instances) in self.truth.iter().filter(|(id, _)| !self.only_seen || found.has(id))
+        {
+            let wanted = instances.iter().filter(|instance| !instance.ignore);
+            let label =
+                |i: &Instance| usize::try_from(i.label).ok().filter(|l| *l < self.classes.len());
+            let objects: Vec<_> = wanted.filter_map(|i| Some((i.bbox, label(i)?))).collect();
+            confusion.add(&objects, found.of(id));
+        }
+        let curves = counts.iter().map(ClassCount::curve).zip(aps.iter().copied()).collect();
+        confusion.diagnosis(&self.classes, curves, iou)
     }
 
     fn table(
@@ -249,6 +304,11 @@ fn eleven_points(points: &[(f64, f64)]) -> f64 {
     (0..=10).map(best_from).sum::<f64>() / 11.0
 }
 
+/// Three digits, as Python rounds to them: by the decimal digits, not by a product.
+fn three_digits_of_python(value: f64) -> f64 {
+    format!("{value:.3}").parse().unwrap_or(value)
+}
+
 /// `AP50` for 0.5.
 fn ap_name(threshold: f64) -> String {
     format!("AP{:02}", (threshold * 100.0) as i64)
@@ -265,6 +325,26 @@ mod tests {
         assert!((area(&points) - (0.5 + 0.5 * 2.0 / 3.0)).abs() < 1e-9);
         assert!((eleven_points(&points) - (6.0 + 5.0 * 2.0 / 3.0) / 11.0).abs() < 1e-9);
         assert_eq!((area(&[]), eleven_points(&[])), (0.0, 0.0));
+    }
+
+    #[test]
+    fn the_curve_is_of_all_recalls_and_monotone() {
+        let is_right = vec![(0.9, true), (0.8, false), (0.7, true)];
+        let curve = ClassCount { objects: 4, is_right, detections: 3 }.curve();
+        assert_eq!(curve.len(), 101);
+        let third = f64::from(2.0_f32 / 3.0);
+        assert_eq!(
+            [0, 25, 26, 50, 51, 100].map(|at| curve[at]),
+            [1.0, 1.0, third, third, 0.0, 0.0]
+        );
+        let nothing = ClassCount { objects: 0, is_right: vec![(0.9, false)], detections: 1 };
+        assert!(nothing.curve().is_empty());
+    }
+
+    #[test]
+    fn digits_are_rounded_as_python_rounds_floats() {
+        // 0.0015 is a bit more than that, 0.0005 and 0.0025 too; 0.0625 is exact.
+        assert_eq!([0.0015, 0.5125, 0.2345].map(three_digits_of_python), [0.002, 0.512, 0.234]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From the bytes of a JPEG or PNG file to a picture, as `cv2.imread` gives it.
+//! From the bytes of a JPEG or PNG file (of others: [`formats`]) to a picture, as `cv2.imread` gives it.
 //! Knows nothing of data sets; each error names the file.
 //!
 //! Source: OpenCV `imread` with IMREAD_COLOR: three channels, alpha dropped, EXIF orientation applied. Pixels are the
@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use super::{Image, exif, jpeg};
+use super::{Image, exif, formats, jpeg};
 use crate::DataError;
 use crate::stage_time::{Stage, timed};
 
@@ -52,7 +52,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     fs::read(path).map_err(failed)
 }
 
-/// Decodes the bytes of a JPEG or PNG file; `path` is only for the error.
+/// Decodes the bytes of a picture's file; `path` is only for the error.
 pub fn decode_image(bytes: &[u8], path: &Path) -> Result<Image, DataError> {
     decode_image_as(bytes, path, Orientation::Applied)
 }
@@ -66,13 +66,17 @@ fn decode_image_as(
         [] => Err("the file is empty".to_owned()),
         [0xFF, 0xD8, 0xFF, ..] => decode_jpeg(bytes),
         [0x89, b'P', b'N', b'G', ..] => decode_png(bytes),
-        _ => Err(format!("expected a JPEG or PNG file, found {}", describe(bytes))),
+        _ => formats::decode(bytes).unwrap_or_else(|| Err(unknown(bytes))),
     };
     let upright = |(image, noted)| match orientation {
         Orientation::Applied => exif::upright(image, noted),
         Orientation::Ignored => image,
     };
     decoded.map(upright).map_err(|reason| DataError::DecodeImage { path: path.to_owned(), reason })
+}
+
+fn unknown(bytes: &[u8]) -> String {
+    format!("expected a JPEG, PNG, BMP, WebP or TIFF file, found {}", describe(bytes))
 }
 
 fn describe(bytes: &[u8]) -> String {
@@ -181,7 +185,7 @@ mod tests {
     fn a_text_file_named_jpg_is_described() {
         assert_eq!(
             reason(b"hello, I am not a picture"),
-            "image a/b.jpg: expected a JPEG or PNG file, found text that begins \"hello, I am not \""
+            "image a/b.jpg: expected a JPEG, PNG, BMP, WebP or TIFF file, found text that begins \"hello, I am not \""
         );
     }
 

@@ -1,11 +1,24 @@
 //! From a picture to a PNG or JPEG file.
 //! Knows nothing of what is in the picture.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Image;
 use crate::DataError;
+
+/// A name under which [`Image::save`] writes what the name says: that of a picture which is neither JPEG nor PNG gets
+/// another `.png` at its end.
+pub fn saved_name(path: &Path) -> PathBuf {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    if ["jpg", "jpeg", "png"].contains(&ending.as_str()) {
+        return path.to_owned();
+    }
+    let mut name = OsString::from(path);
+    name.push(".png");
+    name.into()
+}
 
 impl Image {
     /// The bytes of a PNG file; the reason as text if it cannot be made.
@@ -40,5 +53,19 @@ impl Image {
         let is_png = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
         let bytes = if is_png { self.to_png() } else { self.to_jpeg(92) }.map_err(failed)?;
         fs::write(path, bytes).map_err(|e| failed(e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_what_is_written() {
+        let name = |path: &str| saved_name(Path::new(path)).display().to_string();
+        assert_eq!(
+            ["a/b.JPG", "b.png", "a/b.bmp", "b"].map(name),
+            ["a/b.JPG", "b.png", "a/b.bmp.png", "b.png"]
+        );
     }
 }

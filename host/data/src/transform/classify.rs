@@ -6,14 +6,14 @@
 use snaphook_components::data as declared;
 
 use super::{Surroundings, Transform};
-use crate::image::resize;
+use crate::image::{Interpolation, resize_by};
 use crate::{DataError, Sample, SampleRng};
 
 /// Resizes picture and boxes.
-fn resize_to(sample: &mut Sample, [width, height]: [usize; 2]) {
+fn resize_to(sample: &mut Sample, [width, height]: [usize; 2], interpolation: Interpolation) {
     let [old_height, old_width] = sample.image.shape();
     if [width, height] != [old_width, old_height] {
-        sample.set_image(resize(&sample.image, width, height));
+        sample.set_image(resize_by(&sample.image, width, height, interpolation));
     }
     let factor = [width as f32 / old_width as f32, height as f32 / old_height as f32];
     sample.meta.scale_factor = factor;
@@ -25,6 +25,7 @@ fn resize_to(sample: &mut Sample, [width, height]: [usize; 2]) {
 pub(super) struct ResizeEdge {
     length: usize,
     edge: Edge,
+    interpolation: Interpolation,
 }
 
 #[derive(Debug)]
@@ -43,7 +44,8 @@ impl ResizeEdge {
             "height" => Edge::Height,
             _ => Edge::Short,
         };
-        Self { length: declared.scale, edge }
+        let interpolation = Interpolation::named(&declared.interpolation);
+        Self { length: declared.scale, edge, interpolation }
     }
 }
 
@@ -62,7 +64,7 @@ impl Transform for ResizeEdge {
             true => [self.length, other(height, width)],
             false => [other(width, height), self.length],
         };
-        resize_to(&mut sample, size);
+        resize_to(&mut sample, size, self.interpolation);
         Ok(Some(sample))
     }
 }
@@ -103,6 +105,7 @@ pub(super) struct RandomResizedCrop {
     shares: [f64; 2],
     ratios: [f64; 2],
     tries: usize,
+    interpolation: Interpolation,
 }
 
 impl RandomResizedCrop {
@@ -112,6 +115,7 @@ impl RandomResizedCrop {
             shares: declared.crop_ratio_range.into(),
             ratios: declared.aspect_ratio_range.into(),
             tries: declared.max_attempts,
+            interpolation: Interpolation::named(&declared.interpolation),
         }
     }
 
@@ -156,7 +160,7 @@ impl Transform for RandomResizedCrop {
     ) -> Result<Option<Sample>, DataError> {
         let part = self.part(sample.image.shape(), around.rng);
         sample.crop(part);
-        resize_to(&mut sample, self.size);
+        resize_to(&mut sample, self.size, self.interpolation);
         Ok(Some(sample))
     }
 }

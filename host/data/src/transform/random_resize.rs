@@ -5,10 +5,13 @@ use snaphook_components::{OneOrTwo, data as declared};
 
 use super::resize::{Goal, Resizer};
 use super::{Surroundings, Transform};
+use crate::image::Interpolation;
 use crate::{DataError, Sample, SampleRng};
 
-fn resizer(resize_type: &str, keep_ratio: bool, clip_object_border: bool) -> Resizer {
-    Resizer { keep_ratio, clip_object_border, rounds_down: resize_type.ends_with("FixScaleResize") }
+fn resizer(kind: &str, keep_ratio: bool, clip_object_border: bool, interpolation: &str) -> Resizer {
+    let interpolation = Interpolation::named(interpolation);
+    let rounds_down = kind.ends_with("FixScaleResize");
+    Resizer { keep_ratio, clip_object_border, rounds_down, interpolation }
 }
 
 /// Draws a factor of a size, or a size between two.
@@ -34,8 +37,9 @@ impl RandomResize {
                 Choice::Factor(size.into(), range.unwrap_or((1.0, 1.0)).into())
             }
         };
-        let declared::RandomResize { resize_type, keep_ratio, clip_object_border, .. } = declared;
-        Self { choice, resizer: resizer(resize_type, *keep_ratio, *clip_object_border) }
+        let declared::RandomResize { resize_type, interpolation, .. } = declared;
+        let (keep_ratio, clips) = (declared.keep_ratio, declared.clip_object_border);
+        Self { choice, resizer: resizer(resize_type, keep_ratio, clips, interpolation) }
     }
 
     /// Drawn (width, height).
@@ -75,9 +79,10 @@ pub(super) struct RandomChoiceResize {
 
 impl RandomChoiceResize {
     pub(super) fn new(declared: &declared::RandomChoiceResize) -> Self {
-        let declared::RandomChoiceResize { scales, resize_type, keep_ratio, .. } = declared;
-        let sizes = scales.iter().map(|scale| scale.both()).collect();
-        Self { sizes, resizer: resizer(resize_type, *keep_ratio, declared.clip_object_border) }
+        let sizes = declared.scales.iter().map(|scale| scale.both()).collect();
+        let declared::RandomChoiceResize { resize_type, interpolation, .. } = declared;
+        let (keep_ratio, clips) = (declared.keep_ratio, declared.clip_object_border);
+        Self { sizes, resizer: resizer(resize_type, keep_ratio, clips, interpolation) }
     }
 }
 
@@ -113,6 +118,8 @@ mod tests {
     fn one_of_the_sizes_is_drawn() {
         let config = json!({"type": "RandomChoiceResize", "scales": [[8, 4], [16, 6]]});
         assert_eq!(shapes(config), [[4, 8], [6, 16]].into());
+        let mixed = json!({"type": "RandomChoiceResize", "scales": [[8, 4], 6]});
+        assert_eq!(shapes(mixed), [[4, 8], [6, 6]].into());
         let kept = json!({"type": "RandomChoiceResize", "scales": [8, 12], "keep_ratio": true});
         assert_eq!(shapes(kept), [[4, 8], [6, 12]].into());
     }
@@ -125,6 +132,15 @@ mod tests {
         assert!(
             shapes(factor).iter().all(|[height, width]| *height == 5 && [10, 11].contains(width))
         );
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        for scales in [json!([[8, 4], [6]]), json!([[8, 4], "6"]), json!([8, [0, 4]]), json!([])] {
+            let config = json!({"type": "RandomChoiceResize", "scales": scales});
+            let error = build_transform(&config).unwrap_err().to_string();
+            assert!(error.contains("RandomChoiceResize.scales"), "{error}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use snaphook_components::{OneOrTwo, data as declared};
 
 use super::{Surroundings, Transform};
-use crate::image::resize;
+use crate::image::{Interpolation, resize_by};
 use crate::{DataError, Sample};
 
 /// Resizes picture and boxes to the same goal each time.
@@ -23,6 +23,7 @@ pub(super) struct Resizer {
     pub(super) keep_ratio: bool,
     pub(super) clip_object_border: bool,
     pub(super) rounds_down: bool,
+    pub(super) interpolation: Interpolation,
 }
 
 /// What to resize to.
@@ -44,13 +45,15 @@ impl Goal {
 impl Resize {
     pub(super) fn new(declared: &declared::Resize) -> Self {
         let declared::Resize { keep_ratio, clip_object_border, .. } = *declared;
-        let resizer = Resizer { keep_ratio, clip_object_border, rounds_down: false };
+        let interpolation = Interpolation::named(&declared.interpolation);
+        let resizer = Resizer { keep_ratio, clip_object_border, rounds_down: false, interpolation };
         Self { goal: Goal::of(declared.scale, declared.scale_factor), resizer }
     }
 
     pub(super) fn rounding_down(declared: &declared::FixScaleResize) -> Self {
         let declared::FixScaleResize { keep_ratio, clip_object_border, .. } = *declared;
-        let resizer = Resizer { keep_ratio, clip_object_border, rounds_down: true };
+        let interpolation = Interpolation::named(&declared.interpolation);
+        let resizer = Resizer { keep_ratio, clip_object_border, rounds_down: true, interpolation };
         Self { goal: Goal::of(declared.scale, declared.scale_factor), resizer }
     }
 }
@@ -78,7 +81,7 @@ impl Resizer {
         let [height, width] = sample.image.shape();
         let [new_width, new_height] = self.new_size([height, width], goal);
         if [new_width, new_height] != [width, height] {
-            sample.set_image(resize(&sample.image, new_width, new_height));
+            sample.set_image(resize_by(&sample.image, new_width, new_height, self.interpolation));
         }
         let factor = [new_width as f32 / width as f32, new_height as f32 / height as f32];
         sample.meta.scale_factor = factor;
@@ -124,6 +127,20 @@ mod tests {
     fn a_fixed_scale_is_rounded_down() {
         let of = |name: &str| shape(json!({"type": name, "scale": [801, 599], "keep_ratio": true}));
         assert_eq!((of("Resize"), of("FixScaleResize")), ([599, 799], [599, 798]));
+    }
+
+    #[test]
+    fn the_interpolation_is_the_one_that_is_asked_for() {
+        let mut steep = grey_sample(2, 1, [0.0; 4]);
+        steep.image.data_mut().copy_from_slice(&[0, 0, 0, 100, 100, 100]);
+        let levels = |name: &str, interpolation: &str| -> Vec<u8> {
+            let config = json!({"type": name, "scale": [4, 1], "interpolation": interpolation});
+            let resized = apply(&config, steep.clone()).unwrap();
+            resized.image.data().iter().step_by(3).copied().collect()
+        };
+        assert_eq!(levels("Resize", "nearest"), [0, 0, 100, 100]);
+        assert_eq!(levels("FixScaleResize", "bilinear"), [0, 25, 75, 100]);
+        assert_eq!(levels("Resize", "bicubic"), [0, 23, 77, 111]);
     }
 
     #[test]

@@ -39,6 +39,15 @@ def pixels():
     for size in [(47, 35), (17, 11), (62, 46), (31, 40), (15, 11)]:
         resized = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         cases["resize"].append({"size": size, "image": picture(resized)})
+    ways = {"nearest": cv2.INTER_NEAREST, "bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA,
+            "lanczos": cv2.INTER_LANCZOS4}
+    even = image[:12, :16]
+    cases["even"] = picture(even)
+    cases["ways"] = []
+    for name, way in ways.items():
+        for size in [(23, 17), (9, 5), (8, 6), (4, 4), (21, 5)]:
+            resized = cv2.resize(even, size, interpolation=way)
+            cases["ways"].append({"name": name, "size": size, "image": picture(resized)})
     maps = [
         [[0.9, -0.2, 4.3], [0.15, 1.1, -2.6]],
         [[1.6, 0.1, -9.0], [-0.3, 1.4, 3.25]],

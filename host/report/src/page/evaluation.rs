@@ -30,28 +30,43 @@ fn points(precision: &[f64]) -> Vec<Point> {
     precision.iter().enumerate().map(point).collect()
 }
 
+/// Precision at each recall of a class, and its AP.
+struct Curve<'a> {
+    name: &'a str,
+    precision: &'a [f64],
+    ap: f64,
+}
+
 /// The mean of all classes, and the classes with the least area below their curve.
 fn curves(name: &str, diagnosed: &Diagnosed) -> String {
-    let mut classes: Vec<(&String, &Vec<f64>)> =
-        diagnosed.classes.iter().zip(&diagnosed.precision).collect();
-    classes.retain(|(_, precision)| !precision.is_empty());
+    let area = |class: usize, precision: &[f64]| {
+        diagnosed.ap.get(class).copied().flatten().unwrap_or_else(|| mean(precision))
+    };
+    let named = diagnosed.classes.iter().zip(&diagnosed.precision).enumerate();
+    let mut classes: Vec<Curve<'_>> = named
+        .map(|(place, (name, precision))| Curve { name, precision, ap: area(place, precision) })
+        .collect();
+    classes.retain(|curve| !curve.precision.is_empty());
     if classes.is_empty() {
         return String::new();
     }
-    let recalls = classes.iter().map(|(_, precision)| precision.len()).min().unwrap_or(0);
+    let recalls = classes.iter().map(|curve| curve.precision.len()).min().unwrap_or(0);
     let all: Vec<f64> = (0..recalls)
-        .map(|recall| mean(&classes.iter().map(|(_, p)| p[recall]).collect::<Vec<_>>()))
+        .map(|recall| {
+            mean(&classes.iter().map(|curve| curve.precision[recall]).collect::<Vec<_>>())
+        })
         .collect();
+    let all_ap = mean(&classes.iter().map(|curve| curve.ap).collect::<Vec<_>>());
     let total = classes.len();
-    classes.sort_by(|a, b| mean(a.1).total_cmp(&mean(b.1)));
+    classes.sort_by(|a, b| a.ap.total_cmp(&b.ap));
     classes.truncate(COLOURS - 1);
     let mut lines = Vec::new();
     if total > 1 {
-        let name = format!("all {total} classes, AP {}", number(mean(&all)));
+        let name = format!("all {total} classes, AP {}", number(all_ap));
         lines.push(Line { name, points: points(&all), colour: 0 });
     }
-    for (class, precision) in &classes {
-        let name = format!("{class}, AP {}", number(mean(precision)));
+    for Curve { name, precision, ap } in &classes {
+        let name = format!("{name}, AP {}", number(*ap));
         lines.push(Line { name, points: points(precision), colour: lines.len() % COLOURS });
     }
     let shown = if total > classes.len() {
@@ -158,6 +173,7 @@ mod tests {
             name: "night".into(),
             classes: (0..classes).map(|class| format!("c{class}<")).collect(),
             precision: vec![vec![0.5; 101]; classes],
+            ap: Vec::new(),
             iou: 0.5,
             confusion,
             score_threshold: 0.3,
@@ -179,5 +195,9 @@ mod tests {
         assert!(html.contains("all 80 classes, AP 0.5") && html.contains("the 7 weakest classes"));
         assert_eq!(html.matches("<polyline").count(), COLOURS);
         assert!(curves("", &Diagnosed::default()).is_empty());
+        let voc = Diagnosed { ap: vec![Some(0.625), None, Some(0.25)], ..diagnosed(3) };
+        let html = curves("", &voc);
+        assert!(html.contains("c0&lt;, AP 0.625") && html.contains("c1&lt;, AP 0.5"), "{html}");
+        assert!(html.contains("c2&lt;, AP 0.25") && html.contains("all 3 classes, AP 0.458"));
     }
 }

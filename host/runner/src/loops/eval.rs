@@ -177,8 +177,11 @@ fn all_sets(run: &mut Run, which: EvalStage, points: &Points) -> Result<Evaluati
         }
         let named = |(key, value)| (set.metric_name(key), value);
         all.metrics.extend(found.metrics.into_iter().map(named));
-        let set = name.clone().unwrap_or_default();
-        let of_set = |found| snaphook_report::Diagnosed { name: set.clone(), ..found };
+        let of_set = |found: snaphook_report::Diagnosed| {
+            let names = [name.as_deref().unwrap_or_default(), &found.name];
+            let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+            snaphook_report::Diagnosed { name: names.join(", "), ..found }
+        };
         all.diagnoses.extend(found.diagnoses.into_iter().map(of_set));
         all.metrics.extend(losses.take().into_iter().map(named));
     }

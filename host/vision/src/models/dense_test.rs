@@ -5,7 +5,7 @@
 use serde_json::Value as Json;
 use snaphook_components::{ComponentError, read, vision as declared};
 use snaphook_data::Detection;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::boxes::{Corners, to_host};
 use crate::nms::Suppression;
@@ -75,15 +75,19 @@ impl DenseTest {
         }
     }
 
-    /// What is left of the boxes of all maps, best first.
-    pub(super) fn keep(&self, mut found: Vec<Detection>) -> Vec<Detection> {
+    /// What is left of the boxes of all maps, best first, for each picture; `device` is where they come from.
+    pub(super) fn keep(
+        &self,
+        mut found: Vec<Vec<Detection>>,
+        device: Device,
+    ) -> Vec<Vec<Detection>> {
         let smallest = self.smallest_side;
         if smallest >= 0.0 {
             let is_large = |[x1, y1, x2, y2]: Corners| x2 - x1 > smallest && y2 - y1 > smallest;
-            found.retain(|found| is_large(found.bbox));
+            found.iter_mut().for_each(|own| own.retain(|found| is_large(found.bbox)));
         }
-        let mut kept = self.suppression.apply(found);
-        kept.truncate(self.most.unwrap_or(usize::MAX));
+        let mut kept = self.suppression.apply_all(found, device);
+        kept.iter_mut().for_each(|own| own.truncate(self.most.unwrap_or(usize::MAX)));
         kept
     }
 }

@@ -16,13 +16,14 @@ use super::build::build_at;
 use super::detector::pictures_of;
 use crate::boxes::Corners;
 use crate::nms::Suppression;
-use crate::{BuildError, ModelError, PicturePredictions, Predictions};
+use crate::{BuildError, ModelError, Predictions};
 
 /// The detector, and how boxes are put together.
 pub(super) struct TtaModel {
     module: Box<dyn Model>,
     suppression: Suppression,
     most: usize,
+    device: Device,
 }
 
 impl TtaModel {
@@ -38,6 +39,7 @@ impl TtaModel {
             module: build_at(&module, &below("module"), device)?,
             suppression: Suppression::read(&settings.nms, &below("tta_cfg.nms"))?,
             most: settings.max_per_img,
+            device,
         })
     }
 
@@ -105,12 +107,13 @@ impl Model for TtaModel {
                 picture.detections.extend(more.detections);
             }
         }
-        let together = |picture: PicturePredictions| {
-            let mut detections = self.suppression.apply(picture.detections);
+        let found = all.iter_mut().map(|picture| std::mem::take(&mut picture.detections)).collect();
+        let kept = self.suppression.apply_all(found, self.device);
+        for (picture, mut detections) in all.iter_mut().zip(kept) {
             detections.truncate(self.most);
-            PicturePredictions { detections, ..picture }
-        };
-        Ok(Box::new(Predictions(all.into_iter().map(together).collect())))
+            picture.detections = detections;
+        }
+        Ok(Box::new(Predictions(all)))
     }
 
     fn modules(&self) -> Vec<ModuleInfo> {
@@ -134,6 +137,7 @@ mod tests {
     use snaphook_data::{ImageId, ImageRecord};
 
     use super::*;
+    use crate::PicturePredictions;
 
     fn sample(direction: Option<FlipDirection>) -> Sample {
         let (img_id, img_path) = (ImageId::Number(1), "a.jpg".into());
@@ -179,7 +183,8 @@ mod tests {
 
     fn found(directions: &[Option<FlipDirection>], most: usize) -> Vec<([f32; 4], f32)> {
         let module = Box::new(Left(snaphook_runner::Scope::root(Device::Cpu).finish()));
-        let mut model = TtaModel { module, suppression: Suppression::hard(0.5), most };
+        let mut model =
+            TtaModel { module, suppression: Suppression::hard(0.5), most, device: Device::Cpu };
         let mut views = directions.iter().map(|direction| sample(*direction));
         let mut first = views.next().unwrap();
         first.views = views.collect();

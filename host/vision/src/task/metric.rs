@@ -101,7 +101,11 @@ impl Evaluator for DetectionMetrics {
             let result = evaluator.finish()?;
             evaluation.metrics.extend(result.metrics);
             tables.extend(Some(result.table).filter(|table| !table.is_empty()));
-            evaluation.diagnoses.extend(result.diagnosis.map(diagnosed));
+            let named = |found| Diagnosed { name: evaluator.name().to_owned(), ..diagnosed(found) };
+            evaluation.diagnoses.extend(result.diagnosis.map(named));
+        }
+        if let [only] = evaluation.diagnoses.as_mut_slice() {
+            only.name.clear();
         }
         evaluation.table = (!tables.is_empty()).then(|| tables.join("\n"));
         Ok(evaluation)
@@ -114,6 +118,7 @@ fn diagnosed(found: Diagnosis) -> Diagnosed {
         name: String::new(),
         classes: found.classes,
         precision: found.precision,
+        ap: found.ap,
         iou: found.iou,
         confusion: found.confusion,
         score_threshold: found.score_threshold,

@@ -5,9 +5,9 @@
 //! the left half is plain, as there.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use snaphook_data::image::{Drawn, Image, draw_detections, read_image};
+use snaphook_data::image::{Drawn, Image, draw_detections, read_image, saved_name};
 use snaphook_data::{Batch, DatasetMeta, Detection, ImageId, ImageRecord, Sample};
 use snaphook_runner::{AnyBatch, AnyPredictions, BoxError, DrawRequest, Painter};
 
@@ -92,9 +92,10 @@ fn beside(left: Image, right: &Image) -> Image {
 /// The name of the picture's file; with its folders, where they are classes and names come again in each.
 fn own_name(sample: &Sample) -> Option<OsString> {
     match (&sample.record.label, &sample.meta.img_id) {
-        (Some(_), ImageId::Name(name)) => Some(name.replace('/', "_").into()),
+        (Some(_), ImageId::Name(name)) => Some(OsString::from(name.replace('/', "_"))),
         _ => sample.meta.img_path.file_name().map(OsString::from),
     }
+    .map(|name| saved_name(Path::new(&name)).into_os_string())
 }
 
 impl Painter for DetectionPainter {

@@ -26,8 +26,8 @@ macro_rules! resizing {
             /// There is one implementation; it computes as OpenCV does.
             #[kwarg(default = "cv2", choices("cv2"))]
             pub backend: String,
-            /// Interpolation.
-            #[kwarg(default = "bilinear", choices("bilinear"))]
+            /// How pixels between others are computed, as OpenCV does.
+            #[kwarg(default = "bilinear", choices("nearest", "bilinear", "bicubic", "area", "lanczos"))]
             pub interpolation: String,
         }
     };
@@ -68,7 +68,7 @@ resizing! {
     /// Resizes to one of several sizes.
     RandomChoiceResize {
         /// The sizes: (width, height) each, or one number for both.
-        #[kwarg(any_of(Vec<(usize, usize)>, Vec<usize>), min = 1, max = 65500)]
+        #[kwarg(any_of(Vec<AnyOf<usize, (usize, usize)>>), min = 1, max = 65500)]
         pub scales: Vec<OneOrTwo<usize>>,
     }
 }

@@ -19,8 +19,8 @@ pub struct ResizeEdge {
     /// There is one implementation; it computes as OpenCV does.
     #[kwarg(default = "cv2", choices("cv2"))]
     pub backend: String,
-    /// Interpolation.
-    #[kwarg(default = "bilinear", choices("bilinear"))]
+    /// How pixels between others are computed, as OpenCV does.
+    #[kwarg(default = "bilinear", choices("nearest", "bilinear", "bicubic", "area", "lanczos"))]
     pub interpolation: String,
 }
 
@@ -66,8 +66,8 @@ pub struct RandomResizedCrop {
     /// There is one implementation; it computes as OpenCV does.
     #[kwarg(default = "cv2", choices("cv2"))]
     pub backend: String,
-    /// Interpolation.
-    #[kwarg(default = "bilinear", choices("bilinear"))]
+    /// How pixels between others are computed, as OpenCV does.
+    #[kwarg(default = "bilinear", choices("nearest", "bilinear", "bicubic", "area", "lanczos"))]
     pub interpolation: String,
 }
 

@@ -62,11 +62,11 @@ pub struct RandomGrayscale {
     /// Pictures keep their three channels.
     #[kwarg(default = true, only(true))]
     pub keep_channels: bool,
-    /// Weight of blue, green and red.
+    /// Weight of each channel, in the picture's order: blue, green and red.
     #[kwarg(default = (1.0, 1.0, 1.0), min = 0.0)]
     pub channel_weights: (f64, f64, f64),
-    /// The order of channels, which is that of OpenCV.
-    #[kwarg(default = "bgr", choices("bgr"))]
+    /// Has no effect, as in MMCV: weights are those of the channels in their order.
+    #[kwarg(default = "bgr", choices("bgr", "rgb"))]
     pub color_format: String,
 }
 

@@ -103,7 +103,7 @@ impl RetinaHead {
         AnchorMaps::new(features.iter().map(one).collect(), outputs)
     }
 
-    /// The boxes of a picture, in its original's pixels.
+    /// The best boxes of all maps of a picture, in its original's pixels.
     fn boxes_of(
         &self,
         maps: &AnchorMaps,
@@ -130,7 +130,7 @@ impl RetinaHead {
                 label,
             }));
         }
-        self.test.keep(found)
+        found
     }
 }
 
@@ -149,7 +149,8 @@ impl DetectionHead for RetinaHead {
         let maps = self.forward(input.features, input.mode);
         let anchors = self.core.anchors(&maps);
         let pictures = 0..input.shapes.len() as i64;
-        pictures.map(|picture| self.boxes_of(&maps, &anchors.boxes, picture, input)).collect()
+        let one = |picture| self.boxes_of(&maps, &anchors.boxes, picture, input);
+        self.test.keep(pictures.map(one).collect(), anchors.boxes.device())
     }
 
     fn num_classes(&self) -> i64 {

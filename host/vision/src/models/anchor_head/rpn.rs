@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use snaphook_components::{ComponentError, read, vision as declared};
 use snaphook_runner::{Losses, Scope, StepContext};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::core::{AnchorCore, CoreParts};
 use super::maps::AnchorMaps;
@@ -14,6 +14,7 @@ use crate::models::dense_test::DenseTest;
 use crate::nms::Suppression;
 use crate::nn::{Activation, Conv2d, ConvModule, ConvShape, Fill, Mode, Rule, Style};
 use crate::preprocess::PictureShape;
+use crate::side_by_side::side_by_side;
 use crate::sim_ota::Targets;
 
 /// Convolutions for all maps, and what is made of their predictions.
@@ -173,28 +174,24 @@ impl RpnHead {
         keep: &Proposals,
     ) -> Vec<Vec<Corners>> {
         let anchors = self.core.anchors(maps);
-        let candidates: Vec<Candidates> = shapes
+        let decoded: Vec<(Tensor, Best)> = shapes
             .iter()
             .enumerate()
             .map(|(picture, shape)| {
                 let rows = self.best(maps, &anchors.boxes, picture, keep);
                 let boxes = self.core.coder.decode(&rows.anchors, &rows.deltas, Some(shape.size));
-                Candidates {
-                    boxes: corners_of(&boxes),
-                    scores: to_host(&rows.scores),
-                    levels: rows.levels,
-                }
+                (boxes, rows)
             })
             .collect();
-        // Pictures are independent, and libtorch rests now.
-        std::thread::scope(|scope| {
-            let running: Vec<_> =
-                candidates.into_iter().map(|own| scope.spawn(move || own.keep(keep))).collect();
-            running
-                .into_iter()
-                .map(|thread| thread.join().expect("suppression does not panic"))
-                .collect()
-        })
+        if anchors.boxes.device() != Device::Cpu {
+            let there = decoded.iter().map(|(boxes, rows)| rows.keep_there(boxes, keep)).collect();
+            if let Some(proposals) = there {
+                return proposals;
+            }
+        }
+        let candidates =
+            decoded.into_iter().map(|(boxes, rows)| rows.on_the_host(&boxes)).collect();
+        side_by_side(candidates, |own| own.keep(keep))
     }
 
     /// The best anchors of each map.
@@ -243,6 +240,31 @@ struct Best {
     levels: Vec<i64>,
 }
 
+impl Best {
+    /// The proposals by tensor operations, where the boxes are; `None` where the method has none.
+    ///
+    /// Shapes: `boxes` [N, 4] f32.
+    fn keep_there(&self, boxes: &Tensor, keep: &Proposals) -> Option<Vec<Corners>> {
+        let levels = Tensor::from_slice(&self.levels).to_device(boxes.device());
+        let large = if keep.smallest_side >= 0.0 {
+            let sides = boxes.narrow(1, 2, 2) - boxes.narrow(1, 0, 2);
+            sides.gt(f64::from(keep.smallest_side)).all_dim(1, false).nonzero().squeeze_dim(1)
+        } else {
+            Tensor::arange(boxes.size()[0], (Kind::Int64, boxes.device()))
+        };
+        let own = |tensor: &Tensor| tensor.index_select(0, &large);
+        let boxes = own(boxes);
+        let rows = keep.suppression.rows(&boxes, &own(&self.scores), &own(&levels))?;
+        let count = i64::try_from(keep.most).unwrap_or(i64::MAX).min(rows.size()[0]);
+        Some(corners_of(&boxes.index_select(0, &rows.narrow(0, 0, count))))
+    }
+
+    fn on_the_host(self, boxes: &Tensor) -> Candidates {
+        let scores = to_host(&self.scores);
+        Candidates { boxes: corners_of(boxes), scores, levels: self.levels }
+    }
+}
+
 /// The same on the CPU, as boxes.
 struct Candidates {
     boxes: Vec<Corners>,
@@ -264,5 +286,37 @@ impl Candidates {
         }
         let kept = keep.suppression.keep(&self.boxes, &self.scores, &self.levels);
         kept.into_iter().take(keep.most).map(|(row, _)| self.boxes[row]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boxes::from_corners;
+
+    #[test]
+    fn proposals_by_tensor_operations_are_those_of_the_cpu() {
+        let number = |i: usize, by: usize, most: usize| (i * by % most) as f32;
+        let corners: Vec<Corners> = (0..1500)
+            .map(|i| {
+                let (x, y) = (number(i, 7919, 211), number(i, 104_729, 173));
+                [x, y, x + number(i, 31, 40), y + number(i, 17, 37)]
+            })
+            .collect();
+        let scores: Vec<f32> = (0..1500).map(|i| number(i, 613, 101) / 101.0).collect();
+        let best = || Best {
+            scores: Tensor::from_slice(&scores),
+            deltas: Tensor::zeros([0, 4], (Kind::Float, Device::Cpu)),
+            anchors: Tensor::zeros([0, 4], (Kind::Float, Device::Cpu)),
+            levels: (0..1500).map(|i| i / 400).collect(),
+        };
+        let boxes = from_corners(&corners, Device::Cpu);
+        for smallest_side in [-1.0, 0.0, 9.5] {
+            let suppression = Suppression::hard(0.7);
+            let keep = Proposals { best_of_map: None, most: 300, suppression, smallest_side };
+            let there = best().keep_there(&boxes, &keep).unwrap();
+            assert_eq!(there, best().on_the_host(&boxes).keep(&keep));
+            assert_eq!(there.len(), 300);
+        }
     }
 }

@@ -51,9 +51,10 @@ impl FcosHead {
                 first += *count as i64;
                 found.extend(self.best_of_map(outputs, (level, i as i64), &points, shape, test));
             }
-            test.keep(found)
+            found
         };
-        tch::no_grad(|| shapes.iter().enumerate().map(picture).collect())
+        let found = tch::no_grad(|| shapes.iter().enumerate().map(picture).collect());
+        test.keep(found, places.table.device())
     }
 
     fn best_of_map(

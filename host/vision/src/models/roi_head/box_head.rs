@@ -5,7 +5,7 @@ use snaphook_components::vision::{self as declared, BoxHeadLayers};
 use snaphook_components::{Catalog, ComponentError, Role, read, type_name};
 use snaphook_data::Detection;
 use snaphook_runner::{Losses, Scope};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::layers::{LayerParts, Layers};
 use crate::box_coder::DeltaCoder;
@@ -47,6 +47,15 @@ pub(super) struct BoxSettings {
     pub(super) score_threshold: f32,
     pub(super) suppression: Suppression,
     pub(super) most: Option<usize>,
+}
+
+impl BoxSettings {
+    /// What is left of the boxes of each picture, best first; `device` is where they come from.
+    pub(super) fn keep(&self, found: Vec<Vec<Detection>>, device: Device) -> Vec<Vec<Detection>> {
+        let mut kept = self.suppression.apply_all(found, device);
+        kept.iter_mut().for_each(|own| own.truncate(self.most.unwrap_or(usize::MAX)));
+        kept
+    }
 }
 
 /// The regions of a batch with what they are to find.
@@ -194,11 +203,11 @@ impl BoxHead {
         let regions: Vec<Corners> =
             targets.positive.iter().map(|(row, ..)| targets.regions[*row].corners).collect();
         let boxes: Vec<Corners> = targets.positive.iter().map(|(.., bbox)| *bbox).collect();
-        let [regions, boxes] = [regions, boxes].map(|own| from_corners(&own, tch::Device::Cpu));
+        let [regions, boxes] = [regions, boxes].map(|own| from_corners(&own, Device::Cpu));
         if self.reg_decoded { boxes } else { self.coder.encode(&regions, &boxes) }
     }
 
-    /// The boxes of a picture, in its original's pixels, best first; `outputs` are those of its regions.
+    /// The boxes of a picture above the threshold, in its original's pixels; `outputs` are those of its regions.
     pub(super) fn boxes_of(
         &self,
         outputs: &BoxOutputs,
@@ -227,9 +236,7 @@ impl BoxHead {
                 label: (place % classes) as i64,
             }
         });
-        let mut kept = settings.suppression.apply(found.collect());
-        kept.truncate(settings.most.unwrap_or(usize::MAX));
-        kept
+        found.collect()
     }
 
     /// Regions exclude classes whatever the loss is, as in MMDetection.

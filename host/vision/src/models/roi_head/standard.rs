@@ -129,7 +129,7 @@ impl StandardRoiHead {
             found.push(self.head.boxes_of(&outputs, own, shape, &self.test));
             first += count;
         }
-        found
+        self.test.keep(found, outputs.deltas.device())
     }
 
     #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use snaphook_components::vision::YoloxTestCfg;
 use snaphook_components::{ComponentError, read};
 use snaphook_data::Detection;
-use tch::Kind;
+use tch::{Device, Kind};
 
 use super::YoloxHead;
 use super::forward::HeadOutputs;
@@ -57,10 +57,10 @@ impl YoloxHead {
         let picture = |(i, &scale): (usize, &(f32, f32))| {
             let rows = i * count..(i + 1) * count;
             let boxes = &boxes.as_chunks().0[rows.clone()];
-            let found = self.above_threshold(boxes, &scores[rows.clone()], &labels[rows], scale);
-            self.finish_picture(found)
+            self.above_threshold(boxes, &scores[rows.clone()], &labels[rows], scale)
         };
-        scales.iter().enumerate().map(picture).collect()
+        let found = scales.iter().enumerate().map(picture).collect();
+        self.finish(found, outputs.boxes.device())
     }
 
     fn above_threshold(
@@ -80,14 +80,12 @@ impl YoloxHead {
             .collect()
     }
 
-    fn finish_picture(&self, found: Vec<Detection>) -> Vec<Detection> {
+    fn finish(&self, found: Vec<Vec<Detection>>, device: Device) -> Vec<Vec<Detection>> {
         let mut kept = match &self.test.suppression {
-            Some(suppression) => suppression.apply(found),
+            Some(suppression) => suppression.apply_all(found, device),
             None => found,
         };
-        if let Some(most) = self.test.most {
-            kept.truncate(most);
-        }
+        kept.iter_mut().for_each(|own| own.truncate(self.test.most.unwrap_or(usize::MAX)));
         kept
     }
 }
