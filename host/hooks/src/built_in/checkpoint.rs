@@ -295,8 +295,8 @@ impl Hook for CheckpointHook {
 
     fn after_train_epoch(&mut self, runner: &mut Runner) -> HookResult {
         let finished = runner.epoch() + 1;
-        // An epoch of a training by iterations that had nothing left to do is no new moment.
-        let is_saved = self.saved_iter == Some(runner.iter());
+        // The one epoch of a training by iterations that had nothing left to do is no new moment.
+        let is_saved = finished > runner.max_epochs() && self.saved_iter == Some(runner.iter());
         if !self.by_epoch || is_saved || !self.is_due(finished, runner.is_last_train_epoch()) {
             return Ok(());
         }
@@ -474,7 +474,7 @@ mod tests {
         let interim = json!({ "path": "/s/tiny/emergency_iter_7", "is_interim": true });
         run = run.payload(HookPoint::AfterSaveCheckpoint, interim);
         run.run_point(&mut hook, HookPoint::AfterSaveCheckpoint, None).unwrap();
-        run.set_progress(|progress| (progress.epoch, progress.iter) = (1, 2));
+        run.set_progress(|progress| progress.epoch = 1);
         run.run_point(&mut hook, HookPoint::AfterTrainEpoch, None).unwrap();
         // Another hook's in the same folder, one in another folder, and its own two.
         let saved = ["/s/tiny/others", "/s/tiny/epoch_1", "/w/tiny/epoch_2", "/s/tiny/epoch_2"];
