@@ -119,7 +119,7 @@ fn a_hook_that_hangs_beyond_its_deadline_is_named_and_ends_the_run() {
     let hung = workspace.train(&limits);
     hung.expect_code(3).expect_error(&[
         "error: plugin stumble 0.1.0: StumbleHook has been in after_train_iter for",
-        "its deadline is 0.3 s (iteration 3,",
+        "its deadline is 0.3 s (iteration 4,",
         "it does not come back, so the run ends",
     ]);
     // The last good checkpoint is whole, and the next start says what happened.

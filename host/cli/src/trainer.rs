@@ -83,7 +83,7 @@ pub(crate) fn become_it(
 
 /// Signals that ask a run to save and end.
 pub fn asking_signals() -> SigSet {
-    [Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGINT].into_iter().collect()
+    [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGINT].into_iter().collect()
 }
 
 /// Such a signal waits until the trainer, which takes a moment to load, can do what it asks for.

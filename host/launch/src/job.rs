@@ -35,7 +35,7 @@ impl Program for AnyProgram {}
 /// 128+n when signal n ended them as it was asked to; else the code of the first rank that failed.
 ///
 /// The calling thread must live as long as the job, and the program must begin with [`play_role`](crate::play_role).
-/// SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 of the whole process are caught meanwhile.
+/// SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 of the whole process are caught meanwhile.
 ///
 /// Errors: a job that cannot be started.
 pub fn launch(plan: &LaunchPlan, program: &dyn Program) -> Result<u8, LaunchError> {

@@ -61,4 +61,5 @@ pub use job::{AnyProgram, Program, launch};
 pub use plan::{LaunchPlan, Patience, Shown};
 pub use redirection::{Redirection, Stream};
 pub use roles::play_role;
+pub use signals::is_ignored;
 pub use variables::Variables;

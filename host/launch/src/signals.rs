@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
 
 use crate::LaunchError;
@@ -18,8 +18,10 @@ impl Caught {
     pub(crate) fn start() -> Result<Caught, LaunchError> {
         let what = "signals cannot be caught";
         let failed = |source| LaunchError::System { what, source };
-        let mut signals =
-            Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGCHLD]).map_err(failed)?;
+        let always = [SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGCHLD];
+        // `nohup` has a terminal's end ignored, and so it stays.
+        let ends = [SIGHUP, SIGQUIT].into_iter().filter(|signal| !is_ignored(*signal));
+        let mut signals = Signals::new(always.into_iter().chain(ends)).map_err(failed)?;
         let (handle, (sender, queue)) = (signals.handle(), channel());
         let listen = move || {
             for signal in &mut signals {
@@ -43,6 +45,15 @@ impl Caught {
             }
         }
     }
+}
+
+/// Whether whoever started this process had it ignore this signal, as `nohup` does with SIGHUP; `false` where the system
+/// does not tell.
+pub fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    (1..=64).contains(&signal) && mask >> (signal - 1) & 1 == 1
 }
 
 impl Drop for Caught {

@@ -46,8 +46,9 @@ impl fmt::Display for Overrun {
         write!(
             formatter,
             "plugin {plugin} {version}: {type_name} has been in {point} for {seconds:.1} s, its deadline is \
-             {} s (iteration {iteration}, {})",
+             {} s (iteration {}, {})",
             deadline.as_secs_f64(),
+            iteration + 1,
             self.path.display()
         )
     }

@@ -167,14 +167,17 @@ pub(crate) fn train(arguments: &TrainArguments) -> Result<(), TrainerError> {
     request.locate_start()?;
     flags::apply(arguments, &mut request.value).map_err(|error| request.run_error(error))?;
     let (log, interrupt) = (run_log::begin(request.log_format, &request.value), signals::catch());
-    let company = Company::join(&request.value, &request.waiting(&interrupt, true))?;
-    let mut run = build(&mut request, log, (true, &arguments.trial), &company)?;
+    let waiting = request.waiting(&interrupt, true);
+    let company = Company::join(&request.value, &waiting)?;
+    let built = build(&mut request, log, (true, &arguments.trial), &company);
+    let mut run = built.map_err(|error| waiting.or_ended(error))?;
     run.machine.interrupt = interrupt;
     if arguments.trial.dry_run {
         return trial::dry_run(&mut run).map_err(|error| request.run_error(error));
     }
     let claimed = company.agree(run.claim_work_folder().map_err(|error| request.run_error(error)));
     let opened = claimed.and_then(|()| open_folders(&mut run, &request, &company));
+    let opened = opened.map_err(|error| waiting.or_ended(error));
     opened.inspect_err(|error| run.fail_at_start(error.kind(), &shown(error)))?;
     let _watchdog = plugin_watch::guard(&run.machine.info.work_dir, &run.machine.log);
     let result = run.train(&request.start);
@@ -204,8 +207,10 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<(), TrainerError> {
     }
     request.predictions_out = arguments.out.clone();
     let (log, interrupt) = (run_log::begin(request.log_format, &request.value), signals::catch());
-    let company = Company::join(&request.value, &request.waiting(&interrupt, false))?;
-    let mut run = build(&mut request, log, (false, &TrialArguments::default()), &company)?;
+    let waiting = request.waiting(&interrupt, false);
+    let company = Company::join(&request.value, &waiting)?;
+    let built = build(&mut request, log, (false, &TrialArguments::default()), &company);
+    let mut run = built.map_err(|error| waiting.or_ended(error))?;
     run.machine.interrupt = interrupt;
     let opened = open_folders(&mut run, &request, &company);
     opened.inspect_err(|error| run.fail_at_start(error.kind(), &shown(error)))?;

@@ -50,6 +50,16 @@ impl Waiting {
         }
     }
 
+    /// What a failure to reach the others means: one that was asked to end may have left, and this one was asked as well.
+    pub(crate) fn or_ended(&self, error: TrainerError) -> TrainerError {
+        match (&error, self.interrupt.signal()) {
+            (TrainerError::Company(_) | TrainerError::Meeting { .. }, Some(signal)) => {
+                self.ended(signal)
+            }
+            _ => error,
+        }
+    }
+
     fn say(&self, text: &str) {
         print_warning_as(self.format, text);
     }

@@ -3,11 +3,12 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::flag;
 use snaphook_runner::Interrupt;
 
-/// From now on SIGTERM, SIGUSR1 (what SLURM sends before the time is up) and the first Ctrl-C ask the run to save and end;
+/// From now on SIGTERM, SIGHUP (the end of a terminal, unless `nohup` has it ignored), SIGUSR1 (what SLURM sends before the
+/// time is up) and the first Ctrl-C ask the run to save and end;
 /// a second Ctrl-C ends the process at once. `snaphook` held them back until now, so that none is lost while this program
 /// was loaded. Called again, it gives the same.
 pub(crate) fn catch() -> Interrupt {
@@ -22,7 +23,8 @@ fn install() -> Interrupt {
     // Ctrl-C sets the flag that a second one finds.
     let _ = flag::register_conditional_shutdown(SIGINT, 128 + SIGINT, Arc::clone(&is_second));
     let _ = flag::register(SIGINT, is_second);
-    for signal in [SIGTERM, SIGUSR1, SIGINT] {
+    let end_of_terminal = Some(SIGHUP).filter(|signal| !snaphook_cli::is_ignored(*signal));
+    for signal in [SIGTERM, SIGUSR1, SIGINT].into_iter().chain(end_of_terminal) {
         let _ = flag::register_usize(signal, interrupt.flag(), signal as usize);
     }
     // It asks for nothing here, and must not end a run that a launcher passes it on to.

@@ -1,7 +1,7 @@
 //! The end of a rank that the others do not expect: it leaves word in the store, and those who find a connection closed
 //! look there, or tell by a roll call who does not answer.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ use crate::RunError;
 /// How long ranks wait for each other's words at the end.
 const GRACE: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(50);
+/// For the last round of questions to a store that is asked by many.
+const MARGIN: Duration = Duration::from_secs(3);
 const REASON: &str = "snaphook/failure/reason";
 const READ: &str = "snaphook/failure/read";
 
@@ -57,7 +59,10 @@ impl Ranks {
         let words = format!("{lost} ({place})");
         let own = Coming::own(group, self.stays.as_ref());
         let told = own.map_or(Json::Null, |coming| coming.to_json()).to_string();
-        match within(GRACE + PAUSE, move || roll_call(&store, rank, size, &told)) {
+        let silent = Arc::new(Mutex::new(Vec::new()));
+        let known = Arc::clone(&silent);
+        let found = within(GRACE + MARGIN, move || roll_call(&store, rank, size, &told, &silent));
+        match found {
             Some(Ok(RollCall::Reason(words))) => {
                 let (rank, message) = words.split_once('\n').unwrap_or(("0", &words));
                 let rank = rank.parse().unwrap_or(0);
@@ -73,7 +78,7 @@ impl Ranks {
                     let doing = format!("{stay}, and the others have ended");
                     RunError::LateRank { rank, doing, message: words }
                 }
-                None => self.lost(vec![0], words),
+                None => self.lost(not_heard(rank, &known), words),
             },
         }
     }
@@ -95,22 +100,42 @@ enum RollCall {
     Missing(Vec<usize>),
 }
 
-/// `told` is how this rank came, for the others.
-fn roll_call(store: &Store, rank: usize, size: usize, told: &str) -> Result<RollCall, Error> {
+/// Who is missing, as far as this rank could ask: those that had not answered, or rank 0, whose store did not.
+fn not_heard(rank: usize, silent: &Mutex<Vec<usize>>) -> Vec<usize> {
+    let silent = silent.lock().unwrap_or_else(PoisonError::into_inner);
+    match (silent.as_slice(), rank) {
+        ([], 0) => Vec::new(),
+        ([], _) => vec![0],
+        (silent, _) => silent.iter().copied().filter(|other| *other != rank).collect(),
+    }
+}
+
+/// `told` is how this rank came, for the others; `silent` gets those that have not answered so far.
+fn roll_call(
+    store: &Store,
+    rank: usize,
+    size: usize,
+    told: &str,
+    silent: &Mutex<Vec<usize>>,
+) -> Result<RollCall, Error> {
     let key = |rank: usize| format!("snaphook/failure/lost/{rank}");
     store.set(&key(rank), told.as_bytes())?;
     let end = Instant::now() + GRACE;
+    let mut asked: Vec<usize> = (0..size).collect();
     let found = loop {
         if store.has(REASON)? {
             let reason = store.get(REASON)?;
             break RollCall::Reason(String::from_utf8_lossy(&reason).into_owned());
         }
+        // Who has answered once is there.
         let mut missing = Vec::new();
-        for other in 0..size {
+        for other in asked {
             if !store.has(&key(other))? {
                 missing.push(other);
             }
         }
+        asked = missing.clone();
+        silent.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&missing);
         if missing.is_empty() {
             let told =
                 (0..size).map(|rank| store.get(&key(rank))).collect::<Result<Vec<_>, _>>()?;
