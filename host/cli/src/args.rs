@@ -22,7 +22,9 @@ pub use checkpoint::{
 };
 pub use log::{LogArguments, LogFormat};
 pub use looking::{BrowseArguments, DataSection, PredictArguments};
-pub use runs::{ReportArguments, RunsCommand, RunsDiffArguments, RunsListArguments};
+pub use runs::{
+    ReportArguments, RunsCommand, RunsDiffArguments, RunsListArguments, RunsWhereArguments,
+};
 pub use schedule::{ConfigScheduleArguments, ScheduleFormat};
 pub use trial::{Amount, TrialArguments};
 

@@ -18,7 +18,7 @@ unsafe extern "C" {
 
 /// The numbers of a batch normalisation in training, per channel.
 ///
-/// Shapes: all [C].
+/// Shapes: all `[C]`.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNormParts<'a> {
     /// Scale.

@@ -24,6 +24,22 @@ pub enum RunsCommand {
     List(RunsListArguments),
     /// Compares two runs: metrics, time, and how their configs differ.
     Diff(RunsDiffArguments),
+    /// Tells what every process does at this moment: hook and point, or phase, with epoch and iteration.
+    Where(RunsWhereArguments),
+}
+
+/// `runs where [DIR…]`
+#[derive(Clone, Debug, Args)]
+pub struct RunsWhereArguments {
+    /// Folders with runs, or logs of `launch`, below them.
+    #[arg(value_name = "DIR", default_value = "work_dirs")]
+    pub folders: Vec<PathBuf>,
+    /// Also what processes did last that have ended, or run on another machine.
+    #[arg(long)]
+    pub all: bool,
+    /// Who reads the output.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// `runs list [DIR…]`

@@ -10,6 +10,7 @@ mod plugins;
 mod predict;
 mod report;
 mod runs;
+mod runs_where;
 mod train;
 
 use crate::args::{
@@ -46,6 +47,7 @@ pub fn run(cli: Cli) -> Result<Exit, CliError> {
         Command::Report(arguments) => report::report(&arguments),
         Command::Runs(RunsCommand::List(arguments)) => runs::list(&arguments),
         Command::Runs(RunsCommand::Diff(arguments)) => runs::diff(&arguments),
+        Command::Runs(RunsCommand::Where(arguments)) => runs_where::show(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
     }
 }
