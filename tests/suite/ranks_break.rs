@@ -204,7 +204,7 @@ fn ranks_of_another_launcher_tell_what_they_do_in_the_folder_of_the_run() {
     };
     assert!(runs.into_iter().any(|run| has_both(&run)));
     let told = workspace.snaphook(["runs", "where", "work", "--all"]);
-    told.expect_code(0).expect_text(&["RANK", "ended", "epoch 1, iteration 2"]);
+    told.expect_code(0).expect_text(&["RANK", "ended", "epoch 1, iteration 1"]);
     let nobody = workspace.snaphook(["runs", "where", "work"]);
-    nobody.expect_code(0).expect_text(&["no process of a run is at work there"]);
+    nobody.expect_code(0).expect_text(&["no run of several processes is at work there"]);
 }

@@ -24,7 +24,7 @@ pub enum RunsCommand {
     List(RunsListArguments),
     /// Compares two runs: metrics, time, and how their configs differ.
     Diff(RunsDiffArguments),
-    /// Tells what every process does at this moment: hook and point, or phase, with epoch and iteration.
+    /// Tells what every process of runs with several ones does at this moment: hook and point, or phase, with epoch and iteration.
     Where(RunsWhereArguments),
 }
 

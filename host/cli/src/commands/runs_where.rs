@@ -29,8 +29,13 @@ pub(super) fn show(arguments: &RunsWhereArguments) -> Result<Exit, CliError> {
     }
     places.sort_by(|a, b| (&a.folder, a.rank).cmp(&(&b.folder, b.rank)));
     match arguments.format {
+        Format::Text if places.is_empty() && arguments.all => {
+            output::print("no run of several processes was there\n")?;
+        }
         Format::Text if places.is_empty() => {
-            output::print("no process of a run is at work there (--all shows those that ended)\n")?;
+            output::print(
+                "no run of several processes is at work there (--all shows those that ended)\n",
+            )?;
         }
         Format::Text => output::print(&listing(&places))?,
         Format::Json => {
