@@ -69,6 +69,41 @@ fn switches_sizes_and_rates_work_through_wrappers_and_after_a_resume() {
     assert_ne!(plain[6..], records[6..], "the other pipeline makes other pictures");
 }
 
+/// The last checkpoint of the first run has a rate that the hook has lowered, and so has that of the second.
+#[test]
+fn a_rate_of_yolox_is_the_same_however_often_the_run_is_resumed() {
+    let workspace = Workspace::with(
+        "param_scheduler = []\noptim_wrapper['paramwise_cfg'] = dict(bias_lr_mult=2.0)\ncustom_hooks = [\n    \
+         dict(type='YOLOXLrUpdaterHook', num_last_epochs=1, min_lr_ratio=0.05, by_epoch=False)]",
+    );
+    workspace.train(&["train_cfg.max_epochs=4"]).expect_code(0);
+    let records = scalars(&workspace.work());
+    let rates = |records: &[Json]| -> Vec<f64> {
+        records.iter().filter_map(|record| record["lr"].as_f64()).collect()
+    };
+    assert!(rates(&records).windows(2).any(|pair| pair[1] < pair[0]), "{:?}", rates(&records));
+    for (from, to) in [("work/epoch_2", "once"), ("once/epoch_3", "twice")] {
+        let fixed = ["train", "tiny.py", "--work-dir", to, "--resume", from];
+        let more = ["train_cfg.max_epochs=4"];
+        workspace.snaphook(fixed.into_iter().chain(more)).expect_code(0);
+        let resumed = scalars(&workspace.file(to));
+        assert!(!rates(&resumed).is_empty());
+        assert_eq!(resumed[..], records[records.len() - resumed.len()..], "{to}");
+        let weights =
+            |work: &str| snaphook_tests::weights(&workspace.file(&format!("{work}/epoch_4")));
+        assert!(weights(to) == weights("work"), "{to}");
+    }
+    let edited = ["train", "tiny.py", "--work-dir", "edited", "--resume", "work/epoch_2"];
+    let more = ["train_cfg.max_epochs=4", "optim_wrapper.optimizer.lr=0.002"];
+    workspace.snaphook(edited.into_iter().chain(more)).expect_code(0);
+    let (edited, whole) = (rates(&scalars(&workspace.file("edited"))), rates(&records));
+    let doubled: Vec<f64> =
+        whole[whole.len() - edited.len()..].iter().map(|rate| 2.0 * rate).collect();
+    for (found, expected) in edited.iter().zip(&doubled) {
+        assert!((found - expected).abs() < 1e-9, "{edited:?}, expected {doubled:?}");
+    }
+}
+
 const SWITCH: &str = "dict(type='PipelineSwitchHook', switch_epoch=1, switch_pipeline=[dict(type='RandomFlip', prob=1.0), \
                       dict(type='Resize', scale=(64, 64), keep_ratio=True), dict(type='PackDetInputs')])";
 

@@ -15,6 +15,7 @@ use snaphook_runner::{RunError, Start};
 
 use crate::company::shown;
 use crate::error::TrainerError;
+use crate::signals;
 
 /// The file that an address or a name of trained weights means, fetched first where it is not there; anything else as it is.
 ///
@@ -59,10 +60,17 @@ pub(crate) struct Arrival<'a> {
 
 impl Arrival<'_> {
     /// `key` is that of the config which stands for what was asked for.
+    ///
+    /// Errors: the hook's; the request to end, where that is why it gave up.
     fn ask(&self, url: &str, dispatcher: &mut Dispatcher, key: &str) -> Result<PathBuf, RunError> {
         let payload = json!({ "url": url, "folder": self.work_dir });
         let mut asked = Asked { arrival: self, payload, found: None };
-        dispatcher.call(HookPoint::FetchCheckpoint, None, &mut asked)?;
+        let fetched = dispatcher.call(HookPoint::FetchCheckpoint, None, &mut asked);
+        if let (Err::<(), RunError>(error), Some(signal)) = (&fetched, signals::catch().signal()) {
+            self.log.warn(error.to_string());
+            return Err(RunError::Interrupted { signal });
+        }
+        fetched?;
         asked.found.ok_or_else(|| {
             let message = format!(
                 "expected a hook in the config that fetches {url}, found none that does (CloudCheckpointHook knows s3://, \
@@ -145,6 +153,10 @@ impl Services for Asked<'_> {
                 let (rank, world) = self.arrival.ranks;
                 Ok(json!({ "rank": rank, "world_size": world }))
             }
+            ("snaphook.control/1", "interruption") => Ok(match signals::catch().signal() {
+                Some(signal) => json!({ "signal": signal, "times": 1 }),
+                None => Json::Null,
+            }),
             ("snaphook.run/1", "config") => Ok(self.arrival.config.clone()),
             ("snaphook.checkpoint/1", "fetched") => {
                 let path = arguments["path"].as_str().unwrap_or_default();

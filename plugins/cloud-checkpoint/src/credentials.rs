@@ -3,6 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
+/// Keys of a profile that name other places of keys, which only AWS's own program follows.
+const NOT_FOLLOWED: [&str; 7] = [
+    "role_arn",
+    "source_profile",
+    "credential_source",
+    "web_identity_token_file",
+    "sso_session",
+    "sso_start_url",
+    "sso_account_id",
+];
+
 /// What a profile says.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Profile {
@@ -12,6 +23,11 @@ pub(crate) struct Profile {
     pub(crate) region: Option<String>,
     /// The program that prints keys.
     pub(crate) process: Option<String>,
+    /// Where keys are to come from in a way that is not followed, such as `role_arn`.
+    not_followed: Vec<String>,
+    is_found: bool,
+    /// The name that somebody chose, if no file has it.
+    missing: Option<String>,
 }
 
 impl Profile {
@@ -26,7 +42,31 @@ impl Profile {
         };
         let credentials = file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials");
         let config = file("AWS_CONFIG_FILE", ".aws/config");
-        Profile::read(&name, &credentials.unwrap_or_default(), &config.unwrap_or_default())
+        let texts = (credentials.unwrap_or_default(), config.unwrap_or_default());
+        let profile = Profile::read(&name, &texts.0, &texts.1);
+        let is_chosen = std::env::var_os("AWS_PROFILE").is_some_and(|name| !name.is_empty());
+        let missing = Some(name).filter(|_| is_chosen && !profile.is_found);
+        Profile { missing, ..profile }
+    }
+
+    /// Why no keys can come of it, where somebody means them to, and the way out.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let way_out = "`credential_process = aws configure export-credentials --profile NAME` in the profile, or `eval \
+                       \"$(aws configure export-credentials --profile NAME --format env)\"` before the run, has AWS's own \
+                       program do it";
+        if let Some(name) = &self.missing {
+            return Some(format!(
+                "AWS_PROFILE: expected a profile of ~/.aws/config or ~/.aws/credentials (or of what AWS_CONFIG_FILE and \
+                 AWS_SHARED_CREDENTIALS_FILE name), found no {name:?} there"
+            ));
+        }
+        let has_keys = self.key_id.is_some() && self.secret.is_some() || self.process.is_some();
+        let found = self.not_followed.join(", ");
+        (!has_keys && !found.is_empty()).then(|| {
+            format!(
+                "the AWS profile: expected keys or credential_process, found {found}, which is not followed here ({way_out})"
+            )
+        })
     }
 
     /// The profile of one file of keys.
@@ -63,6 +103,7 @@ impl Profile {
             if let Some(header) = line.strip_prefix('[') {
                 let header = header.trim_end_matches(']');
                 is_inside = header.split_whitespace().eq(section.split_whitespace());
+                self.is_found |= is_inside;
                 continue;
             }
             let Some((key, value)) = line.split_once('=').filter(|_| is_inside) else { continue };
@@ -73,6 +114,11 @@ impl Profile {
                 "aws_session_token" => self.token = value,
                 "region" => self.region = value,
                 "credential_process" => self.process = value,
+                key if NOT_FOLLOWED.contains(&key)
+                    && !self.not_followed.iter().any(|k| k == key) =>
+                {
+                    self.not_followed.push(key.to_owned());
+                }
                 _ => {}
             }
         }
@@ -99,5 +145,21 @@ mod tests {
         let program = Profile::read("program", CREDENTIALS, CONFIG);
         assert!(program.process.as_deref() == Some("keys --of a=b") && program.key_id.is_none());
         assert!(Profile::read("none", CREDENTIALS, CONFIG) == Profile::default());
+    }
+
+    #[test]
+    fn profiles_whose_keys_come_from_elsewhere_are_refused_with_the_way_out() {
+        let config = "[profile role]\nrole_arn = arn:aws:iam::1:role/a\nsource_profile = default\nregion = a\n\
+                      [profile sso]\nsso_session = mine\n[profile both]\nrole_arn = b\ncredential_process = keys\n\
+                      [profile place]\nregion = eu-west-1\n";
+        let refusal = |name: &str| Profile::read(name, CREDENTIALS, config).refusal();
+        let role = refusal("role").unwrap();
+        assert!(role.contains("found role_arn, source_profile, which is not followed"), "{role}");
+        assert!(role.contains("aws configure export-credentials"), "{role}");
+        assert!(refusal("sso").unwrap().contains("found sso_session,"));
+        // What says nothing of keys leaves them to the role of the machine.
+        for name in ["default", "both", "place", "none"] {
+            assert_eq!(refusal(name), None, "{name}");
+        }
     }
 }

@@ -5,9 +5,10 @@ use crate::index::Entry;
 use crate::settings::Settings;
 use crate::snapshot::{FileRecord, MANIFEST, read_manifest, sha256, sha256_of_file};
 use crate::store::Store;
+use crate::uploads::times_asked;
 use futures_util::StreamExt;
 use object_store::path::Path as StorePath;
-use object_store::{Error, GetOptions, GetRange, ObjectStoreExt};
+use object_store::{Error, GetOptions, GetRange};
 use snaphook_plugin_api::prelude::*;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -15,9 +16,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks whether somebody asks for the end meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A file that does not have its hash is fetched anew so often.
 const TRIES: u32 = 3;
 
@@ -34,7 +37,7 @@ pub(crate) fn fetch(
     let received = Arc::new(AtomicU64::new(0));
     let download =
         Download { store, url: wanted.url.clone(), folder: wanted.folder.clone(), received };
-    let received = Arc::clone(&download.received);
+    let (received, retry) = (Arc::clone(&download.received), download.store.retry.clone());
     runner.info(&format!("Fetching the newest checkpoint of {}", wanted.url));
     let (sender, answer) = channel();
     let thread =
@@ -42,13 +45,24 @@ pub(crate) fn fetch(
             // Only a receiver that has given up does not hear it.
             let _ = sender.send(download.run());
         })?;
+    let mut told = Instant::now();
     let result = loop {
-        match answer.recv_timeout(LINE_EVERY) {
+        match answer.recv_timeout(LOOK_EVERY) {
             Ok(result) => break result,
-            Err(RecvTimeoutError::Timeout) => {
+            Err(RecvTimeoutError::Timeout) if times_asked(runner)? > 0 => {
+                // The thread ends with its request; what it has brought so far is gone on with by the next run.
+                retry.cancel();
+                let url = &wanted.url;
+                return Err(HookError::fatal(format!(
+                    "not fetching {url} any more, since this process is asked to end"
+                )));
+            }
+            Err(RecvTimeoutError::Timeout) if told.elapsed() >= LINE_EVERY => {
+                told = Instant::now();
                 let megabytes = received.load(Ordering::Relaxed) as f64 / 1e6;
                 runner.info(&format!("Fetching {}: {megabytes:.1} MB so far", wanted.url));
             }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break Err("the download panicked".to_owned()),
         }
     };
@@ -99,7 +113,7 @@ impl Download {
     }
 
     async fn newest(&self) -> Result<PathBuf, Missed> {
-        let index = self.store.read_index().await?;
+        let (index, _) = self.store.read_index().await?;
         if let Some(entry) = index.newest() {
             let root = self.store.place.below(&entry.name);
             return self.checkpoint(&root, &entry.name, Some(entry)).await;
@@ -170,12 +184,8 @@ impl Download {
 
     async fn bytes(&self, path: &StorePath) -> Result<Option<Vec<u8>>, String> {
         let what = format!("read {}", self.store.place.url(path));
-        let read = self.store.retry.run(&what, async || match self.store.objects.get(path).await {
-            Ok(found) => found.bytes().await.map(|bytes| Some(bytes.to_vec())),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        });
-        read.await
+        let read = self.store.retry.run(&what, async || self.store.get(path).await);
+        Ok(read.await?.map(|(bytes, _)| bytes))
     }
 
     /// One file, from where an earlier try was cut off.

@@ -1,11 +1,15 @@
 //! `checkpoints.json`: the list of the checkpoints below a URL that are whole. Knows nothing of how it is sent.
 
+use crate::snapshot::sha256;
 use serde_json::{Value as Json, json};
 
 /// Its name below the URL.
 pub(crate) const INDEX: &str = "checkpoints.json";
 const FORMAT: &str = "snaphook cloud checkpoints";
-const VERSION: u64 = 1;
+/// From 2 on a list has a checksum.
+const VERSION: u64 = 2;
+/// The SHA-256 of all other fields, in their order and without spaces.
+const CHECKSUM: &str = "sha256";
 
 /// A checkpoint that is whole in the cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,28 +24,60 @@ pub(crate) struct Entry {
     pub(crate) manifest: String,
 }
 
+/// A checkpoint that is off the list, and whose files are to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Removal {
+    pub(crate) name: String,
+    /// All but its manifest, whence they are known; `None` while they are not, and the manifest must stay.
+    pub(crate) files: Option<Vec<String>>,
+}
+
 /// Oldest first, by the time at which they were saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
     pub(crate) entries: Vec<Entry>,
+    /// What is not wanted any more, until it is gone.
+    pub(crate) removing: Vec<Removal>,
+}
+
+/// Why a text is no list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) text: String,
+    /// Whether it is damage, and not somebody else's file or one of a newer version, which is not to be written over.
+    pub(crate) is_damage: bool,
 }
 
 impl Index {
-    /// Errors: something else than a list of ours, or one of a newer version.
-    pub(crate) fn read(text: &[u8]) -> Result<Index, String> {
-        let wrong =
-            |found: String| format!("{INDEX}: expected a list of checkpoints, found {found}");
-        let json: Json = serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
+    /// Errors: something else than a list of ours, a damaged one, or one of a newer version.
+    pub(crate) fn read(text: &[u8]) -> Result<Index, Unreadable> {
+        let wrong = |is_damage, found: &str| {
+            let text = format!("{INDEX}: expected a list of checkpoints, found {found}");
+            Unreadable { text, is_damage }
+        };
+        let json: Result<Json, _> = serde_json::from_slice(text);
+        let mut json = json.map_err(|error| wrong(true, &error.to_string()))?;
+        let kept = json.as_object_mut().and_then(|fields| fields.shift_remove(CHECKSUM));
+        if kept.as_ref().is_some_and(|kept| *kept != sha256(json.to_string().as_bytes())) {
+            return Err(wrong(true, "other content than its checksum says"));
+        }
         match json["version"].as_u64().filter(|_| json["format"] == FORMAT) {
-            None => return Err(wrong("another file".to_owned())),
+            None => return Err(wrong(false, "another file")),
             Some(version) if version > VERSION => {
-                return Err(wrong(format!("version {version} (this plugin reads {VERSION})")));
+                let found = format!("version {version} (this plugin reads {VERSION})");
+                return Err(wrong(false, &found));
             }
+            Some(VERSION) if kept.is_none() => return Err(wrong(true, "no checksum")),
             Some(_) => {}
         }
-        let entries = json["checkpoints"].as_array().map(|list| list.iter().map(entry).collect());
-        let entries: Option<Option<Vec<Entry>>> = entries;
-        entries.flatten().map(|entries| Index { entries }).ok_or_else(|| wrong("damage".to_owned()))
+        let entries = list(&json["checkpoints"], entry);
+        let removing = match &json["removing"] {
+            Json::Null => Some(Vec::new()),
+            removing => list(removing, removal),
+        };
+        let index = entries.zip(removing);
+        let index = index.map(|(entries, removing)| Index { entries, removing });
+        index.ok_or_else(|| wrong(true, "damage"))
     }
 
     pub(crate) fn write(&self) -> Vec<u8> {
@@ -51,14 +87,25 @@ impl Index {
                 "saved_ms": entry.saved_ms, "manifest_sha256": entry.manifest,
             })
         };
+        let removal = |removal: &Removal| json!({ "name": removal.name, "files": removal.files });
         let entries: Vec<Json> = self.entries.iter().map(entry).collect();
-        let json = json!({ "format": FORMAT, "version": VERSION, "checkpoints": entries });
+        let removing: Vec<Json> = self.removing.iter().map(removal).collect();
+        let mut json = json!({
+            "format": FORMAT, "version": VERSION, "checkpoints": entries, "removing": removing,
+        });
+        json[CHECKSUM] = sha256(json.to_string().as_bytes()).into();
         format!("{json:#}\n").into_bytes()
     }
 
     /// The one to go on from: saved last, as the work folder's `last_checkpoint`, whatever other trainings have left there.
     pub(crate) fn newest(&self) -> Option<&Entry> {
         self.entries.last()
+    }
+
+    /// Whether this same one is there, whenever it was saved: a list that was made anew does not know that.
+    pub(crate) fn has(&self, one: &Entry) -> bool {
+        let is_same = |entry: &Entry| entry.name == one.name && entry.manifest == one.manifest;
+        self.entries.iter().any(is_same)
     }
 
     /// Whether one of its name is there that was saved later.
@@ -78,6 +125,13 @@ impl Index {
         Some(self.entries.remove(position))
     }
 
+    /// Takes this name off the list, and off what is to be removed; whether it was there.
+    pub(crate) fn forget(&mut self, name: &str) -> bool {
+        let count = self.removing.len();
+        self.removing.retain(|removal| removal.name != name);
+        self.remove(name).is_some() || self.removing.len() < count
+    }
+
     /// Takes out what is too old: all but the last `keep` regular ones, and all but the newest best one.
     pub(crate) fn take_old(&mut self, keep: usize) -> Vec<Entry> {
         let mut old = Vec::new();
@@ -92,12 +146,28 @@ impl Index {
     }
 }
 
+fn list<T>(json: &Json, item: fn(&Json) -> Option<T>) -> Option<Vec<T>> {
+    json.as_array()?.iter().map(item).collect()
+}
+
+/// A name from a file must not lead out of the folder.
+fn plain(json: &Json) -> Option<String> {
+    let is_plain =
+        |name: &&str| !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.');
+    json.as_str().filter(is_plain).map(str::to_owned)
+}
+
+fn removal(json: &Json) -> Option<Removal> {
+    let files = match &json["files"] {
+        Json::Null => None,
+        files => Some(list(files, plain)?),
+    };
+    Some(Removal { name: plain(&json["name"])?, files })
+}
+
 fn entry(json: &Json) -> Option<Entry> {
-    let name = json["name"].as_str()?;
-    // A name from a file must not lead out of the folder.
-    let is_plain = !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.');
-    is_plain.then_some(Entry {
-        name: name.to_owned(),
+    Some(Entry {
+        name: plain(&json["name"])?,
         epoch: json["epoch"].as_u64()?,
         iter: json["iter"].as_u64()?,
         is_best: json["is_best"].as_bool()?,
@@ -130,7 +200,10 @@ mod tests {
             ("best_2", 20, true),
             ("epoch_3", 30, false),
         ];
-        Index { entries: entries.map(|(name, iter, is_best)| named(name, iter, is_best)).into() }
+        let entries = entries.map(|(name, iter, is_best)| named(name, iter, is_best)).into();
+        let removing = [("epoch_0", Some(vec!["state.json".to_owned()])), ("best_0", None)];
+        let removing = removing.map(|(name, files)| Removal { name: name.into(), files }).into();
+        Index { entries, removing }
     }
 
     fn names(entries: &[Entry]) -> Vec<&str> {
@@ -168,16 +241,48 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_refused() {
-        let escaping = String::from_utf8(index().write()).unwrap().replace("epoch_1", "../epoch_1");
-        for text in [
-            "",
-            "{}",
-            "[]",
-            "{\"format\": \"snaphook cloud checkpoints\", \"version\": 2}",
-            &escaping,
-        ] {
-            assert!(Index::read(text.as_bytes()).is_err(), "{text}");
+    fn a_list_with_any_changed_byte_is_not_taken_for_another_one() {
+        let text = index().write();
+        for place in 0..text.len() {
+            let mut changed = text.clone();
+            changed[place] ^= 1;
+            // A space may become another one that means the same.
+            let read = Index::read(&changed);
+            assert!(
+                read.as_ref().map_or_else(|error| error.is_damage, |read| *read == index()),
+                "byte {place}: {read:?}"
+            );
+        }
+        let digit =
+            String::from_utf8(text).unwrap().replace("\"saved_ms\": 30000", "\"saved_ms\": 20000");
+        let error = Index::read(digit.as_bytes()).unwrap_err();
+        assert!(error.is_damage && error.text.contains("its checksum"), "{error:?}");
+    }
+
+    #[test]
+    fn a_list_of_version_1_has_no_checksum() {
+        let text =
+            "{\"format\": \"snaphook cloud checkpoints\", \"version\": 1, \"checkpoints\": []}";
+        assert_eq!(Index::read(text.as_bytes()), Ok(Index::default()));
+        assert!(Index::read(text.replace('1', "2").as_bytes()).unwrap_err().is_damage);
+    }
+
+    #[test]
+    fn what_comes_again_is_not_removed_any_more() {
+        let mut index = index();
+        assert!(index.forget("epoch_0") && index.forget("epoch_1") && !index.forget("epoch_1"));
+        assert_eq!((index.removing.len(), index.entries.len()), (1, 4));
+    }
+
+    #[test]
+    fn files_of_others_are_no_damage_and_names_that_lead_elsewhere_are() {
+        for text in ["{}", "[]", "{\"format\": \"snaphook cloud checkpoints\", \"version\": 3}"] {
+            assert!(!Index::read(text.as_bytes()).unwrap_err().is_damage, "{text}");
+        }
+        let mut escaping = index();
+        escaping.entries[0].name = "../epoch_1".to_owned();
+        for text in [Vec::new(), escaping.write()] {
+            assert!(Index::read(&text).unwrap_err().is_damage);
         }
     }
 }

@@ -8,8 +8,10 @@
 //!
 //! In the cloud a checkpoint is a folder below the URL, with the files of the local one; `manifest.json` is its last file, and
 //! `checkpoints.json` beside the folders lists those that are whole. A reader begins with that list, so that it never
-//! meets half a checkpoint, and compares every file with the SHA-256 of the manifest.
+//! meets half a checkpoint, and compares every file with the SHA-256 of the manifest. The list has a checksum of its own, and
+//! says besides what is to be removed, until that is gone.
 
+mod checkpoints;
 mod credentials;
 mod download;
 mod index;
@@ -107,8 +109,9 @@ macro_rules! cloud_hook {
             }
         }
 
-        // After all others, so that the log that is uploaded has their last lines.
-        #[hook(priority = "LOWEST", cost_us = 300000)]
+        // After all others, so that the log that is uploaded has their last lines; but before the hooks that tell other
+        // programs of the end (LOWEST, 100), since it may fail there.
+        #[hook(priority = 95, cost_us = 300000)]
         impl Hook for $name {
             fn fetch_checkpoint(&mut self, runner: &mut Runner, wanted: &WantedCheckpoint) -> HookResult {
                 download::fetch(&self.settings(), runner, wanted)

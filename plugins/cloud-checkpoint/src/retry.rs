@@ -3,6 +3,7 @@
 use crate::patience::Patience;
 use object_store::Error;
 use std::error::Error as _;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,6 +49,23 @@ enum Verdict {
     Doubtful,
     /// The same each time.
     Stays,
+}
+
+/// An answer that is not what was stored, or was stored so.
+#[derive(Debug)]
+struct Damaged(String);
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+/// The error of an answer that a few more tries may mend, each after a pause.
+pub(crate) fn damaged(text: impl Into<String>) -> Error {
+    Error::Generic { store: "cloud", source: Box::new(Damaged(text.into())) }
 }
 
 impl Retry {
@@ -145,6 +163,7 @@ fn verdict(error: &Error) -> Verdict {
         | Error::NotSupported { .. }
         | Error::NotImplemented { .. }
         | Error::UnknownConfigurationKey { .. } => Verdict::Stays,
+        Error::Generic { source, .. } if source.is::<Damaged>() => Verdict::Doubtful,
         _ if is_refused(error) => Verdict::Doubtful,
         _ => Verdict::Passes,
     }
@@ -206,6 +225,7 @@ mod tests {
         assert_eq!(run(60_000, |_| Some(denied("AccessDenied"))).0, 1);
         let refused = "Server returned non-2xx status code: 400 Bad Request: ExpiredToken";
         assert_eq!(run(60_000, |_| Some(generic(refused))).0, DOUBTS);
+        assert_eq!(run(60_000, |_| Some(damaged("no JSON"))).0, DOUBTS);
         let busy = "Server returned non-2xx status code: 429 Too Many Requests";
         assert_eq!(run(60_000, |tries| (tries < 6).then(|| generic(busy))).0, 6);
         let damaged = |tries| (tries == 1).then(|| denied("<Code>SignatureDoesNotMatch</Code>"));

@@ -1,6 +1,8 @@
 //! What a config asks for, and what a URL means. Knows nothing of networks.
 
 use object_store::path::Path as StorePath;
+use serde_json::Value as Json;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The arguments of the hook.
@@ -36,7 +38,54 @@ pub(crate) struct Place {
     pub(crate) prefix: StorePath,
 }
 
+/// Where checkpoints go: a URL means another bucket at another endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    pub(crate) url: String,
+    pub(crate) endpoint: Option<String>,
+}
+
+impl Destination {
+    /// Of two arguments as a config has them: however a URL is written, it is the same one.
+    pub(crate) fn new(url: &str, endpoint: Option<&str>) -> Destination {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let url = format!("{}://{}", scheme.to_ascii_lowercase(), rest.trim_matches('/'));
+        let endpoint = endpoint.map(|endpoint| endpoint.trim_end_matches('/').to_owned());
+        Destination { url, endpoint }
+    }
+
+    /// Of an object with `url` and `endpoint`.
+    pub(crate) fn read(json: &Json) -> Option<Destination> {
+        Some(Destination::new(json["url"].as_str()?, json["endpoint"].as_str()))
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)?;
+        self.endpoint.iter().try_for_each(|endpoint| write!(f, " at {endpoint}"))
+    }
+}
+
 impl Settings {
+    pub(crate) fn destination(&self) -> Destination {
+        Destination::new(&self.url, self.endpoint.as_deref())
+    }
+
+    /// Errors: an endpoint with a password in it, which would be logged. `name` is where it comes from.
+    pub(crate) fn check_endpoint(name: &str, endpoint: &str) -> Result<(), String> {
+        let authority = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+        let authority = authority.split('/').next().unwrap_or_default();
+        if authority.contains('@') || endpoint.contains(['?', '#']) {
+            return Err(format!(
+                "{name}: expected an address such as https://minio.example, found one with a question mark, a hash or an \
+                 @, which is not shown here (keys are for the environment, the profile, or the file that `credentials` \
+                 names)"
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether a URL is one of ours.
     pub(crate) fn knows(&self, url: &str) -> bool {
         let scheme = url.split("://").next().unwrap_or_default().to_ascii_lowercase();
@@ -102,7 +151,7 @@ pub(crate) fn for_tests(url: &str) -> Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::for_tests;
+    use super::{Destination, Settings, for_tests};
 
     #[test]
     fn a_url_has_a_bucket_and_a_prefix() {
@@ -126,5 +175,24 @@ mod tests {
             !error.contains("secret") && error.contains("s3://, gs://bucket/prefix"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn endpoints_with_a_password_are_refused_without_showing_it() {
+        for endpoint in
+            ["http://user:secret@host", "user:secret@host/a", "http://host/a?key=secret"]
+        {
+            let error = Settings::check_endpoint("Hook.endpoint", endpoint).unwrap_err();
+            assert!(error.starts_with("Hook.endpoint: ") && !error.contains("secret"), "{error}");
+        }
+        assert_eq!(Settings::check_endpoint("Hook.endpoint", "http://127.0.0.1:9000/a@b"), Ok(()));
+    }
+
+    #[test]
+    fn a_destination_is_the_same_however_it_is_written_and_another_one_at_another_endpoint() {
+        let one = Destination::new("S3://bucket/a/", Some("http://host:9/"));
+        assert_eq!(one, Destination::new("s3://bucket/a", Some("http://host:9")));
+        assert_eq!(one.to_string(), "s3://bucket/a at http://host:9");
+        assert_ne!(one, Destination::new("s3://bucket/a", None));
     }
 }

@@ -2,6 +2,7 @@
 //! Hard links, so that it costs no space and no time. Knows nothing of clouds.
 
 use crate::index::Entry;
+use crate::settings::Destination;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -20,6 +21,8 @@ const ENTRY: &str = ".entry.json";
 pub(crate) struct Snapshot {
     pub(crate) folder: PathBuf,
     pub(crate) entry: Entry,
+    /// Where it is to go; `None` where nobody has written that down.
+    pub(crate) to: Option<Destination>,
     /// Names and sizes, without the manifest.
     pub(crate) files: Vec<FileRecord>,
 }
@@ -38,6 +41,7 @@ impl Snapshot {
         work_dir: &Path,
         checkpoint: &Path,
         (epoch, iter, is_best): (u64, u64, bool),
+        to: &Destination,
     ) -> io::Result<Snapshot> {
         let name = checkpoint.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let manifest = fs::read(checkpoint.join(MANIFEST))?;
@@ -57,13 +61,15 @@ impl Snapshot {
             fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))?;
         }
         fs::write(folder.join(MANIFEST), &manifest)?;
-        let kept =
-            json!({ "epoch": epoch, "iter": iter, "is_best": is_best, "saved_ms": saved_ms });
+        let kept = json!({
+            "epoch": epoch, "iter": iter, "is_best": is_best, "saved_ms": saved_ms,
+            "url": to.url, "endpoint": to.endpoint,
+        });
         fs::write(folder.join(ENTRY), kept.to_string())?;
-        Ok(Snapshot { folder, entry, files })
+        Ok(Snapshot { folder, entry, to: Some(to.clone()), files })
     }
 
-    /// Those that an earlier run has not uploaded, oldest first; what is not whole is removed.
+    /// Those that an earlier run has not uploaded, wherever they were to go, oldest first; what is not whole is removed.
     pub(crate) fn left_in(work_dir: &Path) -> Vec<Snapshot> {
         let Ok(entries) = fs::read_dir(work_dir.join(FOLDER)) else { return Vec::new() };
         let mut found = Vec::new();
@@ -89,7 +95,8 @@ impl Snapshot {
             saved_ms: kept["saved_ms"].as_u64()?,
             manifest: sha256(&manifest),
         };
-        Some(Snapshot { folder: folder.to_owned(), entry, files: read_manifest(&manifest).ok()? })
+        let (to, files) = (Destination::read(&kept), read_manifest(&manifest).ok()?);
+        Some(Snapshot { folder: folder.to_owned(), entry, to, files })
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -171,7 +178,8 @@ mod tests {
     fn a_snapshot_outlives_the_checkpoint_and_the_run() {
         let work = tempfile::tempdir().unwrap();
         let checkpoint = checkpoint(work.path());
-        let taken = Snapshot::take(work.path(), &checkpoint, (3, 30, true)).unwrap();
+        let to = Destination::new("s3://bucket/a", Some("http://host:9"));
+        let taken = Snapshot::take(work.path(), &checkpoint, (3, 30, true), &to).unwrap();
         fs::remove_dir_all(&checkpoint).unwrap();
         assert_eq!(
             sha256_of_file(&taken.folder.join("model.safetensors")).unwrap(),
@@ -179,6 +187,7 @@ mod tests {
         );
         let left = Snapshot::left_in(work.path());
         assert_eq!((left.len(), &left[0].entry), (1, &taken.entry));
+        assert_eq!(left[0].to, Some(to));
         assert_eq!((left[0].bytes(), left[0].entry.is_best), (7, true));
         Snapshot::clear(work.path());
         assert!(taken.folder.exists(), "not while one is left");

@@ -31,6 +31,9 @@ impl Store {
         // An error means that somebody in this file has chosen one before, which is this same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let place = settings.place(url)?;
+        if let Some(endpoint) = &settings.endpoint {
+            Settings::check_endpoint(&format!("{}.endpoint", settings.hook), endpoint)?;
+        }
         let secrets = Secrets::default();
         let (objects, parts) = match place.scheme.as_str() {
             "s3" | "s3a" => both(s3(settings, &place, &secrets)?),
@@ -58,14 +61,21 @@ fn s3(
     let (builder, profile) = match &settings.credentials {
         // The token of another key must not go with this one.
         Some(file) => {
-            let profile = Profile::of_file(file)?;
-            let region = profile.region.clone().or_else(|| Profile::of_user().region);
-            (elsewhere(AmazonS3Builder::new()), Profile { region, ..profile })
+            let mut profile = Profile::of_file(file)?;
+            profile.region = profile.region.take().or_else(|| Profile::of_user().region);
+            (elsewhere(AmazonS3Builder::new()), profile)
         }
         None => (AmazonS3Builder::from_env(), Profile::of_user()),
     };
     let mut builder = builder.with_bucket_name(&place.bucket);
     let has = |builder: &AmazonS3Builder, key| builder.get_config_value(&key).is_some();
+    let is_anonymous = builder.get_config_value(&AmazonS3ConfigKey::SkipSignature);
+    let needs_profile = !has(&builder, AmazonS3ConfigKey::AccessKeyId)
+        && !has(&builder, AmazonS3ConfigKey::WebIdentityTokenFile)
+        && is_anonymous.as_deref() != Some("true");
+    if let Some(refusal) = profile.refusal().filter(|_| needs_profile) {
+        return Err(format!("{}: {refusal}", settings.hook));
+    }
     if !has(&builder, AmazonS3ConfigKey::AccessKeyId)
         && let (Some(key_id), Some(secret)) = (profile.key_id, profile.secret)
     {
@@ -97,6 +107,9 @@ fn s3(
         builder = builder.with_credentials(Arc::new(provider));
     }
     let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
+    if let Some(endpoint) = &endpoint {
+        Settings::check_endpoint("AWS_ENDPOINT_URL", endpoint)?;
+    }
     let options = options(settings, endpoint.as_deref());
     let store = builder.with_retry(no_retry()).with_client_options(options).build();
     store.map_err(|error| error.to_string())

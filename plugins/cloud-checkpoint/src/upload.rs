@@ -1,7 +1,5 @@
-//! Files, checkpoints and the list of checkpoints on their way to the store. Knows nothing of threads.
+//! Files on their way to the store, large ones in parts. Knows nothing of checkpoints and threads.
 
-use crate::index::{INDEX, Index};
-use crate::snapshot::{MANIFEST, Snapshot};
 use crate::store::Store;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -17,97 +15,7 @@ use std::sync::Arc;
 pub(crate) type OnBytes = Arc<dyn Fn(u64) + Send + Sync>;
 
 impl Store {
-    /// The list of what is there; empty where there is none yet.
-    pub(crate) async fn read_index(&self) -> Result<Index, String> {
-        let path = self.place.below(INDEX);
-        let what = format!("read {}", self.place.url(&path));
-        let read = self.retry.run(&what, async || match self.objects.get(&path).await {
-            Ok(found) => found.bytes().await.map(Some),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        });
-        match read.await? {
-            Some(text) => Index::read(&text),
-            None => Ok(Index::default()),
-        }
-    }
-
-    async fn write_index(&self, index: &Index) -> Result<(), String> {
-        self.put_bytes(&self.place.below(INDEX), index.write()).await
-    }
-
-    /// Uploads a checkpoint and puts it onto the list; what is too old by `keep` is taken off it, and then removed.
-    ///
-    /// Errors: of a request that no repetition mends; then the list is as it was, or without the older checkpoint of this
-    /// name.
-    pub(crate) async fn put_checkpoint(
-        &self,
-        snapshot: &Snapshot,
-        keep: Option<usize>,
-        on_bytes: &OnBytes,
-    ) -> Result<bool, String> {
-        let entry = &snapshot.entry;
-        let mut index = self.read_index().await?;
-        if index.entries.contains(entry) {
-            return Ok(false);
-        }
-        if index.has_newer(entry) {
-            let url = self.place.url(&self.place.below(&entry.name));
-            log::warn!(
-                "{url} was saved later than the one that an earlier run has left, and stays"
-            );
-            return Ok(false);
-        }
-        if index.remove(&entry.name).is_some() {
-            // Of another run, or another try: nobody may begin to read it while it changes.
-            self.write_index(&index).await?;
-            self.delete(&self.place.below(&format!("{}/{MANIFEST}", entry.name))).await?;
-        }
-        for file in &snapshot.files {
-            let path = self.place.below(&format!("{}/{}", entry.name, file.name));
-            self.put_file(&snapshot.folder.join(&file.name), &path, on_bytes).await?;
-        }
-        let manifest = std::fs::read(snapshot.folder.join(MANIFEST));
-        let manifest =
-            manifest.map_err(|error| format!("{}: {error}", snapshot.folder.display()))?;
-        self.put_bytes(&self.place.below(&format!("{}/{MANIFEST}", entry.name)), manifest).await?;
-        index.insert(entry.clone());
-        let old = keep.map(|keep| index.take_old(keep)).unwrap_or_default();
-        self.write_index(&index).await?;
-        for entry in old {
-            self.remove_checkpoint(&entry.name).await?;
-        }
-        Ok(true)
-    }
-
-    /// The manifest goes first: what is half removed is no checkpoint.
-    async fn remove_checkpoint(&self, name: &str) -> Result<(), String> {
-        let manifest = self.place.below(&format!("{name}/{MANIFEST}"));
-        let what = format!("read {}", self.place.url(&manifest));
-        let text = self.retry.run(&what, async || match self.objects.get(&manifest).await {
-            Ok(found) => found.bytes().await.map(Some),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        });
-        let files = text.await?.map(|text| crate::snapshot::read_manifest(&text));
-        self.delete(&manifest).await?;
-        for file in files.transpose()?.unwrap_or_default() {
-            self.delete(&self.place.below(&format!("{name}/{}", file.name))).await?;
-        }
-        log::info!("Removed {} from the cloud", self.place.url(&self.place.below(name)));
-        Ok(())
-    }
-
-    async fn delete(&self, path: &StorePath) -> Result<(), String> {
-        let what = format!("remove {}", self.place.url(path));
-        let delete = self.retry.run(&what, async || match self.objects.delete(path).await {
-            Err(Error::NotFound { .. }) => Ok(()),
-            other => other,
-        });
-        delete.await
-    }
-
-    async fn put_bytes(&self, path: &StorePath, bytes: Vec<u8>) -> Result<(), String> {
+    pub(crate) async fn put_bytes(&self, path: &StorePath, bytes: Vec<u8>) -> Result<(), String> {
         let (what, payload) = (format!("upload {}", self.place.url(path)), PutPayload::from(bytes));
         let put = self.retry.run(&what, async || self.objects.put(path, payload.clone()).await);
         put.await.map(drop)

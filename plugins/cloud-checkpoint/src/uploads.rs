@@ -1,7 +1,7 @@
 //! What the hook does with checkpoints: which are uploaded, when failures are told, and waiting at the end. Knows nothing of
 //! requests.
 
-use crate::settings::Settings;
+use crate::settings::{Destination, Settings};
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::worker::{Job, Worker};
@@ -38,8 +38,13 @@ impl Uploads {
         let store = Store::open(&settings, &settings.url).map_err(HookError::fatal)?;
         let work_dir = runner.run().info()?.work_dir;
         runner.info(&format!("Checkpoints will be uploaded to {}", settings.url));
+        let destination = settings.destination();
         let mut begun = Begun { settings, store, worker: None, work_dir };
-        for snapshot in Snapshot::left_in(&begun.work_dir) {
+        let all = Snapshot::left_in(&begun.work_dir);
+        let is_own = |snapshot: &Snapshot| snapshot.to.as_ref() == Some(&destination);
+        let (own, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_own);
+        tell_of_nobodys(runner, &others, &destination)?;
+        for snapshot in own {
             let name = &snapshot.entry.name;
             runner.info(&format!("{name} was not uploaded by an earlier run: it is uploaded now"));
             begun.push_checkpoint(snapshot)?;
@@ -57,7 +62,8 @@ impl Uploads {
             return failures;
         }
         let what = (saved.epoch, saved.iter, saved.is_best);
-        let taken = Snapshot::take(&begun.work_dir, &saved.path, what);
+        let to = begun.settings.destination();
+        let taken = Snapshot::take(&begun.work_dir, &saved.path, what, &to);
         let snapshot = taken.map_err(|error| format!("{}: {error}", saved.path.display()))?;
         begun.push_checkpoint(snapshot).and(failures)
     }
@@ -166,8 +172,33 @@ impl Begun {
     }
 }
 
+/// Warns of what no hook of this run uploads, and leaves it where it is.
+fn tell_of_nobodys(runner: &mut Runner, left: &[Snapshot], own: &Destination) -> HookResult {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let config = runner.run().config()?;
+    let hooks = config["custom_hooks"].as_array().into_iter().flatten();
+    let wanted: Vec<Destination> = hooks.filter_map(Destination::read).collect();
+    for snapshot in left {
+        let folder = snapshot.folder.display();
+        match &snapshot.to {
+            Some(to) if wanted.contains(to) => {}
+            Some(to) => runner.warn(&format!(
+                "{folder} was to be uploaded to {to}, and not to {own}, and stays: a hook with that url and endpoint uploads \
+                 it (or change them in its .entry.json, or remove it)"
+            )),
+            None => runner.warn(&format!(
+                "{folder} does not say where it was to be uploaded, and stays (write url and endpoint into its .entry.json, \
+                 or remove it)"
+            )),
+        }
+    }
+    Ok(())
+}
+
 /// How often this process was asked to end; never, on a host that does not tell.
-fn times_asked(runner: &mut Runner) -> Result<u64, HookError> {
+pub(crate) fn times_asked(runner: &mut Runner) -> Result<u64, HookError> {
     match runner.control().interruption() {
         Err(ServiceError::Unsupported(_)) => Ok(0),
         answer => Ok(answer?.map_or(0, |interruption| interruption.times)),

@@ -141,16 +141,16 @@ impl Work {
         let (name, place) = (&snapshot.entry.name, &self.store.place);
         self.begin(name.clone(), snapshot.bytes());
         let (url, began) = (place.url(&place.below(name)), Instant::now());
-        let is_new = self.store.put_checkpoint(snapshot, keep, &self.on_bytes()).await?;
+        let put = self.store.put_checkpoint(snapshot, keep, &self.on_bytes()).await?;
         snapshot.forget();
-        if is_new {
+        if put.is_new {
             let (megabytes, seconds) =
                 (snapshot.bytes() as f64 / 1e6, began.elapsed().as_secs_f64());
             log::info!("Uploaded {name} to {url} ({megabytes:.1} MB in {seconds:.1} s)");
         } else {
             log::info!("{url} is there already");
         }
-        Ok(())
+        put.removed.map_err(|error| format!("{error} (the next upload tries to remove it again)"))
     }
 
     fn begin(&self, what: String, total: u64) {

@@ -1,7 +1,8 @@
 //! MLflow's REST API, as much of it as a run needs. Knows nothing of hooks.
 
+use crate::deadline::Deadline;
 use serde_json::{Value as Json, json};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::Agent;
 
@@ -18,7 +19,7 @@ pub(crate) struct Server {
     authorization: Option<String>,
     patience: Duration,
     /// When nothing is tried any more, once the run has ended.
-    deadline: Arc<OnceLock<Instant>>,
+    deadline: Arc<Deadline>,
 }
 
 impl Server {
@@ -41,8 +42,8 @@ impl Server {
         }
     }
 
-    /// How long one request is tried, and when none is tried any more: set once, at the end.
-    pub(crate) fn limits(&self) -> (Duration, Arc<OnceLock<Instant>>) {
+    /// How long one request is tried, and when none is tried any more.
+    pub(crate) fn limits(&self) -> (Duration, Arc<Deadline>) {
         (self.patience, Arc::clone(&self.deadline))
     }
 
@@ -64,11 +65,14 @@ impl Server {
                 }
                 Err(error) => format!("{method}: {error}"),
             };
-            let is_late = self.deadline.get().is_some_and(|end| Instant::now() + pause > *end);
-            if is_late || began.elapsed() + pause > self.patience {
+            if self.deadline.is_over_in(pause) || began.elapsed() + pause > self.patience {
                 return Err((String::new(), why));
             }
-            std::thread::sleep(pause);
+            // The end of the run can wake it.
+            std::thread::park_timeout(pause);
+            if self.deadline.is_over_in(Duration::ZERO) {
+                return Err((String::new(), why));
+            }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -122,7 +126,7 @@ impl Api {
     }
 
     /// See [`Server::limits`].
-    pub(crate) fn limits(&self) -> (Duration, Arc<OnceLock<Instant>>) {
+    pub(crate) fn limits(&self) -> (Duration, Arc<Deadline>) {
         self.server.limits()
     }
 

@@ -4,6 +4,7 @@
 //! `MLflowVisBackend` in `mmengine/visualization/vis_backend.py` has them.
 
 mod api;
+mod deadline;
 mod outbox;
 mod parameters;
 
@@ -11,7 +12,7 @@ use api::{Api, Server};
 use outbox::{Outbox, Work};
 use parameters::flattened;
 use snaphook_plugin_api::prelude::*;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Writes losses, learning rate, metrics and the config to a run of an MLflow server, and its state at the end.
 ///
@@ -36,7 +37,8 @@ pub struct MlflowHook {
     /// Write scalars of the training every this many iterations.
     #[kwarg(default = 10, min = 1)]
     interval: u64,
-    /// How long a request that fails is made again, in minutes; the end of the run waits so long at most.
+    /// How long a request that fails is made again, in minutes; the end of the run waits so long at most, and one that was asked
+    /// for by a signal five seconds.
     #[kwarg(default = 2.0, min = 0.0)]
     retry_minutes: f64,
     outbox: Option<Outbox>,
@@ -44,28 +46,23 @@ pub struct MlflowHook {
     run_id: Option<String>,
     /// Its tag there, which a checkpoint can have before the server has answered.
     mark: Option<String>,
+    /// Whether the server was told of an end other than a failure.
+    has_ended: bool,
 }
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// A wait at the end that takes longer is told.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 
+// The last of all, so that it knows how the run ended: what else can fail at the end comes before.
 #[hook(priority = "LOWEST", cost_us = 2000)]
 impl Hook for MlflowHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
         if runner.distributed().rank() != 0 {
             return Ok(());
         }
-        let uri = self.tracking_uri.clone().or_else(|| std::env::var("MLFLOW_TRACKING_URI").ok());
-        let uri = uri.filter(|uri| uri.starts_with("http://") || uri.starts_with("https://"));
-        let uri = uri.ok_or_else(|| {
-            HookError::fatal(
-                "MlflowHook.tracking_uri: expected the URL of an MLflow server (start one with mlflow server), found none",
-            )
-        })?;
-        let patience = Duration::try_from_secs_f64(self.retry_minutes * 60.0);
-        let server = Server::new(&uri, TIMEOUT, patience.unwrap_or(Duration::MAX));
-        self.outbox = Some(Outbox::open(Api::new(server))?);
-        Ok(())
+        self.open()
     }
 
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
@@ -104,18 +101,20 @@ impl Hook for MlflowHook {
         Ok(())
     }
 
-    fn on_exception(&mut self, _: &mut Runner, _: &RunError) -> HookResult {
-        self.end("FAILED");
+    fn on_exception(&mut self, runner: &mut Runner, _: &RunError) -> HookResult {
+        // What fails after the end makes of a finished run a failed one.
+        if std::mem::take(&mut self.has_ended) {
+            self.open()?;
+            self.begin(runner)?;
+        }
+        self.end(runner, "FAILED");
         Ok(())
     }
 
     fn after_run(&mut self, runner: &mut Runner) -> HookResult {
-        let interruption = match runner.control().interruption() {
-            // An older host does not tell.
-            Err(ServiceError::Unsupported(_)) => None,
-            answer => answer?,
-        };
-        self.end(if interruption.is_some() { "KILLED" } else { "FINISHED" });
+        let state = if times_asked(runner) > 0 { "KILLED" } else { "FINISHED" };
+        self.has_ended = self.outbox.is_some();
+        self.end(runner, state);
         Ok(())
     }
 
@@ -136,6 +135,20 @@ impl Hook for MlflowHook {
 }
 
 impl MlflowHook {
+    fn open(&mut self) -> HookResult {
+        let uri = self.tracking_uri.clone().or_else(|| std::env::var("MLFLOW_TRACKING_URI").ok());
+        let uri = uri.filter(|uri| uri.starts_with("http://") || uri.starts_with("https://"));
+        let uri = uri.ok_or_else(|| {
+            HookError::fatal(
+                "MlflowHook.tracking_uri: expected the URL of an MLflow server (start one with mlflow server), found none",
+            )
+        })?;
+        let patience = Duration::try_from_secs_f64(self.retry_minutes * 60.0);
+        let server = Server::new(&uri, TIMEOUT, patience.unwrap_or(Duration::MAX));
+        self.outbox = Some(Outbox::open(Api::new(server))?);
+        Ok(())
+    }
+
     fn begin(&mut self, runner: &mut Runner) -> HookResult {
         let Some(outbox) = &self.outbox else { return Ok(()) };
         let (run, config) = (runner.run().info()?, runner.run().config()?);
@@ -167,11 +180,25 @@ impl MlflowHook {
         }
     }
 
-    fn end(&mut self, state: &'static str) {
+    fn end(&mut self, runner: &mut Runner, state: &'static str) {
         let Some(outbox) = self.outbox.take() else { return };
         outbox.push(Work::End { state, at: now_ms() });
-        self.run_id = outbox.close().or(self.run_id.take());
+        let (asked, began, mut is_told) = (times_asked(runner), Instant::now(), false);
+        let closed = outbox.close(asked > 0, || {
+            if !is_told && began.elapsed() > TELL_AFTER {
+                is_told = true;
+                runner.info("Waiting until MLflow has heard of the end");
+            }
+            times_asked(runner) > asked
+        });
+        self.run_id = closed.or(self.run_id.take());
     }
+}
+
+/// How often this process was asked to end.
+fn times_asked(runner: &mut Runner) -> u64 {
+    // An older host does not tell.
+    runner.control().interruption().ok().flatten().map_or(0, |interruption| interruption.times)
 }
 
 /// A name that no other run has.

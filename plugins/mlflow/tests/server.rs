@@ -172,6 +172,21 @@ fn a_resumed_run_goes_on_and_a_lost_one_is_begun_anew() {
 }
 
 #[test]
+fn a_failure_after_the_end_makes_it_a_failed_run() {
+    let (url, asked) = server(0);
+    let mut hook = hook(json!({ "tracking_uri": url }));
+    go_through(&mut hook, HookPoint::AfterRun);
+    let told = methods(&asked).len();
+    for _ in 0..2 {
+        run().run_point(&mut hook, HookPoint::OnException, None).unwrap();
+    }
+    let asked = asked.lock().unwrap();
+    let states: Vec<(&Json, &Json)> =
+        asked[told..].iter().map(|(_, body)| (&body["run_id"], &body["status"])).collect();
+    assert_eq!(states, [(&json!("r1"), &json!("RUNNING")), (&json!("r1"), &json!("FAILED"))]);
+}
+
+#[test]
 fn a_run_is_found_again_when_its_checkpoint_was_saved_before_the_server_answered() {
     let (url, asked) = server(0);
     let kwargs = json!({ "tracking_uri": url, "exp_name": "known" });

@@ -6,7 +6,7 @@
 
 use crate::message::Record;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 const HEAD: [u8; 7] = [b':', b'W', b'&', b'B', 0xe1, 0xbe, 0];
@@ -20,6 +20,15 @@ pub(crate) struct RunFile {
     records: i64,
     /// Place in the block.
     place: usize,
+    end: Option<End>,
+}
+
+/// What the file was like before its last record.
+#[derive(Clone, Copy)]
+struct End {
+    length: u64,
+    place: usize,
+    records: i64,
 }
 
 /// Where a chunk stands in its record.
@@ -36,7 +45,7 @@ impl RunFile {
         fs::create_dir_all(folder.join("files"))?;
         let mut file = BufWriter::new(File::create(folder.join(format!("run-{id}.wandb")))?);
         file.write_all(&HEAD)?;
-        Ok(RunFile { file, id: id.to_owned(), records: 0, place: HEAD.len() })
+        Ok(RunFile { file, id: id.to_owned(), records: 0, place: HEAD.len(), end: None })
     }
 
     /// Appends a record, and flushes: what a killed run wrote is there.
@@ -77,8 +86,19 @@ impl RunFile {
         Ok(())
     }
 
-    pub(crate) fn finish(mut self) -> io::Result<()> {
-        self.file.flush()
+    /// Appends the record that ends the run; another one takes its place.
+    pub(crate) fn write_end(&mut self, record: Record) -> io::Result<()> {
+        let length = self.file.stream_position()?;
+        let here = End { length, place: self.place, records: self.records };
+        let before = *self.end.get_or_insert(here);
+        self.file.seek(SeekFrom::Start(before.length))?;
+        self.file.get_ref().set_len(before.length)?;
+        (self.place, self.records) = (before.place, before.records);
+        self.write(record)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some()
     }
 }
 

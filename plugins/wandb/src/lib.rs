@@ -14,6 +14,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Writes losses, learning rate, metrics, the config and the end of the run to a file that `wandb sync` uploads.
 ///
+/// The end has the exit code 0, 1 of a run that failed, or 255, as `wandb` writes after Ctrl-C, where the run was asked to end.
 /// The file is `wandb/offline-run-<time>-<id>/run-<id>.wandb` in the run's folder. A resumed run writes another file of the
 /// same id, which `wandb sync --append` adds to the first.
 #[derive(Kwargs)]
@@ -40,11 +41,15 @@ pub struct WandbHook {
     step: i64,
 }
 
+/// The exit code that `wandb` has for Ctrl-C.
+const INTERRUPTED: i64 = 255;
+
 struct Open {
     file: RunFile,
     began: Instant,
 }
 
+// The last of all, so that it knows how the run ended: what else can fail at the end comes before.
 #[hook(priority = "LOWEST", cost_us = 2000)]
 impl Hook for WandbHook {
     fn before_train(&mut self, runner: &mut Runner) -> HookResult {
@@ -56,7 +61,7 @@ impl Hook for WandbHook {
     }
 
     fn after_train_iter(&mut self, runner: &mut Runner, step: &TrainStep) -> HookResult {
-        if self.run.is_none() || !runner.every_n_train_iters(self.interval) {
+        if !self.is_open() || !runner.every_n_train_iters(self.interval) {
             return Ok(());
         }
         let mut values = Vec::new();
@@ -81,12 +86,17 @@ impl Hook for WandbHook {
         self.row(runner.epoch(), runner.iter(), metrics.iter().map(named).collect())
     }
 
-    fn on_exception(&mut self, runner: &mut Runner, _: &RunError) -> HookResult {
-        self.close(runner, 1)
+    fn on_exception(&mut self, _: &mut Runner, _: &RunError) -> HookResult {
+        self.close(1)
     }
 
     fn after_run(&mut self, runner: &mut Runner) -> HookResult {
-        self.close(runner, 0)
+        let interruption = match runner.control().interruption() {
+            // An older host does not tell.
+            Err(ServiceError::Unsupported(_)) => None,
+            answer => answer?,
+        };
+        self.close(if interruption.is_some() { INTERRUPTED } else { 0 })
     }
 
     fn save_state(&self) -> Option<HookState> {
@@ -101,8 +111,12 @@ impl Hook for WandbHook {
 }
 
 impl WandbHook {
+    fn is_open(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| !run.file.has_ended())
+    }
+
     fn open(&mut self, runner: &mut Runner) -> HookResult {
-        if self.run.is_some() || runner.distributed().rank() != 0 {
+        if self.is_open() || runner.distributed().rank() != 0 {
             return Ok(());
         }
         let (info, config) = (runner.run().info()?, runner.run().config()?);
@@ -129,7 +143,9 @@ impl WandbHook {
     }
 
     fn row(&mut self, epoch: u64, iter: u64, mut values: Vec<(String, f64)>) -> HookResult {
-        let Some(run) = &mut self.run else { return Ok(()) };
+        let Some(run) = self.run.as_mut().filter(|run| !run.file.has_ended()) else {
+            return Ok(());
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         values.extend([
             ("epoch".to_owned(), epoch as f64),
@@ -144,11 +160,10 @@ impl WandbHook {
         Ok(())
     }
 
-    fn close(&mut self, _: &mut Runner, code: i64) -> HookResult {
-        let Some(mut run) = self.run.take() else { return Ok(()) };
-        run.file.write(Record::exit(code, run.began.elapsed().as_secs() as i64))?;
-        run.file.finish()?;
-        Ok(())
+    fn close(&mut self, code: i64) -> HookResult {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let seconds = run.began.elapsed().as_secs() as i64;
+        Ok(run.file.write_end(Record::exit(code, seconds))?)
     }
 }
 
@@ -218,6 +233,44 @@ mod tests {
         assert!(has(1, "shapes") && has(1, "{\"type\":\"YOLOX\"}") && records[1].len() > 70_000);
         assert!(has(2, "train/loss") && has(2, "0.5") && has(2, "\"NaN\""));
         assert!(has(4, "val/coco/bbox_mAP") && has(4, "0.25"));
+    }
+
+    #[test]
+    fn the_end_of_an_interrupted_run_is_none_of_a_finished_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = crate::file::read(&run(folder.path(), &mut hook()));
+        let interruption = json!({ "signal": 15, "name": "SIGTERM", "times": 1 });
+        let mut asked = FakeRunner::new()
+            .answer(ids::RUN, "info", json!({ "run_dir": folder.path(), "timestamp": "asked" }))
+            .answer(ids::CONTROL, "interruption", interruption);
+        let mut hook = hook();
+        for point in [HookPoint::BeforeTrain, HookPoint::AfterRun] {
+            asked.run_point(&mut hook, point, None).unwrap();
+        }
+        let id = hook.id.as_ref().unwrap();
+        let file = folder.path().join(format!("wandb/offline-run-asked-{id}/run-{id}.wandb"));
+        let asked = crate::file::read(&file);
+        // 255 as protobuf's varint, which 0 is not written with.
+        let has = |records: &[Vec<u8>]| {
+            records.last().unwrap().windows(3).any(|window| window == [0x08, 0xff, 0x01])
+        };
+        assert!(has(&asked) && !has(&whole), "{:?}", asked.last());
+    }
+
+    #[test]
+    fn a_failure_after_the_end_takes_its_place() {
+        let (folder, mut hook) = (tempfile::tempdir().unwrap(), hook());
+        let path = run(folder.path(), &mut hook);
+        let before = crate::file::read(&path);
+        let failure = json!({ "kind": "hook", "message": "why" });
+        let mut failed = FakeRunner::new().payload(HookPoint::OnException, failure);
+        failed.run_point(&mut hook, HookPoint::OnException, None).unwrap();
+        let after = crate::file::read(&path);
+        assert_eq!(after.len(), before.len());
+        assert_eq!(after[..6], before[..6]);
+        // The exit code stands in field 1.
+        let has = |record: &[u8]| record.windows(2).any(|window| window == [0x08, 0x01]);
+        assert!(has(&after[6]) && after[6] != before[6], "{:?}", after[6]);
     }
 
     #[test]

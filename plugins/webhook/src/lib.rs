@@ -1,5 +1,6 @@
 //! `WebhookHook`: a URL hears of a run's start, of each new best, of a failure and of the end. Knows nothing of who listens.
 
+mod deadline;
 mod outbox;
 mod secrets;
 
@@ -25,7 +26,8 @@ pub struct WebhookHook {
     /// What is told: `start`, `best`, `failure`, `end`.
     #[kwarg(default = ["start", "best", "failure", "end"])]
     events: Vec<String>,
-    /// How long a letter that does not arrive is sent again, in minutes; the end of the run waits so long at most.
+    /// How long a letter that does not arrive is sent again, in minutes; the end of the run waits so long at most, and one that
+    /// was asked for by a signal five seconds.
     #[kwarg(default = 2.0, min = 0.0)]
     retry_minutes: f64,
     /// How long one try may take, in seconds.
@@ -39,6 +41,7 @@ pub struct WebhookHook {
 
 const EVENTS: [&str; 4] = ["start", "best", "failure", "end"];
 
+// The last of all, so that it knows how the run ended: what else can fail at the end comes before.
 #[hook(priority = "LOWEST", cost_us = 2000)]
 impl Hook for WebhookHook {
     fn before_run(&mut self, runner: &mut Runner) -> HookResult {
@@ -166,7 +169,8 @@ impl WebhookHook {
         if outbox.is_busy() {
             runner.info(&format!("Waiting until {} has heard of the end", self.url));
         }
-        outbox.close();
+        let asked = times_asked(runner);
+        outbox.close(asked > 0, || times_asked(runner) > asked);
         Ok(())
     }
 }
@@ -177,6 +181,12 @@ fn interruption(runner: &mut Runner) -> Result<Option<Interruption>, HookError> 
         Err(ServiceError::Unsupported(_)) => Ok(None),
         answer => Ok(answer?),
     }
+}
+
+/// How often this process was asked to end.
+fn times_asked(runner: &mut Runner) -> u64 {
+    // A host that cannot tell is waited with to the end.
+    runner.control().interruption().ok().flatten().map_or(0, |interruption| interruption.times)
 }
 
 fn seconds(seconds: f64) -> Duration {

@@ -14,7 +14,8 @@ use snaphook_plugin_api::prelude::*;
 ///
 /// The older way, for configs of MMDetection 2: `param_scheduler` with `QuadraticWarmupLR`, `CosineAnnealingLR` and
 /// `ConstantLR` is what YOLOX uses since MMDetection 3, and must be absent here. The arguments are those of `lr_config`
-/// with `policy='YOLOX'`.
+/// with `policy='YOLOX'`. A resumed run goes on from the configured rates; one that was
+/// edited since holds.
 #[derive(Kwargs)]
 pub struct YOLOXLrUpdaterHook {
     /// How many epochs at the end have the lowest rate.
@@ -41,7 +42,19 @@ pub struct YOLOXLrUpdaterHook {
     /// The lowest rate as a share of the configured one.
     #[kwarg(min = 0.0, max = 1.0)]
     min_lr_ratio: Option<f64>,
-    initial_rates: Vec<f64>,
+    rates: Option<Rates>,
+    /// Those of the run that was resumed, until the first iteration.
+    resumed: Option<Rates>,
+}
+
+/// What the rate of each group is made of.
+struct Rates {
+    /// `lr` of the optimizer in the config.
+    configured: Json,
+    /// Of each group before the hook's first change.
+    initial: Vec<f64>,
+    /// Of each group by the hook's last change: the optimizer's own in a checkpoint of that time.
+    last: Vec<f64>,
 }
 
 /// What configs call their warm-up.
@@ -72,11 +85,15 @@ impl Hook for YOLOXLrUpdaterHook {
     }
 
     fn before_train_iter(&mut self, runner: &mut Runner, _: &Batch) -> HookResult {
-        if self.initial_rates.is_empty() {
-            let groups = runner.optimizer().groups()?;
-            let initial = |group: &Json| group["initial_lr"].as_f64().or(group["lr"].as_f64());
-            self.initial_rates = groups.iter().filter_map(initial).collect();
-        }
+        let mut rates = match self.rates.take() {
+            Some(rates) => rates,
+            None => {
+                let configured = runner.run().config()?["optim_wrapper"]["optimizer"]["lr"].clone();
+                let groups = runner.optimizer().groups()?;
+                let now = groups.iter().filter_map(|group| group["lr"].as_f64()).collect();
+                Rates::at_start(configured, now, self.resumed.take())
+            }
+        };
         let schedule = self.schedule();
         let progress = runner.progress();
         let moment = Moment {
@@ -86,11 +103,52 @@ impl Hook for YOLOXLrUpdaterHook {
             max_iters: progress.max_iters,
             epoch_length: progress.epoch_length,
         };
-        for (group, initial) in self.initial_rates.iter().enumerate() {
-            runner.optimizer().set(group, "lr", schedule.rate(*initial, &moment))?;
+        rates.last = rates.initial.iter().map(|rate| schedule.rate(*rate, &moment)).collect();
+        let rates = self.rates.insert(rates);
+        for (group, rate) in rates.last.iter().enumerate() {
+            runner.optimizer().set(group, "lr", *rate)?;
         }
         Ok(())
     }
+
+    fn save_state(&self) -> Option<HookState> {
+        let Rates { configured, initial, last } = self.rates.as_ref().or(self.resumed.as_ref())?;
+        let data = json!({ "configured": configured, "initial": initial, "last": last });
+        Some(HookState { version: 1, data })
+    }
+
+    fn load_state(&mut self, state: HookState) -> HookResult {
+        let numbers = |key: &str| -> Option<Vec<f64>> {
+            state.data[key].as_array()?.iter().map(Json::as_f64).collect()
+        };
+        let (Some(initial), Some(last)) = (numbers("initial"), numbers("last")) else {
+            return Err(HookError::new("the state in the checkpoint has no rates"));
+        };
+        let configured = state.data["configured"].clone();
+        (self.rates, self.resumed) = (None, Some(Rates { configured, initial, last }));
+        Ok(())
+    }
+}
+
+impl Rates {
+    /// The optimizer of a resumed run has the rates of the last change, but those of the config where they were edited since.
+    fn at_start(configured: Json, now: Vec<f64>, resumed: Option<Rates>) -> Rates {
+        let resumed = resumed.filter(|resumed| resumed.configured.as_f64() == configured.as_f64());
+        let initial = |(group, now): (usize, &f64)| {
+            let kept = resumed.as_ref().and_then(|resumed| {
+                let (initial, last) = (resumed.initial.get(group)?, resumed.last.get(group)?);
+                is_same(*last, *now).then_some(*initial)
+            });
+            kept.unwrap_or(*now)
+        };
+        let initial = now.iter().enumerate().map(initial).collect();
+        Rates { configured, initial, last: now }
+    }
+}
+
+/// As far as text keeps a number.
+fn is_same(one: f64, other: f64) -> bool {
+    (one - other).abs() <= 1e-12 * one.abs()
 }
 
 impl YOLOXLrUpdaterHook {
@@ -123,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_group_follows_its_own_rate() {
-        let groups = json!([{ "lr": 0.5, "initial_lr": 0.02 }, { "lr": 0.5, "initial_lr": 0.04 }]);
+        let groups = json!([{ "lr": 0.02, "initial_lr": null }, { "lr": 0.04 }]);
         let mut run = FakeRunner::new().max_epochs(10).max_iters(1000).iter(990).epoch(9).answer(
             ids::OPTIMIZER,
             "groups",
@@ -135,6 +193,34 @@ mod tests {
         let set = run.calls_of(ids::OPTIMIZER, "set");
         assert_eq!(set[0], &json!({ "group": 0, "name": "lr", "value": 0.02 * 0.05 }));
         assert_eq!(set[1], &json!({ "group": 1, "name": "lr", "value": 0.04 * 0.05 }));
+    }
+
+    /// The rate of the first group in the last epoch, after a resume with these rates in config and optimizer.
+    fn resumed(state: HookState, configured: f64, now: f64) -> f64 {
+        let mut run = FakeRunner::new()
+            .config(json!({ "optim_wrapper": { "optimizer": { "lr": configured } } }))
+            .max_epochs(10)
+            .max_iters(1000)
+            .iter(990)
+            .epoch(9)
+            .answer(ids::OPTIMIZER, "groups", json!([{ "lr": now }]));
+        let mut hook = hook(json!({ "num_last_epochs": 1, "min_lr_ratio": 0.5 }));
+        hook.load_state(state).unwrap();
+        assert!(hook.save_state().is_some(), "a save before the first iteration keeps it");
+        run.run_point(&mut hook, HookPoint::BeforeTrainIter, Some(90)).unwrap();
+        run.calls_of(ids::OPTIMIZER, "set")[0]["value"].as_f64().unwrap()
+    }
+
+    #[test]
+    fn a_resume_keeps_the_rate_of_the_start_and_an_edited_one_holds() {
+        let state = || HookState {
+            version: 1,
+            data: json!({ "configured": 0.01, "initial": [0.01], "last": [0.005] }),
+        };
+        assert_eq!(resumed(state(), 0.01, 0.005), 0.005, "of 0.01, and not of the lowered one");
+        assert_eq!(resumed(state(), 0.02, 0.02), 0.01, "an edited one");
+        assert_eq!(resumed(state(), 0.005, 0.005), 0.0025, "an edited one that is the lowered one");
+        assert_eq!(resumed(state(), 0.01, 0.03), 0.015, "one that was scaled anew");
     }
 
     #[test]

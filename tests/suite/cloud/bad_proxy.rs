@@ -22,6 +22,8 @@ pub(super) enum Fault {
     CutDown { after: usize },
     /// A byte on the way from the server is another one.
     CorruptDown { after: usize },
+    /// The last byte of this text on the way from the server is another one.
+    CorruptText { text: &'static str },
 }
 
 impl Fault {
@@ -29,9 +31,17 @@ impl Fault {
         matches!(self, Fault::CutUp { .. } | Fault::DelayUp { .. } | Fault::CorruptUp { .. })
     }
 
+    /// Whether it is this piece's turn, after so many bytes.
+    fn is_due(self, piece: &[u8], all: usize) -> bool {
+        match self {
+            Fault::CorruptText { text } => end_of(piece, text).is_some(),
+            fault => fault.after() <= all,
+        }
+    }
+
     fn after(self) -> usize {
         match self {
-            Fault::Down { .. } => 0,
+            Fault::Down { .. } | Fault::CorruptText { .. } => 0,
             Fault::CutUp { after }
             | Fault::DelayUp { after, .. }
             | Fault::CorruptUp { after }
@@ -41,8 +51,15 @@ impl Fault {
     }
 }
 
+/// Where a text ends in a piece.
+fn end_of(piece: &[u8], text: &str) -> Option<usize> {
+    let begin = piece.windows(text.len()).position(|window| window == text.as_bytes())?;
+    Some(begin + text.len())
+}
+
 #[derive(Default)]
 struct State {
+    refuses_removals: AtomicBool,
     down: AtomicUsize,
     sent: AtomicUsize,
     received: AtomicUsize,
@@ -100,8 +117,14 @@ impl BadProxy {
         self.state.up.lock().unwrap().len() + self.state.back.lock().unwrap().len()
     }
 
+    /// From now on connections with a request to remove something are cut.
+    pub(super) fn refuse_removals(&self) {
+        self.state.refuses_removals.store(true, Ordering::SeqCst);
+    }
+
     /// No connection is closed at once any more.
     pub(super) fn mend(&self) {
+        self.state.refuses_removals.store(false, Ordering::SeqCst);
         self.state.down.store(0, Ordering::SeqCst);
     }
 }
@@ -139,10 +162,21 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream, state: &State, is_up: bool) {
         let all = passed.fetch_add(length, Ordering::SeqCst) + length;
         let due = {
             let mut faults = faults.lock().unwrap();
-            let is_due = faults.front().is_some_and(|fault| fault.after() <= all);
+            let is_due = |fault: &Fault| fault.is_due(&piece[..length], all);
+            let is_due = faults.front().is_some_and(is_due);
             if is_due { faults.pop_front() } else { None }
         };
+        if is_up && state.refuses_removals.load(Ordering::SeqCst) {
+            let asks = |text| end_of(&piece[..length], text).is_some();
+            if asks("DELETE /") || asks("?delete") {
+                return;
+            }
+        }
         match due {
+            Some(Fault::CorruptText { text }) => {
+                let end = end_of(&piece[..length], text).unwrap();
+                piece[end - 1] ^= 1;
+            }
             Some(Fault::CutUp { .. } | Fault::CutDown { .. }) => return,
             Some(Fault::DelayUp { ms, .. }) => std::thread::sleep(Duration::from_millis(ms)),
             Some(Fault::CorruptUp { .. } | Fault::CorruptDown { .. }) => piece[length / 2] ^= 1,

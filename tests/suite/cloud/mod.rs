@@ -2,6 +2,8 @@
 
 mod azure_server;
 mod bad_proxy;
+mod damage;
+mod destinations;
 mod other_clouds;
 pub(crate) mod s3_server;
 
@@ -125,7 +127,8 @@ fn write_checkpoint(work: &Path, name: &str, bytes: usize) -> PathBuf {
         weights.extend(word.to_le_bytes());
     }
     weights.truncate(bytes);
-    let state = format!("{{\"name\": \"{name}\"}}").into_bytes();
+    let epoch: u64 = name.trim_start_matches("epoch_").parse().unwrap();
+    let state = json!({ "meta": { "epoch": epoch, "iter": 10 * epoch } }).to_string().into_bytes();
     let mut files = serde_json::Map::new();
     for (file, content) in [("model.safetensors", weights), ("state.json", state)] {
         let hash =
@@ -314,7 +317,8 @@ fn log(workspace: &Workspace) -> String {
 
 #[test]
 fn a_run_that_is_asked_to_end_while_it_waits_for_uploads_ends_and_the_next_one_makes_up_for_them() {
-    let workspace = with_hook("127.0.0.1:9", ", retry_minutes=9.0");
+    let scene = Scene::new(vec![Fault::Down { connections: 1000 }]);
+    let workspace = with_hook(&scene.proxy.address().to_string(), ", retry_minutes=9.0");
     let mut running = start_run(&workspace, &["train_cfg.max_epochs=1"]);
     assert!(running.wait_until(|| log(&workspace).contains("Waiting for uploads")));
     ask_to_end(&running);
@@ -324,9 +328,8 @@ fn a_run_that_is_asked_to_end_while_it_waits_for_uploads_ends_and_the_next_one_m
         "Interrupted by SIGTERM after the last iteration",
     ]);
 
-    let scene = Scene::new(Vec::new());
-    let endpoint = format!("custom_hooks.0.endpoint=http://{}", scene.proxy.address());
-    let outcome = start_run(&workspace, &["train_cfg.max_epochs=1", &endpoint, "--resume"]).wait();
+    scene.proxy.mend();
+    let outcome = start_run(&workspace, &["train_cfg.max_epochs=1", "--resume"]).wait();
     outcome.expect_code(0).expect_text(&["epoch_1 was not uploaded by an earlier run"]);
     assert_eq!(scene.listed(), ["epoch_1"]);
 }

@@ -4,6 +4,7 @@
 pub(crate) mod http;
 pub(crate) mod offline;
 mod real_mlflow;
+mod run_end;
 
 use std::path::Path;
 use std::process::Command;
@@ -138,7 +139,8 @@ fn events(server: &HttpServer) -> Vec<String> {
 fn an_interrupted_run_is_told_as_one_and_the_one_that_goes_on_ends() {
     let (mlflow, webhook) = (mlflow(), webhook());
     let workspace = Workspace::with(&format!(
-        "custom_hooks = [dict(type='MlflowHook', tracking_uri='{}'), dict(type='WebhookHook', url='{}')]",
+        "custom_hooks = [dict(type='MlflowHook', tracking_uri='{}'), dict(type='WebhookHook', url='{}'), \
+         dict(type='WandbHook')]",
         mlflow.url(),
         webhook.url()
     ));
@@ -152,6 +154,8 @@ fn an_interrupted_run_is_told_as_one_and_the_one_that_goes_on_ends() {
     let end = &webhook.asked()[1].body;
     assert_eq!((&end["status"], &end["signal"]), (&json!("interrupted"), &json!("SIGTERM")));
     assert!(end["text"].as_str().unwrap().contains("was interrupted by SIGTERM"), "{end:#}");
+    let file = &offline::files(&workspace.work())[0];
+    assert_eq!(Offline::read(file).exit_code, Some(255));
 
     let done = methods(&mlflow).len();
     let epochs = snaphook_tests::checkpoints(&workspace.work()).len() + 1;
