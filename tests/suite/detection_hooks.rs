@@ -90,7 +90,7 @@ fn a_rate_of_yolox_is_the_same_however_often_the_run_is_resumed() {
         assert!(!rates(&resumed).is_empty());
         assert_eq!(resumed[..], records[records.len() - resumed.len()..], "{to}");
         let weights =
-            |work: &str| snaphook_tests::weights(&workspace.file(&format!("{work}/epoch_4")));
+            |work: &str| snaphook_tests::weights(&workspace.file(format!("{work}/epoch_4")));
         assert!(weights(to) == weights("work"), "{to}");
     }
     let edited = ["train", "tiny.py", "--work-dir", "edited", "--resume", "work/epoch_2"];
