@@ -110,3 +110,27 @@ fn the_launcher_names_the_rank_that_the_others_wait_for() {
         "rank 1 did not come within 6 s",
     ]);
 }
+
+#[test]
+fn ranks_that_were_not_started_alike_name_each_other() {
+    let workspace = Workspace::new();
+    workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
+    for (world, verb) in [(3, "train"), (2, "test")] {
+        let port = claimed_port();
+        let first = start(rank(&workspace, (0, 2), port, PATIENT));
+        let line = match verb {
+            "train" => vec!["train", "tiny.py", "--work-dir", "work", PATIENT],
+            _ => vec!["test", "tiny.py", "work/epoch_1", "--work-dir", "work", PATIENT],
+        };
+        let second = start(workspace.rank_command((1, world), port, line));
+        let theirs =
+            if verb == "train" { "a training with 3 ranks" } else { "a test with 2 ranks" };
+        let (first, second) = (first.wait(), second.wait());
+        let words = |rank: usize, own: &str, other: usize, found: &str| {
+            format!("rank {rank} was started for {own}, and rank {other} for {found}")
+        };
+        let own = "a training with 2 ranks";
+        first.expect_code(1).expect_error(&[&words(0, own, 1, theirs)]);
+        second.expect_code(1).expect_error(&[&words(1, theirs, 0, own)]);
+    }
+}

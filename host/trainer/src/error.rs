@@ -62,6 +62,11 @@ pub(crate) enum TrainerError {
         place.0, place.1, crate::joining::ranks(missing)
     )]
     MissingRanks { place: (usize, usize), missing: Vec<usize>, seconds: f64 },
+    /// Two ranks that were not started alike.
+    #[error(
+        "rank {rank} was started for {own}, and rank {other} for {found} (start all with the same command)"
+    )]
+    StartedOtherwise { rank: usize, own: String, other: usize, found: String },
     #[error("rank {rank} cannot start, and the run ends on every rank: {message}")]
     OtherRank { rank: usize, message: String },
     #[error("{0}")]
@@ -96,6 +101,7 @@ impl TrainerError {
             TrainerError::Meeting { .. }
             | TrainerError::Company(_)
             | TrainerError::OtherRank { .. }
+            | TrainerError::StartedOtherwise { .. }
             | TrainerError::RanksDiffer(_) => "ranks",
             _ => "config",
         }

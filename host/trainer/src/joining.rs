@@ -29,6 +29,11 @@ const LEFT: &str = "snaphook/joining/left";
 /// The ranks that another one has waited for until its time was up.
 const GIVEN_UP: &str = "snaphook/joining/given_up";
 
+/// What rank 0 was started for.
+const STARTED_FOR: &str = "snaphook/joining/started_for";
+/// A rank that was started for something else, and for what.
+const OTHERWISE: &str = "snaphook/joining/otherwise";
+
 /// What a process needs that waits for others.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
@@ -141,6 +146,8 @@ impl Joining {
     /// Errors: those that do not come, by their numbers; one that was asked to end meanwhile.
     pub(crate) fn wait(&mut self, store: &Store) -> Result<(), TrainerError> {
         let (place, left) = ((self.rank, self.world), self.left());
+        self.check_started_alike(store)?;
+        let mut otherwise = None;
         let (mut gone, mut given_up) = (None, None);
         let mut next_look = Duration::ZERO;
         let come = await_ranks(store, place, left, |arrivals| {
@@ -148,11 +155,19 @@ impl Joining {
                 next_look = arrivals.waited() + LOOK;
                 gone = who_left(store);
                 given_up = told(store, GIVEN_UP).map(|told| numbers(&told));
+                otherwise = told(store, OTHERWISE);
             }
             self.say_when_due(arrivals.waited(), || missing_words(arrivals, place.1));
-            gone.is_none() && given_up.is_none()
+            gone.is_none() && given_up.is_none() && otherwise.is_none()
         });
         let seconds = self.timeout.as_secs_f64();
+        if let Some((other, found)) = otherwise.as_deref().and_then(|told| told.split_once(' ')) {
+            let (own, other) = (self.started_for(), other.parse().unwrap_or(0));
+            // The others look for the same in this rank's store.
+            std::thread::sleep(2 * LOOK);
+            let (rank, found) = (self.rank, found.to_owned());
+            return Err(TrainerError::StartedOtherwise { rank, own, other, found });
+        }
         if let Some(missing) = given_up {
             return Err(TrainerError::MissingRanks { place, missing, seconds });
         }
@@ -178,6 +193,29 @@ impl Joining {
             }
             (Err(error), None) => Err(TrainerError::Company(error)),
         }
+    }
+
+    fn started_for(&self) -> String {
+        let what = if self.waiting.trains { "a training" } else { "a test" };
+        format!("{what} with {} ranks", self.world)
+    }
+
+    /// Rank 0 says what it was started for, and the others compare.
+    ///
+    /// Errors: another command or number of ranks; a store that does not answer.
+    fn check_started_alike(&self, store: &Store) -> Result<(), TrainerError> {
+        let own = self.started_for();
+        if self.rank == 0 {
+            return store.set(STARTED_FOR, own.as_bytes()).map_err(TrainerError::Company);
+        }
+        let found = store.get(STARTED_FOR).map_err(TrainerError::Company)?;
+        let found = String::from_utf8_lossy(&found).into_owned();
+        if found == own {
+            return Ok(());
+        }
+        // Rank 0 may be gone already, and this rank knows enough.
+        let _ = store.set(OTHERWISE, format!("{} {own}", self.rank).as_bytes());
+        Err(TrainerError::StartedOtherwise { rank: self.rank, own, other: 0, found })
     }
 
     /// Says who is waited for, after a while, and again when the time has doubled.
