@@ -74,6 +74,7 @@ impl<'a> Round<'a> {
         let records =
             ranks.iter().map(|rank| (rank.rank, heartbeat_file(request, rank.local_rank)));
         let watch = Watch::new(records, plan.patience, Instant::now());
+        let watch = watch.beside_others(plan.nnodes > 1);
         Ok(Round {
             plan,
             ranks,

@@ -13,6 +13,9 @@ const EVERY: Duration = Duration::from_millis(500);
 /// A rank that moves is not silent for so long, as far as records are looked at.
 const A_MOMENT: Duration = Duration::from_secs(1);
 
+/// How much longer a machine waits that knows no odd rank of its own, for one that does.
+const OTHERS_WORD: Duration = Duration::from_secs(3);
+
 /// What is to be done.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Alarm {
@@ -37,6 +40,8 @@ pub(crate) struct Watch {
     next: Instant,
     /// For how long nothing moved when it was told last, doubled.
     next_warning: Duration,
+    /// Whether other machines look at ranks of theirs.
+    has_others: bool,
 }
 
 impl Watch {
@@ -52,7 +57,13 @@ impl Watch {
             patience,
             next: now + EVERY,
             next_warning: patience.hang_warning,
+            has_others: false,
         }
+    }
+
+    /// Whether other machines look at ranks of theirs: one that knows the odd rank is to tell it.
+    pub(crate) fn beside_others(self, has_others: bool) -> Watch {
+        Watch { has_others, ..self }
     }
 
     /// What a rank that runs does, for how long, and whether its process is stopped; nothing for one that moved within the
@@ -98,7 +109,9 @@ impl Watch {
             return None;
         }
         still.retain(|sitting| sitting.silence * 2 >= self.patience.hang_warning);
-        if longest >= self.patience.hang_timeout {
+        let is_for_others = self.has_others && !knows_the_odd_one(&still);
+        let for_others = if is_for_others { OTHERS_WORD } else { Duration::ZERO };
+        if longest >= self.patience.hang_timeout + for_others {
             return Some(Alarm::End(failure(&still)));
         }
         if longest < self.next_warning {
@@ -172,6 +185,12 @@ fn odd_one(still: &[Sitting]) -> Option<&Sitting> {
     let is_alone =
         still.iter().filter(|sitting| sitting.progress() == least.progress()).count() == 1;
     is_alone.then_some(least)
+}
+
+/// Whether the rank for which the others wait is sure to be one of these; a single one may wait for other machines.
+fn knows_the_odd_one(still: &[Sitting]) -> bool {
+    let is_in_hook = |odd: &Sitting| odd.seen.as_ref().is_some_and(|seen| seen.hook.is_some());
+    odd_one(still).is_some_and(|odd| still.len() > 1 || odd.is_stopped() || is_in_hook(odd))
 }
 
 fn headline(still: &[Sitting]) -> String {
@@ -282,6 +301,32 @@ mod tests {
         let Some(Alarm::End(failure)) = watch.look(at(102), runs) else { panic!() };
         assert!(failure.summary.contains("rank 1: SlowHook"), "{failure:?}");
         assert_eq!(failure.code, FAILED);
+    }
+
+    #[test]
+    fn a_machine_without_an_odd_rank_waits_for_the_word_of_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let (ranks, watch) = watch(folder.path(), begin);
+        let mut watch = watch.beside_others(true);
+        for rank in &ranks {
+            rank.heartbeat.enter_iteration(2, 8);
+            rank.heartbeat.enter_phase(3);
+            rank.write();
+        }
+        let runs = |_| Some('S');
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert_eq!(watch.look(at(1), runs), None);
+        assert!(matches!(watch.look(at(101), runs), Some(Alarm::Warning(_))));
+        assert_eq!(watch.look(at(102), runs), None);
+        assert!(matches!(watch.look(at(105), runs), Some(Alarm::End(_))));
+        // A stopped one is the odd one, and is told at once.
+        let (_, watch) = self::watch(folder.path(), begin);
+        let mut watch = watch.beside_others(true);
+        let stopped = |rank| Some(if rank == 2 { 'T' } else { 'S' });
+        assert_eq!(watch.look(at(1), stopped), None);
+        let Some(Alarm::End(failure)) = watch.look(at(102), stopped) else { panic!() };
+        assert!(failure.summary.contains("the odd one is rank 2"), "{failure:?}");
     }
 
     #[test]
