@@ -206,5 +206,6 @@ fn ranks_of_another_launcher_tell_what_they_do_in_the_folder_of_the_run() {
     let told = workspace.snaphook(["runs", "where", "work", "--all"]);
     told.expect_code(0).expect_text(&["RANK", "ended", "epoch 1, iteration 1"]);
     let nobody = workspace.snaphook(["runs", "where", "work"]);
+    workspace.snaphook(["runs", "where", "nowhere"]).expect_code(1).expect_error(&["nowhere: "]);
     nobody.expect_code(0).expect_text(&["no run of several processes is at work there"]);
 }

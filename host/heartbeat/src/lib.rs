@@ -312,9 +312,27 @@ impl Record {
     }
 }
 
+/// The state of a process of this machine, one letter of `/proc`: `R` running, `S` sleeping, `D` in the kernel, `T` stopped,
+/// `Z` ended. `None` where there is no such process.
+pub fn process_state(process: u64) -> Option<char> {
+    state_of(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+}
+
+/// The name before it, in brackets, may hold anything.
+fn state_of(stat: &str) -> Option<char> {
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_process_runs_and_another_is_not_there() {
+        assert!(matches!(process_state(std::process::id().into()), Some('R' | 'S')));
+        assert_eq!(process_state(u64::MAX), None);
+        assert_eq!(state_of("12 (a) b) T 1 2"), Some('T'));
+    }
 
     fn words() -> &'static [AtomicU64] {
         Box::leak((0..WORDS).map(|_| AtomicU64::new(7)).collect())

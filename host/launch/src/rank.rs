@@ -188,11 +188,9 @@ impl Rank {
         std::iter::once(head).chain(lines.into_iter().map(|line| format!("  {line}"))).collect()
     }
 
-    /// One letter of `/proc`: `R` running, `S` sleeping, `D` in the kernel, `T` stopped, `Z` ended.
+    /// As [`process_state`](snaphook_heartbeat::process_state).
     pub(crate) fn state(&self) -> Option<char> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero()));
-        // The name in brackets may hold anything.
-        stat.ok()?.rsplit_once(") ")?.1.chars().next()
+        snaphook_heartbeat::process_state(self.child.id().into())
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use snaphook_heartbeat::Record;
+use snaphook_heartbeat::{Record, process_state};
+use snaphook_report::ReportError;
 
 use crate::args::{Format, RunsWhereArguments};
 use crate::{CliError, Exit, output};
@@ -22,6 +23,8 @@ struct Place {
 pub(super) fn show(arguments: &RunsWhereArguments) -> Result<Exit, CliError> {
     let mut places = Vec::new();
     for folder in &arguments.folders {
+        std::fs::read_dir(folder)
+            .map_err(|source| ReportError::File { path: folder.clone(), source })?;
         look(folder, DEPTH, &mut places);
     }
     if !arguments.all {
@@ -65,8 +68,7 @@ fn look(folder: &Path, depth: usize, places: &mut Vec<Place>) {
 
 /// Of a process of this machine; what runs elsewhere looks as if it had ended.
 fn state(process: u64) -> &'static str {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    match stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()) {
+    match process_state(process) {
         Some('T' | 't') => "stopped",
         Some('Z') | None => "ended",
         Some(_) => "runs",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use snaphook_c10d::{Failure, Group};
-use snaphook_heartbeat::{Record, Stay, Stays};
+use snaphook_heartbeat::{Record, Stay, Stays, process_state};
 
 /// Between a long stay and the meeting that a rank came late to, for whatever else it did.
 const A_MOMENT: Duration = Duration::from_secs(5);
@@ -26,19 +26,13 @@ impl Records {
     pub(super) fn last_seen(&self, rank: usize) -> Option<String> {
         let path = self.folder.join(format!("rank_{rank}.heartbeat"));
         let record = self.ranks.contains(&rank).then(|| Record::read(&path).ok())??;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", record.process));
-        let state = match stat.ok().and_then(|stat| state(&stat)) {
+        let state = match process_state(record.process) {
             Some('T' | 't') => "; its process is stopped (kill -CONT lets it go on)",
             Some('Z') | None => "; its process has ended",
             Some(_) => "",
         };
         Some(format!("rank {rank} was seen last: {}{state}", record.place()))
     }
-}
-
-/// One letter; the name before it, in brackets, may hold anything.
-fn state(stat: &str) -> Option<char> {
-    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// How a rank came to the meeting that failed.
@@ -143,6 +137,5 @@ mod tests {
             assert_eq!(Coming::of_json(&told.to_json()), Some(told));
         }
         assert_eq!(Coming::of_json(&Json::Null), None);
-        assert_eq!(state("12 (a) b) T 1 2"), Some('T'));
     }
 }
