@@ -11,48 +11,22 @@
 //! thread, so that two of them need two cores. `TURNS` is how often each is started (5).
 #![allow(clippy::unwrap_used)] // a benchmark that cannot run is to say where
 
+mod small_network;
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use snaphook_c10d::{Group, GroupOptions, ReduceOp, Reducer, ReducerOptions, Store, backward};
-use tch::{Kind, Tensor, no_grad};
+use small_network::SmallNetwork;
+use snaphook_c10d::{Group, GroupOptions, ReduceOp, Reducer, ReducerOptions, Store};
+use tch::{Device, Tensor};
 
 const WARM_UP: usize = 4;
 const STEPS: usize = 8;
 const ROUNDS: usize = 3;
 const TURNS: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Four convolutions of stride 2 and two lines: 5.8 million parameters, 23 MB of gradients.
-fn parameters() -> Vec<(String, Tensor)> {
-    let shapes: [&[i64]; 6] = [
-        &[64, 3, 3, 3],
-        &[128, 64, 3, 3],
-        &[256, 128, 3, 3],
-        &[512, 256, 3, 3],
-        &[512, 8192],
-        &[10, 512],
-    ];
-    tch::manual_seed(0);
-    let parameter = |(at, shape): (usize, &&[i64])| {
-        let inputs: i64 = shape[1..].iter().product();
-        let values = Tensor::randn(*shape, tch::kind::FLOAT_CPU) * (2.0 / inputs as f64).sqrt();
-        (format!("layer{at}.weight"), values.set_requires_grad(true))
-    };
-    shapes.iter().enumerate().map(parameter).collect()
-}
-
-fn loss(parameters: &[(String, Tensor)], images: &Tensor, labels: &Tensor) -> Tensor {
-    let weights: Vec<&Tensor> = parameters.iter().map(|(_, weight)| weight).collect();
-    let mut x = images.shallow_clone();
-    for weight in &weights[..4] {
-        x = x.conv2d(weight, None::<&Tensor>, [2, 2], [1, 1], [1, 1], 1).relu();
-    }
-    let x = x.flatten(1, -1).linear(weights[4], None::<&Tensor>).relu();
-    x.linear(weights[5], None::<&Tensor>).cross_entropy_for_logits(labels)
-}
 
 /// Processor time of this process with all its threads, in milliseconds.
 fn processor_ms() -> f64 {
@@ -72,32 +46,11 @@ fn rank(rank: usize, world: usize, port: u16) -> [f64; 2] {
         };
         Group::gloo(&store, rank, world, &GroupOptions::loopback()).unwrap()
     });
-    let parameters = parameters();
+    let network = SmallNetwork::new(Device::Cpu, 8);
     let reducer = group
         .as_ref()
-        .map(|group| Reducer::new(group, &parameters, ReducerOptions::default()).unwrap());
-    let images = Tensor::randn([8, 3, 64, 64], tch::kind::FLOAT_CPU);
-    let labels = Tensor::randint(10, [8], (Kind::Int64, tch::Device::Cpu));
-    let step = || {
-        if let Some(reducer) = &reducer {
-            reducer.prepare_forward().unwrap();
-        }
-        let loss = loss(&parameters, &images, &labels);
-        match &reducer {
-            Some(reducer) => {
-                reducer.prepare_backward(&[&loss]).unwrap();
-                reducer.backward(&loss).unwrap();
-            }
-            None => backward(&loss).unwrap(),
-        }
-        no_grad(|| {
-            for (_, parameter) in &parameters {
-                let mut gradient = parameter.grad();
-                let _ = parameter.shallow_clone().g_add_(&(&gradient * -1e-3));
-                let _ = gradient.zero_();
-            }
-        });
-    };
+        .map(|group| Reducer::new(group, &network.parameters, ReducerOptions::default()).unwrap());
+    let step = || network.step(reducer.as_ref());
     (0..WARM_UP).for_each(|_| step());
     let (mut rounds, before) = (Vec::new(), processor_ms());
     for _ in 0..ROUNDS {

@@ -29,6 +29,12 @@ inline c10::intrusive_ptr<c10d::Backend> nccl_of(const GroupHandle& group) {
   return {};
 }
 
+// When NCCL's watchdog gives a collective up. What ranks agree upon over Gloo is to run out of time before, where the CPU
+// does not wait for the GPU: its error names the rank.
+inline std::chrono::milliseconds nccl_timeout(std::chrono::milliseconds timeout) {
+  return timeout + std::min(timeout, std::chrono::milliseconds(5'000));
+}
+
 inline std::vector<at::Tensor> tensors(at::Tensor* const* pointers, size_t count) {
   std::vector<at::Tensor> all;
   all.reserve(count);
@@ -102,7 +108,26 @@ void snaphook_c10d_group_close(GroupHandle* group) noexcept {
 }
 
 int snaphook_c10d_group_set_timeout(const GroupHandle* group, int64_t timeout_ms) noexcept {
-  return snaphook::guarded([&] { snaphook::open_group(group)->setTimeout(std::chrono::milliseconds(timeout_ms)); });
+  return snaphook::guarded([&] {
+    const std::chrono::milliseconds timeout(timeout_ms);
+    snaphook::open_group(group)->setTimeout(timeout);
+    if (auto nccl = snaphook::nccl_of(*group)) {
+      nccl->setTimeout(snaphook::nccl_timeout(timeout));
+    }
+  });
+}
+
+// Whether no collective between GPUs has failed: they go on while the CPU does something else.
+int snaphook_c10d_group_check(const GroupHandle* group) noexcept {
+  return snaphook::guarded([&] {
+    auto nccl = snaphook::nccl_of(snaphook::open_group(group));
+    if (nccl == nullptr) {
+      return;
+    }
+    const auto error = nccl->getError();
+    TORCH_CHECK(error != c10d::ErrorType::TIMEOUT, "Timed out: a collective of GPUs");
+    TORCH_CHECK(error == c10d::ErrorType::SUCCESS, "Connection closed: a collective of GPUs has failed");
+  });
 }
 
 int snaphook_c10d_all_reduce(const GroupHandle* group, at::Tensor* tensor, uint8_t op, WorkHandle** out) noexcept {

@@ -113,11 +113,21 @@ class Room {
   unsigned char* bytes_;
 };
 
+// Where a rank does not come in time, the watchdog ends the collective and with it whatever waits for the GPU, and the group
+// tells of it (snaphook_c10d_group_check). Its own way is to end the process a minute later, without a word of the others.
+// There is no record of collectives to be written before (stop_recording).
+inline void outlive_failures() {
+  setenv("TORCH_NCCL_ASYNC_ERROR_HANDLING", "2", /*overwrite=*/0);
+  setenv("TORCH_NCCL_DUMP_ON_TIMEOUT", "0", /*overwrite=*/0);
+  setenv("TORCH_NCCL_WAIT_TIMEOUT_DUMP_MILSEC", "0", /*overwrite=*/0);
+}
+
 inline c10::intrusive_ptr<c10d::Backend> new_nccl(
     c10::intrusive_ptr<c10d::Store> store,
     int rank,
     int size,
     std::chrono::milliseconds timeout) {
+  outlive_failures();
   Room options_room;
   nccl().new_options(options_room.get(), /*is_high_priority_stream=*/false);
   auto options = options_room.leak<c10d::Backend::Options>();
@@ -143,7 +153,10 @@ extern "C" int snaphook_c10d_group_add_nccl(
     // As torch.distributed names it, so that a process of PyTorch finds ours.
     auto scoped = c10::make_intrusive<c10d::PrefixStore>("cuda/", *store);
     auto nccl = snaphook::new_nccl(
-        std::move(scoped), group->getRank(), group->getSize(), std::chrono::milliseconds(timeout_ms));
+        std::move(scoped),
+        group->getRank(),
+        group->getSize(),
+        snaphook::nccl_timeout(std::chrono::milliseconds(timeout_ms)));
     c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).setDevice(
         c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device)));
     group->setBackend(c10::DeviceType::CUDA, c10d::ProcessGroup::NCCL, nccl);

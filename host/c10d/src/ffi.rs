@@ -114,6 +114,7 @@ unsafe extern "C" {
     ) -> c_int;
     pub(crate) fn snaphook_c10d_group_free(group: *mut GroupHandle);
     pub(crate) fn snaphook_c10d_group_close(group: *mut GroupHandle);
+    pub(crate) fn snaphook_c10d_group_check(group: *const GroupHandle) -> c_int;
     pub(crate) fn snaphook_c10d_group_set_timeout(
         group: *const GroupHandle,
         timeout_ms: i64,

@@ -35,6 +35,7 @@ struct Inner {
     is_closed: Cell<bool>,
     failure: RefCell<Option<Error>>,
     synchronizes_norms: Cell<bool>,
+    has_nccl: Cell<bool>,
 }
 
 impl Drop for Inner {
@@ -97,6 +98,7 @@ impl Group {
                 is_closed: Cell::new(false),
                 failure: RefCell::new(None),
                 synchronizes_norms: Cell::new(false),
+                has_nccl: Cell::new(false),
             }),
         })
     }
@@ -118,7 +120,14 @@ impl Group {
                 milliseconds(self.inner.timeout.get()),
             )
         };
-        self.checked(check(code, "adding NCCL"))
+        self.checked(check(code, "adding NCCL"))?;
+        self.inner.has_nccl.set(true);
+        Ok(())
+    }
+
+    /// Whether GPUs talk in this group: [`Group::add_nccl`] went well.
+    pub fn has_nccl(&self) -> bool {
+        self.inner.has_nccl.get()
     }
 
     /// This process' number, from 0.
@@ -180,6 +189,17 @@ impl Group {
             // SAFETY: the handle stays, and is empty from now on: the shim refuses it.
             unsafe { ffi::snaphook_c10d_group_close(self.inner.handle) }
         }
+    }
+
+    /// Whether collectives between GPUs went well until now. They go on while this process does something else, so that one
+    /// to which another rank does not come shows here: after the timeout and five seconds more it is given up, and what waited
+    /// for the GPU goes on with values of no use. Look here before such values are kept.
+    ///
+    /// Errors: one has failed, or the group is closed. The group is of no use then.
+    pub fn check(&self) -> Result<(), Error> {
+        // SAFETY: the group lives.
+        let code = unsafe { ffi::snaphook_c10d_group_check(self.handle()) };
+        self.checked(check(code, "collectives of GPUs"))
     }
 
     pub(crate) fn handle(&self) -> *const ffi::GroupHandle {
@@ -257,14 +277,14 @@ impl Group {
     /// Errors: as there.
     pub fn start_all_reduce(&self, tensor: &Tensor, op: ReduceOp) -> Result<Work, Error> {
         self.check_contiguous(tensor, "all-reduce")?;
-        let pointer = tensor.as_ptr().cast_mut();
+        let (pointer, device) = (tensor.as_ptr().cast_mut(), tensor.device());
         let work = self.start("all-reduce", |group, out| {
             // SAFETY: group and tensor live during the call; what goes on after it holds the tensor by itself.
-            unsafe { ffi::snaphook_c10d_all_reduce(group, pointer, op.code(), out) }
+            unsafe { ffi::snaphook_c10d_all_reduce(group, pointer, op.code(device), out) }
         })?;
-        Ok(match op {
-            ReduceOp::Mean => work.divided(tensor.shallow_clone()),
-            _ => work,
+        Ok(match op.is_divided_after(device) {
+            true => work.divided(tensor.shallow_clone()),
+            false => work,
         })
     }
 
@@ -379,16 +399,15 @@ impl Group {
         parts.iter().try_for_each(|part| self.check_contiguous(part, "reduce-scatter"))?;
         let output = no_grad(|| parts[0].empty_like());
         let (pointers, place) = (pointers(parts), output.as_ptr().cast_mut());
+        let (device, code) = (output.device(), op.code(output.device()));
         let work = self.start("reduce-scatter", |group, out| {
             let (inputs, count) = (pointers.as_ptr(), pointers.len());
             // SAFETY: as for all-reduce.
-            unsafe {
-                ffi::snaphook_c10d_reduce_scatter(group, place, inputs, count, op.code(), out)
-            }
+            unsafe { ffi::snaphook_c10d_reduce_scatter(group, place, inputs, count, code, out) }
         })?;
-        let work = match op {
-            ReduceOp::Mean => work.divided(output.shallow_clone()),
-            _ => work,
+        let work = match op.is_divided_after(device) {
+            true => work.divided(output.shallow_clone()),
+            false => work,
         };
         Ok((output, work))
     }

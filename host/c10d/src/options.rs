@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tch::Device;
+
 /// How values of several ranks become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReduceOp {
@@ -18,14 +20,20 @@ pub enum ReduceOp {
 }
 
 impl ReduceOp {
-    /// libtorch's number. Gloo has no mean, so that is a sum which is divided at the end.
-    pub(crate) fn code(self) -> u8 {
+    /// libtorch's number, for tensors of this device.
+    pub(crate) fn code(self, device: Device) -> u8 {
         match self {
+            ReduceOp::Mean if !self.is_divided_after(device) => 1,
             ReduceOp::Sum | ReduceOp::Mean => 0,
             ReduceOp::Product => 2,
             ReduceOp::Min => 3,
             ReduceOp::Max => 4,
         }
+    }
+
+    /// Gloo has no mean, so that is a sum which is divided at the end.
+    pub(crate) fn is_divided_after(self, device: Device) -> bool {
+        self == ReduceOp::Mean && device == Device::Cpu
     }
 }
 

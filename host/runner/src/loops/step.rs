@@ -35,6 +35,7 @@ pub(super) fn iteration(
     run.machine.clock.enter(Phase::Optimizer);
     run.call_batch(HookPoint::AfterBackward, batch_idx)?;
     optimize(run, batch_idx)?;
+    run.machine.ranks.check()?;
     run.machine.clock.enter(Phase::Other);
     let result = run.call_batch_to_the_end(HookPoint::AfterTrainIter, batch_idx);
     run.machine.end_step();

@@ -29,6 +29,7 @@ impl Ranks {
         wishes: Wishes,
     ) -> Result<Wishes, RunError> {
         let Some(group) = &self.group else { return alone(over, wishes) };
+        group.check()?;
         let flag = |is_set: bool| f64::from(u8::from(is_set));
         let (failed, asked) = (flag(over.is_err()), flag(wishes.signal.is_some()));
         let own = [failed, asked, flag(wishes.stop.is_some()), flag(wishes.validation)];

@@ -160,6 +160,18 @@ impl Ranks {
         }
     }
 
+    /// Whether the state of the run may come from an exchange between GPUs that never ended.
+    pub(crate) fn is_unsound(&self) -> bool {
+        self.group.as_ref().is_some_and(|group| group.is_broken() && group.has_nccl())
+    }
+
+    /// Whether what GPUs exchanged until now went well, before something of it is kept.
+    ///
+    /// Errors: a rank that is gone or did not come.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.group.as_ref().map_or(Ok(()), Group::check)
+    }
+
     /// Makes tensors their means over all ranks.
     ///
     /// Errors: a rank that is gone or does not come.

@@ -25,13 +25,13 @@ pub(crate) fn save_interrupted(run: &mut Run) -> Result<Option<PathBuf>, RunErro
 }
 
 /// Saves the state of a run that fails, where it is that of a finished iteration and every weight is a number; `None` where
-/// it is not, or where this moment is saved already.
+/// it is not, or may not be, or where this moment is saved already.
 ///
 /// Errors: as [`save_interrupted`].
 pub(crate) fn save_emergency(run: &mut Run) -> Result<Option<PathBuf>, RunError> {
     let machine = &run.machine;
     let may_save = machine.is_training_begun && machine.is_whole && machine.fast.is_none();
-    if !may_save || machine.progress.iter == 0 {
+    if !may_save || machine.progress.iter == 0 || machine.ranks.is_unsound() {
         return Ok(None);
     }
     settle(run)?;

@@ -80,6 +80,10 @@ pub(super) fn save(
         return Ok(());
     };
     let checkpoint = collect(machine, request, states, gathered);
+    if !machine.ranks.is_parted() {
+        // The copies have waited for the GPUs, perhaps in vain.
+        machine.ranks.check()?;
+    }
     let details = json!({
         "epoch": checkpoint.meta["epoch"],
         "iter": checkpoint.meta["iter"],
