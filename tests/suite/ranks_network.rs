@@ -7,9 +7,12 @@ use std::process::Command;
 
 use snaphook_tests::{Workspace, fixture, programs, start};
 
-/// Runs in the namespace of machine 0; machine 1 is that of a sleeping process.
+/// Runs in the namespace of machine 0; machine 1 is that of a sleeping process. Both have a name that leads to the loopback, as
+/// Debian gives it.
 const TWO_MACHINES: &str = r#"
 set -e
+printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$(hostname)" > hosts
+mount --bind hosts /etc/hosts
 ip link set lo up
 unshare -n sleep 600 & there=$!
 while [ "$(readlink /proc/$there/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
@@ -25,8 +28,8 @@ set +e
 const JOB: &str = r#"
 export WORLD_SIZE=2 LOCAL_RANK=0 LOCAL_WORLD_SIZE=1 MASTER_ADDR=10.98.0.1 MASTER_PORT=29500
 train="$SNAPHOOK train tiny.py --work-dir work env_cfg.dist_cfg.timeout=6 train_cfg.max_epochs=500"
-RANK=0 GLOO_SOCKET_IFNAME=va $train > 0.out 2> 0.err & first=$!
-RANK=1 GLOO_SOCKET_IFNAME=vb on_1 $train > 1.out 2> 1.err & second=$!
+RANK=0 $train > 0.out 2> 0.err & first=$!
+RANK=1 on_1 $train > 1.out 2> 1.err & second=$!
 until grep -qs 'called at iteration 5' work/*/*_rank1.log; do
   kill -0 $first && kill -0 $second || break
   sleep 0.02

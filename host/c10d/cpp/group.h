@@ -52,7 +52,8 @@ inline WorkHandle* keep(WorkHandle work) {
 
 extern "C" {
 
-// `address` is a host name or an IP address to listen on, `interface` the name of a network card; both may be empty.
+// `address` is a host name or an IP address to listen on, `interface` the name of a network card, or several
+// with commas between; both may be empty.
 int snaphook_c10d_group_gloo(
     const StoreHandle* store,
     int rank,
@@ -65,7 +66,10 @@ int snaphook_c10d_group_gloo(
     snaphook::stop_recording();
     auto options = c10d::ProcessGroupGloo::Options::create(std::chrono::milliseconds(timeout_ms));
     if (*interface != '\0') {
-      options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(interface));
+      std::istringstream names(interface);
+      for (std::string name; std::getline(names, name, ',');) {
+        options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(name));
+      }
     } else if (*address != '\0') {
       options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(address));
     } else {

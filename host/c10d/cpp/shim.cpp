@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
+#include <sstream>
+#include <string>
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/custom_function.h>

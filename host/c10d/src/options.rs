@@ -44,7 +44,8 @@ pub struct GroupOptions {
     pub timeout: Duration,
     /// The host name or address that this rank listens at; the machine's own name where there is neither.
     pub address: Option<String>,
-    /// The network card that this rank listens at, as PyTorch's `GLOO_SOCKET_IFNAME`.
+    /// The network card that this rank listens at, or several with commas between, which take turns: as PyTorch's
+    /// `GLOO_SOCKET_IFNAME`.
     pub interface: Option<String>,
 }
 

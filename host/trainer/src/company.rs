@@ -5,7 +5,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -16,7 +16,8 @@ use tch::Device;
 
 use crate::error::TrainerError;
 use crate::joining::{Hearing, Joining, Waiting};
-use crate::{cuda, heartbeat};
+use crate::own_address::own_address;
+use crate::{cores, cuda, heartbeat};
 
 /// How long processes wait for each other where the config does not say: half an hour, as in PyTorch.
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -63,22 +64,29 @@ impl Company {
         heartbeat::enter(Starting::Joining);
         let mut joining = Joining::begin(waiting, (rank, world), timeout.min(JOINING));
         let place = format!("{host}:{port}");
+        let master = host.clone();
         let store = joining.open(&place, move |left| store((&host, port), rank, left))?;
         joining.wait(&store)?;
         let interface = std::env::var("GLOO_SOCKET_IFNAME").ok();
         let is_local = number("LOCAL_WORLD_SIZE")? == Some(world);
-        let address = (is_local && interface.is_none()).then(|| "127.0.0.1".to_owned());
+        let address = match (&interface, is_local) {
+            (Some(_), _) => None,
+            (None, true) => Some("127.0.0.1".to_owned()),
+            (None, false) => own_address(&store, (&master, port), (rank, world))
+                .map_err(TrainerError::Company)?,
+        };
         let options = GroupOptions { timeout: joining.left(), address, interface };
         let group = Group::gloo(&store, rank, world, &options).map_err(TrainerError::Company)?;
         drop(joining);
         heartbeat::enter(Starting::Preparing);
         group.set_timeout(timeout).map_err(TrainerError::Company)?;
-        share_cores()?;
         if config["sync_bn"].is_string() {
             group.synchronize_norms();
         }
         set_default_group(Some(group.clone()));
-        Ok(Company { group: Some(group), waiting: Some(waiting.clone()) })
+        let company = Company { group: Some(group), waiting: Some(waiting.clone()) };
+        company.share_cores()?;
+        Ok(company)
     }
 
     pub(crate) fn group(&self) -> Option<&Group> {
@@ -201,6 +209,15 @@ impl Company {
         let bytes = bytes.map_err(TrainerError::Company)?;
         let told: Json = serde_json::from_slice(&bytes).unwrap_or_default();
         let text = |at: usize| told[at].as_str().unwrap_or_default().to_owned();
+        let here = Path::new(told[1].as_str().unwrap_or_default());
+        let is_first_here = number("LOCAL_RANK")?.unwrap_or(0) == 0;
+        if let (Some(waiting), true, false) = (&self.waiting, is_first_here, here.is_dir()) {
+            waiting.say(&format!(
+                "{}: rank 0's folder is not on the machine of rank {}: --resume needs a work folder that all machines share",
+                here.display(),
+                self.rank()
+            ));
+        }
         Ok(own.unwrap_or_else(|| RunInfo {
             work_dir: PathBuf::from(text(0)),
             run_dir: PathBuf::from(text(1)),
@@ -208,6 +225,21 @@ impl Company {
             experiment_name: text(3),
             ..planned.clone()
         }))
+    }
+
+    /// The cores of the machine by the processes that share them; a number of the user's own wins. MMEngine takes one.
+    ///
+    /// Errors: a rank that is gone.
+    fn share_cores(&self) -> Result<(), TrainerError> {
+        let Some(group) = &self.group else { return Ok(()) };
+        let own = cores::own();
+        let told = self.gather(group, &own)?;
+        if std::env::var_os("OMP_NUM_THREADS").is_none() {
+            let all = std::thread::available_parallelism().map_or(1, usize::from);
+            let threads = cores::threads(all, &own, &told);
+            tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+        }
+        Ok(())
     }
 
     /// Hears a signal while ranks wait for each other.
@@ -338,16 +370,6 @@ fn store(place: (&str, u16), rank: usize, timeout: Duration) -> Result<Store, Er
 /// Source: `_torchelastic_use_agent_store` in `torch/distributed/rendezvous.py`.
 fn is_served_by_agent() -> bool {
     std::env::var("TORCHELASTIC_USE_AGENT_STORE").is_ok_and(|value| value == "True")
-}
-
-/// The cores of the machine by the processes on it; a number of the user's own wins. MMEngine takes one.
-fn share_cores() -> Result<(), TrainerError> {
-    if std::env::var_os("OMP_NUM_THREADS").is_none() {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = number("LOCAL_WORLD_SIZE")?.map_or(1, |local| (cores / local.max(1)).max(1));
-        tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
-    }
-    Ok(())
 }
 
 fn timeout(config: &Json) -> Result<Duration, TrainerError> {

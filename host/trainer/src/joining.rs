@@ -65,7 +65,7 @@ impl Waiting {
         }
     }
 
-    fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         print_warning_as(self.format, text);
     }
 }

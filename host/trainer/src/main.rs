@@ -2,6 +2,7 @@
 
 mod assemble;
 mod company;
+mod cores;
 mod cuda;
 mod demo_data;
 mod environment;
@@ -11,6 +12,7 @@ mod flags;
 mod heartbeat;
 mod hooks;
 mod joining;
+mod own_address;
 mod plugin_watch;
 mod predict;
 mod run_log;
