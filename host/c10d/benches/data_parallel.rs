@@ -1,6 +1,7 @@
 //! Training with two processes on this machine against one, and against PyTorch's DistributedDataParallel with the same
 //! model, batch and Gloo, in turns. Prints the medians of milliseconds per step, of processor time too, which other load on the
-//! machine changes less, their ratios, and what an all-reduce costs.
+//! machine changes less, their ratios, and what an all-reduce costs. Ours is measured twice: the engine alone, which is what
+//! PyTorch has, and with what ranks of the trainer agree upon in each step.
 //!
 //! ```sh
 //! cargo bench -p snaphook-c10d --bench data_parallel            # ours
@@ -18,8 +19,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use small_network::SmallNetwork;
-use snaphook_c10d::{Group, GroupOptions, ReduceOp, Reducer, ReducerOptions, Store};
+use small_network::{Exchange, SmallNetwork};
+use snaphook_c10d::{Group, GroupOptions, ReduceOp, Store};
 use tch::{Device, Tensor};
 
 const WARM_UP: usize = 4;
@@ -47,10 +48,9 @@ fn rank(rank: usize, world: usize, port: u16) -> [f64; 2] {
         Group::gloo(&store, rank, world, &GroupOptions::loopback()).unwrap()
     });
     let network = SmallNetwork::new(Device::Cpu, 8);
-    let reducer = group
-        .as_ref()
-        .map(|group| Reducer::new(group, &network.parameters, ReducerOptions::default()).unwrap());
-    let step = || network.step(reducer.as_ref());
+    let agrees = std::env::var_os("AGREES").is_some();
+    let exchange = group.as_ref().map(|group| Exchange::new(group, &network, agrees));
+    let step = || network.step(exchange.as_ref());
     (0..WARM_UP).for_each(|_| step());
     let (mut rounds, before) = (Vec::new(), processor_ms());
     for _ in 0..ROUNDS {
@@ -62,12 +62,13 @@ fn rank(rank: usize, world: usize, port: u16) -> [f64; 2] {
         rounds.push(began.elapsed().as_secs_f64() * 1e3 / STEPS as f64);
     }
     let processor = (processor_ms() - before) / (ROUNDS * STEPS) as f64;
-    drop(reducer);
+    drop(exchange);
     if let Some(group) = &group {
-        if std::env::var_os("TELL_COSTS").is_some() && rank == 0 {
-            eprintln!("{}", costs(group));
-        } else if std::env::var_os("TELL_COSTS").is_some() {
-            costs(group);
+        if std::env::var_os("TELL_COSTS").is_some() {
+            let costs = costs(group);
+            if rank == 0 {
+                eprintln!("{costs}");
+            }
         }
         group.barrier().unwrap();
     }
@@ -127,10 +128,15 @@ fn main() {
         println!("{wall} {processor}");
         return;
     }
-    let ours = || {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.env("TELL_COSTS", "1");
-        command
+    let ours = |agrees: bool| {
+        move || {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.env("TELL_COSTS", "1");
+            if agrees {
+                command.env("AGREES", "1");
+            }
+            command
+        }
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/data_parallel_pytorch.py");
     let theirs = variable("PEER_PYTHON").map(|python| {
@@ -141,34 +147,42 @@ fn main() {
         }
     });
     // In turns, so that what else happens on the machine meets all of them.
-    let mut found: [Vec<[f64; 2]>; 4] = Default::default();
+    let mut found: [[Vec<[f64; 2]>; 2]; 3] = Default::default();
     for _ in 0..number("TURNS").unwrap_or(TURNS) {
-        for (at, world) in [(0, 1), (1, 2)] {
-            found[at].push(measure(world, ours));
+        for world in [1, 2] {
+            found[0][world - 1].push(measure(world, ours(false)));
+            found[1][world - 1].push(measure(world, ours(true)));
             if let Some(theirs) = &theirs {
-                found[at + 2].push(measure(world, theirs));
+                found[2][world - 1].push(measure(world, theirs));
             }
         }
     }
-    let line = |name: &str, of: &[Vec<[f64; 2]>]| {
+    let line = |name: &str, [alone, both]: &[Vec<[f64; 2]>; 2]| {
         let column =
-            |at: usize, which: usize| of[at].iter().map(|times| times[which]).collect::<Vec<_>>();
-        let (mut alone, mut both, mut processor) = (column(0, 0), column(1, 0), column(1, 1));
+            |of: &[[f64; 2]], which: usize| of.iter().map(|times| times[which]).collect::<Vec<_>>();
+        let (mut alone, mut both, mut processor) =
+            (column(alone, 0), column(both, 0), column(both, 1));
         let (alone, middle) = (median(&mut alone), median(&mut both));
         let (least, most, processor) = (both[0], both[both.len() - 1], median(&mut processor));
         println!(
-            "{name:9} one process {alone:7.2} ms a step, two {middle:7.2} ms ({least:.2} to {most:.2}), {processor:.2} ms of processor \
-             time each: {:.2} times the samples per second",
+            "{name:24} one process {alone:6.2} ms a step, two {middle:6.2} ms ({least:.2} to {most:.2}), {processor:.2} ms of \
+             processor time each: {:.2} times the samples per second",
             2.0 * alone / middle
         );
         [middle, processor]
     };
-    let ours = line("Snaphook", &found[..2]);
+    let engine = line("the engine", &found[0]);
+    let trainer = line("with the agreement", &found[1]);
     if theirs.is_some() {
-        let theirs = line("PyTorch", &found[2..]);
-        let [wall, processor] = [0, 1].map(|at| theirs[at] / ours[at]);
+        let theirs = line("PyTorch", &found[2]);
+        let times = |own: [f64; 2]| [0, 1].map(|at| theirs[at] / own[at]);
         println!(
-            "two processes: PyTorch's step takes {wall:.3} times as long as ours, and {processor:.3} times the processor time"
+            "two processes: PyTorch's step takes {:.3} times as long as the engine's and {:.3} times as with the agreement; \
+             processor time {:.3} and {:.3} times",
+            times(engine)[0],
+            times(trainer)[0],
+            times(engine)[1],
+            times(trainer)[1]
         );
     }
 }

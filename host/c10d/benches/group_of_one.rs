@@ -14,9 +14,9 @@ mod small_network;
 
 use std::time::{Duration, Instant};
 
-use small_network::SmallNetwork;
-use snaphook_c10d::{Group, GroupOptions, ReduceOp, Reducer, ReducerOptions, Store};
-use tch::{Device, Kind, Tensor};
+use small_network::{Exchange, SmallNetwork};
+use snaphook_c10d::{Group, GroupOptions, Store};
+use tch::{Device, Kind};
 
 const WARM_UP: usize = 5;
 const TURNS: usize = 30;
@@ -53,14 +53,9 @@ fn main() {
     };
     let backend = if device == Device::Cpu { "Gloo, on the CPU" } else { "NCCL, on a GPU" };
     let [alone, grouped] = [0, 1].map(|_| SmallNetwork::new(device, batch));
-    let reducer = Reducer::new(&group, &grouped.parameters, ReducerOptions::default()).unwrap();
+    let exchange = Exchange::new(&group, &grouped, true);
     let without = || alone.step(None);
-    let with = || {
-        grouped.step(Some(&reducer));
-        // As the trainer does between two iterations.
-        let mut wishes = Tensor::zeros([4], (Kind::Double, Device::Cpu));
-        group.all_reduce(&mut wishes, ReduceOp::Max).unwrap();
-    };
+    let with = || grouped.step(Some(&exchange));
     for _ in 0..WARM_UP {
         without();
         with();

@@ -1,13 +1,29 @@
 //! What the benchmarks train: four convolutions of stride 2 and two lines, 5.8 million parameters, 23 MB of gradients.
 #![allow(clippy::unwrap_used)] // a benchmark that cannot run is to say where
 
-use snaphook_c10d::{Reducer, backward};
+use snaphook_c10d::{Group, ReduceOp, Reducer, ReducerOptions, backward};
 use tch::{Device, Kind, Tensor, no_grad};
 
 pub(crate) struct SmallNetwork {
     pub(crate) parameters: Vec<(String, Tensor)>,
     images: Tensor,
     labels: Tensor,
+}
+
+/// What a trainer adds to a step where several ranks train: the exchange of gradients, in buckets that stay as they are made,
+/// and in each step a word on what ranks do next, which is Snaphook's own.
+pub(crate) struct Exchange {
+    group: Group,
+    reducer: Reducer,
+    agrees: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(group: &Group, network: &SmallNetwork, agrees: bool) -> Exchange {
+        let options = ReducerOptions { keep_buckets: true, ..ReducerOptions::default() };
+        let reducer = Reducer::new(group, &network.parameters, options).unwrap();
+        Exchange { group: group.clone(), reducer, agrees }
+    }
 }
 
 impl SmallNetwork {
@@ -44,14 +60,14 @@ impl SmallNetwork {
         x.linear(weights[5], None::<&Tensor>).cross_entropy_for_logits(&self.labels)
     }
 
-    /// One step of training, with gradients exchanged where there is a reducer.
-    pub(crate) fn step(&self, reducer: Option<&Reducer>) {
-        if let Some(reducer) = reducer {
+    /// One step of training.
+    pub(crate) fn step(&self, exchange: Option<&Exchange>) {
+        if let Some(Exchange { reducer, .. }) = exchange {
             reducer.prepare_forward().unwrap();
         }
         let loss = self.loss();
-        match reducer {
-            Some(reducer) => {
+        match exchange {
+            Some(Exchange { reducer, .. }) => {
                 reducer.prepare_backward(&[&loss]).unwrap();
                 reducer.backward(&loss).unwrap();
             }
@@ -64,5 +80,9 @@ impl SmallNetwork {
                 let _ = gradient.zero_();
             }
         });
+        if let Some(Exchange { group, agrees: true, .. }) = exchange {
+            let mut wishes = Tensor::zeros([4], (Kind::Double, Device::Cpu));
+            group.all_reduce(&mut wishes, ReduceOp::Max).unwrap();
+        }
     }
 }
