@@ -43,6 +43,16 @@ fn a_hook_that_cannot_tell_its_state_is_judged_by_its_policy() {
 }
 
 #[test]
+fn a_hook_that_fails_at_a_save_is_told_with_the_iteration_that_ran_last() {
+    let workspace = Workspace::new();
+    workspace.add_plugin(&fixture("stumble"));
+    let hook = "custom_hooks+=dict(type='StumbleHook', how='save')";
+    let outcome = workspace.train(&[hook]);
+    let place = "StumbleHook (plugin stumble 0.1.0) at before_save_checkpoint (epoch 1, iteration 2)";
+    outcome.expect_code(3).expect_error(&[place, "tripped over a checkpoint"]);
+}
+
+#[test]
 fn weights_that_are_no_numbers_are_not_saved() {
     let workspace = Workspace::with(
         "custom_hooks = [dict(type='CheckInvalidLossHook', interval=1)]\n\

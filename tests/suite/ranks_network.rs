@@ -75,6 +75,6 @@ fn a_cut_cable_between_ranks_ends_both_within_the_timeout() {
         }
     }
     let seconds = |name: &str| workspace.read(name).trim().parse::<u64>().unwrap();
-    // The timeout, and what ranks wait for each other's words; far from half an hour, which it is without a setting.
-    assert!(seconds("over") - seconds("cut") < 60);
+    // The timeout of six seconds, and up to ten for the words of others, on a machine that does other things as well.
+    assert!(seconds("over") - seconds("cut") < 40);
 }

@@ -75,6 +75,13 @@ pub(crate) struct Clock {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Running(Option<(u64, u64)>);
 
+impl Running {
+    /// Epoch and iteration, from 1; `None` before the first one of this process.
+    pub(crate) fn counted(self) -> Option<(u64, u64)> {
+        self.0
+    }
+}
+
 impl fmt::Display for Running {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

@@ -63,7 +63,9 @@ pub(super) fn save(
         wait_for_all(hooks, machine)?;
     }
     machine.entries = Map::new();
-    hooks.call(HookPoint::BeforeSaveCheckpoint, None, machine)?;
+    hooks
+        .call(HookPoint::BeforeSaveCheckpoint, None, machine)
+        .map_err(|error| of_this_iteration(error, machine))?;
     let gathered = gradients::gather(machine, request)?;
     let folder = request.folder.clone().unwrap_or_else(|| machine.home().to_owned());
     let path = folder.join(&request.name);
@@ -163,7 +165,19 @@ fn tell(hooks: &mut Dispatcher, machine: &mut Machine, written: Written) -> Resu
     let outer = std::mem::replace(&mut machine.payload, saved);
     let result = hooks.call(HookPoint::AfterSaveCheckpoint, None, machine);
     machine.payload = outer;
-    result
+    result.map_err(|error| of_this_iteration(error, machine))
+}
+
+/// A hook that failed at a save, with the iteration that runs, or ran last: checkpoints are saved before and after it counts
+/// as finished.
+fn of_this_iteration(error: RunError, machine: &Machine) -> RunError {
+    match (error, machine.clock.running().counted()) {
+        (RunError::Hook(mut fault), Some((epoch, iteration))) => {
+            (fault.epoch, fault.iter) = (epoch - 1, iteration - 1);
+            RunError::Hook(fault)
+        }
+        (error, _) => error,
+    }
 }
 
 fn collect(
