@@ -48,7 +48,8 @@ fn a_hook_that_fails_at_a_save_is_told_with_the_iteration_that_ran_last() {
     workspace.add_plugin(&fixture("stumble"));
     let hook = "custom_hooks+=dict(type='StumbleHook', how='save')";
     let outcome = workspace.train(&[hook]);
-    let place = "StumbleHook (plugin stumble 0.1.0) at before_save_checkpoint (epoch 1, iteration 2)";
+    let place =
+        "StumbleHook (plugin stumble 0.1.0) at before_save_checkpoint (epoch 1, iteration 2)";
     outcome.expect_code(3).expect_error(&[place, "tripped over a checkpoint"]);
 }
 

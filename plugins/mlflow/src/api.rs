@@ -1,7 +1,7 @@
 //! MLflow's REST API, as much of it as a run needs. Knows nothing of hooks.
 
-use crate::deadline::Deadline;
 use serde_json::{Value as Json, json};
+use snaphook_plugin_api_outbox::Deadline;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::Agent;
@@ -65,12 +65,7 @@ impl Server {
                 }
                 Err(error) => format!("{method}: {error}"),
             };
-            if self.deadline.is_over_in(pause) || began.elapsed() + pause > self.patience {
-                return Err((String::new(), why));
-            }
-            // The end of the run can wake it.
-            std::thread::park_timeout(pause);
-            if self.deadline.is_over_in(Duration::ZERO) {
+            if began.elapsed() + pause > self.patience || !self.deadline.rest(pause) {
                 return Err((String::new(), why));
             }
             pause = (pause * 2).min(LONGEST_PAUSE);

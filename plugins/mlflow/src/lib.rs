@@ -4,7 +4,6 @@
 //! `MLflowVisBackend` in `mmengine/visualization/vis_backend.py` has them.
 
 mod api;
-mod deadline;
 mod outbox;
 mod parameters;
 

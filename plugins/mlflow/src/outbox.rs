@@ -1,17 +1,8 @@
 //! Requests in a thread, in order. Knows nothing of what they say.
 
 use crate::api::{Api, NewRun};
-use crate::deadline::Deadline;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-/// How long the end waits at most where the run was asked to end: who asks does not wait long either.
-const GRACE: Duration = Duration::from_secs(5);
-/// How much longer a request may take that is on its way then.
-const LAST_TRY: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Something for the server.
 pub(crate) enum Work {
@@ -40,33 +31,24 @@ pub(crate) enum Work {
 
 /// A thread with a queue.
 pub(crate) struct Outbox {
-    work: Sender<Work>,
-    thread: JoinHandle<()>,
-    /// Hung up by the thread when it ends.
-    ended: Receiver<()>,
+    work: snaphook_plugin_api_outbox::Outbox<Work>,
     run_id: Arc<Mutex<Option<String>>>,
-    /// How long the end waits.
-    patience: Duration,
-    /// Where it says until when.
-    deadline: Arc<Deadline>,
 }
 
 impl Outbox {
     pub(crate) fn open(api: Api) -> std::io::Result<Outbox> {
-        let ((work, queue), (is_there, ended)) = (channel(), channel());
         let (patience, deadline) = api.limits();
         let run_id = Arc::new(Mutex::new(None));
         let told = Arc::clone(&run_id);
-        let thread = std::thread::Builder::new().name("mlflow".to_owned()).spawn(move || {
-            let _is_there: Sender<()> = is_there;
-            Post { api, run_id: told, is_resumed: false, lost: 0 }.all(&queue);
-        })?;
-        Ok(Outbox { work, thread, ended, run_id, patience, deadline })
+        let post = move |queue: &Receiver<Work>| {
+            Post { api, run_id: told, is_resumed: false, lost: 0 }.all(queue);
+        };
+        let work = snaphook_plugin_api_outbox::Outbox::open("mlflow", patience, deadline, post)?;
+        Ok(Outbox { work, run_id })
     }
 
     pub(crate) fn push(&self, work: Work) {
-        // The thread ends with this, so that it is there; a panic of it is in the log.
-        let _ = self.work.send(work);
+        self.work.push(work);
     }
 
     /// The run on the server, as soon as it is known.
@@ -76,34 +58,8 @@ impl Outbox {
 
     /// Waits until everything has arrived or was given up, as long as one request is tried; `was_asked` and `is_asked` tell of
     /// somebody who asks the run to end, before and meanwhile, and shorten it. Returns the run on the server.
-    pub(crate) fn close(
-        self,
-        was_asked: bool,
-        mut is_asked: impl FnMut() -> bool,
-    ) -> Option<String> {
-        drop(self.work);
-        let began = Instant::now();
-        let mut end =
-            began.checked_add(if was_asked { self.patience.min(GRACE) } else { self.patience });
-        if let Some(end) = end {
-            self.deadline.set(end);
-        }
-        // One try at once, however long the pause would be.
-        self.thread.thread().unpark();
-        let mut may_leave = was_asked;
-        while self.ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            if !may_leave && is_asked() {
-                (may_leave, end) = (true, Some(Instant::now()));
-                self.deadline.set(Instant::now());
-                self.thread.thread().unpark();
-            }
-            // A request without an answer ends later; nobody waits for it.
-            if may_leave && end.is_some_and(|end| Instant::now() > end + LAST_TRY) {
-                return self.run_id.lock().unwrap_or_else(PoisonError::into_inner).take();
-            }
-        }
-        // As in `push`.
-        let _ = self.thread.join();
+    pub(crate) fn close(self, was_asked: bool, is_asked: impl FnMut() -> bool) -> Option<String> {
+        self.work.close(was_asked, is_asked);
         self.run_id.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -121,7 +77,7 @@ impl Post {
     fn all(mut self, queue: &Receiver<Work>) {
         let (_, deadline) = self.api.limits();
         while let Ok(work) = queue.recv() {
-            if deadline.is_over_in(Duration::ZERO) {
+            if deadline.is_over() {
                 let left = 1 + queue.try_iter().count() as u64;
                 log::warn!("MLflow was not told of {left} more requests: the run has ended");
                 return;

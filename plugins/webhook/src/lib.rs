@@ -1,6 +1,5 @@
 //! `WebhookHook`: a URL hears of a run's start, of each new best, of a failure and of the end. Knows nothing of who listens.
 
-mod deadline;
 mod outbox;
 mod secrets;
 

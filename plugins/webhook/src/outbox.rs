@@ -1,20 +1,14 @@
 //! Letters on their way, in a thread, in order, tried again. Knows nothing of what is in them.
 
-use crate::deadline::Deadline;
 use serde_json::Value as Json;
+use snaphook_plugin_api_outbox::Deadline;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long the end waits at most where the run was asked to end: who asks does not wait long either.
-const GRACE: Duration = Duration::from_secs(5);
-/// How much longer a request may take that is on its way then.
-const LAST_TRY: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How letters are sent.
 pub(crate) struct Letter {
@@ -30,34 +24,24 @@ pub(crate) struct Letter {
 
 /// A thread that posts.
 pub(crate) struct Outbox {
-    bodies: Sender<Vec<u8>>,
-    thread: JoinHandle<()>,
-    /// Hung up by the thread when it ends.
-    ended: Receiver<()>,
+    bodies: snaphook_plugin_api_outbox::Outbox<Vec<u8>>,
     waiting: Arc<AtomicUsize>,
-    patience: Duration,
-    /// When nothing is tried any more, once the run has ended.
-    deadline: Arc<Deadline>,
 }
 
 impl Outbox {
     pub(crate) fn open(letter: Letter) -> std::io::Result<Outbox> {
-        let ((bodies, queue), (is_there, ended)) = (channel(), channel());
         let waiting = Arc::new(AtomicUsize::new(0));
         let left = Arc::clone(&waiting);
         let (patience, deadline) = (letter.patience, Arc::<Deadline>::default());
         let end = Arc::clone(&deadline);
-        let thread = std::thread::Builder::new().name("webhook".to_owned()).spawn(move || {
-            let _is_there: Sender<()> = is_there;
-            post_all(&letter, &queue, &left, &end);
-        })?;
-        Ok(Outbox { bodies, thread, ended, waiting, patience, deadline })
+        let post = move |queue: &Receiver<Vec<u8>>| post_all(&letter, queue, &left, &end);
+        let bodies = snaphook_plugin_api_outbox::Outbox::open("webhook", patience, deadline, post)?;
+        Ok(Outbox { bodies, waiting })
     }
 
     pub(crate) fn send(&self, body: &Json) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        // The thread ends with this, so that it is there; a panic of it is in the log.
-        let _ = self.bodies.send(body.to_string().into_bytes());
+        self.bodies.push(body.to_string().into_bytes());
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -66,30 +50,8 @@ impl Outbox {
 
     /// Waits until everything has arrived or was given up, as long as one letter is tried; `was_asked` and `is_asked` tell of
     /// somebody who asks the run to end, before and meanwhile, and shorten it.
-    pub(crate) fn close(self, was_asked: bool, mut is_asked: impl FnMut() -> bool) {
-        drop(self.bodies);
-        let began = Instant::now();
-        let mut end =
-            began.checked_add(if was_asked { self.patience.min(GRACE) } else { self.patience });
-        if let Some(end) = end {
-            self.deadline.set(end);
-        }
-        // One try at once, however long the pause would be.
-        self.thread.thread().unpark();
-        let mut may_leave = was_asked;
-        while self.ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            if !may_leave && is_asked() {
-                (may_leave, end) = (true, Some(Instant::now()));
-                self.deadline.set(Instant::now());
-                self.thread.thread().unpark();
-            }
-            // A request without an answer ends later; nobody waits for it.
-            if may_leave && end.is_some_and(|end| Instant::now() > end + LAST_TRY) {
-                return;
-            }
-        }
-        // As in `send`.
-        let _ = self.thread.join();
+    pub(crate) fn close(self, was_asked: bool, is_asked: impl FnMut() -> bool) {
+        self.bodies.close(was_asked, is_asked);
     }
 }
 
@@ -107,7 +69,7 @@ fn post_all(
         .build()
         .into();
     while let Ok(body) = queue.recv() {
-        if deadline.is_over_in(Duration::ZERO) {
+        if deadline.is_over() {
             let left = 1 + queue.try_iter().count();
             log::warn!("{} was not told of {left} more events: the run has ended", letter.shown);
             waiting.store(0, Ordering::Release);
@@ -148,12 +110,7 @@ fn post(
             }
             Err(error) => worded(&error, letter),
         };
-        if deadline.is_over_in(pause) || began.elapsed() + pause > letter.patience {
-            return Err(why);
-        }
-        // The end of the run can wake it.
-        std::thread::park_timeout(pause);
-        if deadline.is_over_in(Duration::ZERO) {
+        if began.elapsed() + pause > letter.patience || !deadline.rest(pause) {
             return Err(why);
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
