@@ -5,12 +5,13 @@
 
 mod launcher;
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
-use launcher::{Ended, Place};
+use launcher::{Ended, Place, Running, until};
 use serde_json::Value as Json;
 use snaphook_launch::{Contract, LaunchArguments, LaunchPlan, Launcher, Variables};
 
@@ -27,33 +28,54 @@ fn program(place: &Place, name: &str, script: &str) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Runs the tasks of a step one after the other, each with what srun would set; ends with the highest code.
+/// Runs the tasks of a step side by side, each with what srun would set; ends with the highest code.
 const SRUN: &str = r#"
 echo "srun $*" >> calls
 while case $1 in --*) true;; *) false;; esac; do shift; done
-worst=0; rank=0
+rank=0; tasks=
 for node in 0 1; do for local in $(seq 0 $((TASKS_PER_NODE - 1))); do
   SLURM_PROCID=$rank SLURM_LOCALID=$local SLURM_NODEID=$node SLURM_STEP_ID=0 SLURM_STEP_NODELIST=$SLURM_NODELIST \
   SLURM_NTASKS=$((2 * TASKS_PER_NODE)) SLURM_STEP_NUM_TASKS=$((2 * TASKS_PER_NODE)) \
-  SLURM_STEP_TASKS_PER_NODE="$TASKS_PER_NODE(x2)" "$@"
-  code=$?; [ $code -gt $worst ] && worst=$code; rank=$((rank + 1))
+  SLURM_STEP_TASKS_PER_NODE="$TASKS_PER_NODE(x2)" "$@" &
+  tasks="$tasks $!"; rank=$((rank + 1))
 done; done
+worst=0
+for task in $tasks; do wait $task; code=$?; [ $code -gt $worst ] && worst=$code; done
 exit $worst
 "#;
 
-/// Runs a batch script as SLURM would on two machines; `code` is what each task ends with.
+/// A batch script as SLURM would start it on two machines.
+struct Batch<'a> {
+    script: &'a str,
+    job: u32,
+    tasks_per_node: u32,
+    machines: &'a str,
+    /// What each task runs in Snaphook's place.
+    task: &'a str,
+}
+
+impl Batch<'_> {
+    fn start(&self, place: &Place) -> Running {
+        program(place, "srun", SRUN);
+        program(place, "scontrol", "echo \"scontrol $*\" >> calls");
+        program(place, "snaphook", self.task);
+        let mut command = Command::new("bash");
+        command.arg(documents().join(self.script)).args(["my config.py", "train_cfg.max_epochs=3"]);
+        let path = std::env::var("PATH").unwrap();
+        command.env_clear().env("PATH", format!("{}:{path}", place.path("bin").display()));
+        command.env("SLURM_JOB_ID", self.job.to_string()).env("SLURM_NODELIST", self.machines);
+        command.env("SLURM_JOB_NUM_NODES", "2").env("SLURM_CPUS_PER_TASK", "32");
+        command.env("TASKS_PER_NODE", self.tasks_per_node.to_string());
+        place.start_command("batch", command)
+    }
+}
+
+/// Runs a batch script whose tasks write down what they are told; `code` is what each ends with.
 fn batch(place: &Place, script: &str, tasks_per_node: u32, code: u8) -> Ended {
-    program(place, "srun", SRUN);
-    program(place, "scontrol", "echo \"scontrol $*\" >> calls");
     let words = "echo \"$*\" > words.$SLURM_PROCID; env > env.$SLURM_PROCID";
-    program(place, "snaphook", &format!("{words}; exit {code}"));
-    let mut command = Command::new("bash");
-    command.arg(documents().join(script)).args(["my config.py", "train_cfg.max_epochs=3"]);
-    let path = std::env::var("PATH").unwrap();
-    command.env_clear().env("PATH", format!("{}:{path}", place.path("bin").display()));
-    command.env("SLURM_JOB_ID", "4711").env("SLURM_NODELIST", "gpu[08-09]");
-    command.env("SLURM_JOB_NUM_NODES", "2").env("TASKS_PER_NODE", tasks_per_node.to_string());
-    place.start_command("batch", command).wait()
+    let task = format!("{words}; exit {code}");
+    let (job, machines) = (4711, "gpu[08-09]");
+    Batch { script, job, tasks_per_node, machines, task: &task }.start(place).wait()
 }
 
 fn environment(place: &Place, task: u32) -> Variables {
@@ -93,6 +115,7 @@ fn tasks_of_the_batch_script_know_their_ranks() {
         let found = contract.place.unwrap();
         assert_eq!((found.rank, found.local_rank, found.world_size), (task, task % 4, 8));
         assert_eq!((found.master_addr.as_str(), found.local_world_size), ("gpu08", Some(4)));
+        assert_eq!(environment(&place, task).get("OMP_NUM_THREADS"), Some("32"), "all of its CPUs");
     }
     assert!(!place.read("calls").contains("scontrol"), "{}", place.read("calls"));
 }
@@ -117,10 +140,59 @@ fn launchers_of_the_batch_script_know_their_machines() {
         let words = place.read(&format!("words.{machine}"));
         let plan = plan(words.split_whitespace(), &environment(&place, machine));
         assert_eq!((plan.nnodes, plan.node_rank, plan.ranks_here), (2, machine, 4));
-        assert_eq!(plan.master.to_string(), "gpu08:24711");
+        assert_eq!(plan.master.to_string(), "gpu08:29200");
         assert_eq!(plan.max_restarts, 3);
         assert_eq!(plan.program, "train");
+        assert!(!plan.sets_threads);
+        let threads = environment(&place, machine).get("OMP_NUM_THREADS").map(str::to_owned);
+        assert_eq!(threads.as_deref(), Some("8"), "four ranks share 32 CPUs");
     }
+}
+
+#[test]
+fn two_jobs_with_neighbouring_numbers_share_a_machine() {
+    let number = number_with_free_ports();
+    let jobs = [Place::new(), Place::new()];
+    let launcher = format!("shift; exec {} \"$@\"", env!("CARGO_BIN_EXE_snaphook-launch"));
+    let start = |place: &Place, job: u32| {
+        // Ranks end when they are told to, or their folder is gone.
+        let rank = "echo $MASTER_PORT > port.$RANK; until [ -e go ] || [ ! -e calls ]; do sleep 0.02; done";
+        program(place, "train", rank);
+        let (script, machines) = ("slurm/launch.sbatch", "127.0.0.[1-2]");
+        Batch { script, job, tasks_per_node: 1, machines, task: &launcher }.start(place)
+    };
+    let first = start(&jobs[0], number);
+    let port = jobs[0].process("port.0");
+    // In rank 0's place.
+    let _store = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port as u16)).unwrap();
+    let second = start(&jobs[1], number + 1);
+    until("ranks of the second job, or its end", || {
+        jobs[1].path("port.7").is_file() || second.stderr().contains("error: ")
+    });
+    for place in &jobs {
+        std::fs::write(place.path("go"), "").unwrap();
+    }
+    second.wait().expect(0, &[]);
+    first.wait().expect(0, &[]);
+}
+
+/// A job's number such that nobody listens at its ports and those of the next one.
+fn number_with_free_ports() -> u32 {
+    let is_free = |port: u32| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port as u16)).is_ok();
+    let ports = |job: u32| 20_000 + job % 1187 * 8..20_000 + job % 1187 * 8 + 16;
+    let mut numbers = std::process::id()..;
+    // The last block is not before the first one.
+    numbers.find(|job| job % 1187 < 1186 && ports(*job).all(is_free)).unwrap()
+}
+
+#[test]
+fn ports_of_the_batch_script_are_those_that_follow_from_the_job() {
+    let place = Place::new();
+    batch(&place, "slurm/train.sbatch", 4, 0).expect(0, &[]);
+    let contract = Contract::read(Some(Launcher::Slurm), &environment(&place, 5)).unwrap();
+    batch(&place, "slurm/launch.sbatch", 1, 0).expect(0, &[]);
+    let port = environment(&place, 0).get("MASTER_PORT").map(str::to_owned);
+    assert_eq!(port, contract.place.map(|place| place.master_port.to_string()));
 }
 
 #[derive(Parser)]
