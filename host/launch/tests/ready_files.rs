@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
-use launcher::{Ended, Place, Running, until};
+use launcher::{Ended, Place, Running, is_alive, send, until};
 use serde_json::Value as Json;
 use snaphook_launch::{Contract, LaunchArguments, LaunchPlan, Launcher, Variables};
 
@@ -193,6 +193,47 @@ fn ports_of_the_batch_script_are_those_that_follow_from_the_job() {
     batch(&place, "slurm/launch.sbatch", 1, 0).expect(0, &[]);
     let port = environment(&place, 0).get("MASTER_PORT").map(str::to_owned);
     assert_eq!(port, contract.place.map(|place| place.master_port.to_string()));
+}
+
+/// SLURM's `--signal` reaches every process of a step, and not the batch script.
+#[test]
+fn a_signal_to_all_processes_of_a_step_leaves_the_guard() {
+    let place = Place::new();
+    // Ends when it is told to after the signal, or when its folder is gone.
+    let rank = "trap 'touch heard' USR1; touch ready; \
+        while [ -e ready ]; do [ -e heard ] && [ -e go ] && exit 75; sleep 0.02; done";
+    let launcher = place.start("logs", &[], rank);
+    place.await_files(&["ready"]);
+    let children = children_of(launcher.id());
+    let is_guard = |child: &u32| {
+        let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        line.ends_with(b"\0launch-guard\0")
+    };
+    let guard = *children.iter().find(|child| is_guard(child)).unwrap();
+    until("a guard that catches SIGUSR1", || {
+        let caught = field(guard, "SigCgt:").map(|mask| u64::from_str_radix(&mask, 16).unwrap());
+        caught.is_some_and(|mask| mask >> 9 & 1 == 1)
+    });
+    for process in children.into_iter().chain([launcher.id()]) {
+        send(process, "-USR1");
+    }
+    place.await_files(&["heard"]);
+    assert!(is_alive(guard));
+    std::fs::write(place.path("go"), "").unwrap();
+    launcher.wait().expect(75, &["SIGUSR1: passed on to"]);
+}
+
+fn children_of(process: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let numbers = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let parent = process.to_string();
+    numbers.filter(|number| field(*number, "PPid:").as_ref() == Some(&parent)).collect()
+}
+
+/// A line of what the kernel says of a process.
+fn field(process: u32, name: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    Some(status.lines().find_map(|line| line.strip_prefix(name))?.trim().to_owned())
 }
 
 #[derive(Parser)]
