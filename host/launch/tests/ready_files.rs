@@ -280,6 +280,41 @@ fn container(template: &Json) -> (Vec<String>, Vec<(String, String)>) {
     (arguments, environment)
 }
 
+fn cpus(template: &Json) -> u64 {
+    template["spec"]["containers"][0]["resources"]["limits"]["cpu"].as_u64().unwrap()
+}
+
+/// What the Job's controller does with a pod: the action of the first rule that fits, or `None` for one that counts.
+fn action<'a>(job: &'a Json, condition: Option<&str>, code: u64) -> Option<&'a str> {
+    let rules = job["spec"]["podFailurePolicy"]["rules"].as_array().unwrap();
+    let fits = |rule: &&Json| {
+        let codes = &rule["onExitCodes"];
+        let conditions = rule["onPodConditions"].as_array();
+        let has_code = codes["values"].as_array().is_some_and(|all| all.contains(&code.into()));
+        if codes.is_object() {
+            assert_eq!(
+                (&codes["operator"], &codes["containerName"]),
+                (&"In".into(), &"train".into())
+            );
+        }
+        let mut conditions = conditions.into_iter().flatten();
+        has_code || conditions.any(|one| condition.is_some() && one["type"].as_str() == condition)
+    };
+    rules.iter().find(fits).and_then(|rule| rule["action"].as_str())
+}
+
+#[test]
+fn pods_that_were_evicted_or_saved_count_for_nothing_and_wrong_configs_end_the_job() {
+    let job = manifests("indexed-job.yaml").remove(1);
+    assert_eq!(job["spec"]["template"]["spec"]["containers"][0]["name"], "train");
+    for code in [1, 3, 75, 137] {
+        assert_eq!(action(&job, Some("DisruptionTarget"), code), Some("Ignore"), "{code}");
+    }
+    assert_eq!(action(&job, None, 75), Some("Ignore"));
+    assert_eq!([1, 2].map(|code| action(&job, None, code)), [Some("FailJob"); 2]);
+    assert_eq!([3, 137, 143].map(|code| action(&job, None, code)), [None; 3]);
+}
+
 #[test]
 fn pods_of_the_indexed_job_know_their_machines() {
     let [service, job] = manifests("indexed-job.yaml").try_into().unwrap();
@@ -290,7 +325,7 @@ fn pods_of_the_indexed_job_know_their_machines() {
     assert_eq!(spec["completionMode"], "Indexed");
     assert_eq!(spec["completions"], spec["parallelism"], "all machines run at once");
     let pod = &spec["template"]["spec"];
-    assert!(["Never", "OnFailure"].contains(&pod["restartPolicy"].as_str().unwrap()));
+    assert_eq!(pod["restartPolicy"], "Never", "podFailurePolicy asks for it");
     // Pod 0 is called JOB-0.SUBDOMAIN, if the service selects it.
     let (name, subdomain) =
         (job["metadata"]["name"].as_str().unwrap(), pod["subdomain"].as_str().unwrap());
@@ -298,6 +333,8 @@ fn pods_of_the_indexed_job_know_their_machines() {
     assert_eq!(service["spec"]["selector"], spec["template"]["metadata"]["labels"]);
     let (arguments, environment) = container(&spec["template"]);
     let machines = spec["completions"].as_u64().unwrap() as u32;
+    let threads = environment.iter().find(|(name, _)| name == "OMP_NUM_THREADS").unwrap();
+    assert_eq!(threads.1, (cpus(&spec["template"]) / 4).to_string());
     for index in 0..machines {
         let mut all = environment.clone();
         all.push(("JOB_COMPLETION_INDEX".to_owned(), index.to_string()));
@@ -329,7 +366,9 @@ fn pods_of_the_pytorchjob_know_their_machines() {
         );
         let (arguments, environment) = container(template);
         let names: Vec<&str> = environment.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["CUDA_VISIBLE_DEVICES"], "the operator says the rest");
+        let ours = ["OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"];
+        assert_eq!(names, ours, "the operator says the rest");
+        assert_eq!(environment[0].1, (cpus(template) / 4).to_string());
         // What the operator sets for each pod.
         let (nnodes, node_rank) = (machines.to_string(), machine.to_string());
         let set = [
