@@ -117,7 +117,9 @@ fn tasks_of_the_batch_script_know_their_ranks() {
         assert_eq!((found.master_addr.as_str(), found.local_world_size), ("gpu08", Some(4)));
         assert_eq!(environment(&place, task).get("OMP_NUM_THREADS"), Some("32"), "all of its CPUs");
     }
-    assert!(!place.read("calls").contains("scontrol"), "{}", place.read("calls"));
+    let calls = place.read("calls");
+    assert!(!calls.contains("scontrol"), "{calls}");
+    assert!(calls.starts_with("srun --export=ALL "), "also after sbatch --export=NONE: {calls}");
 }
 
 #[test]
@@ -301,6 +303,19 @@ fn action<'a>(job: &'a Json, condition: Option<&str>, code: u64) -> Option<&'a s
         has_code || conditions.any(|one| condition.is_some() && one["type"].as_str() == condition)
     };
     rules.iter().find(fits).and_then(|rule| rule["action"].as_str())
+}
+
+/// The image finds its libraries, and has the program of the manifests where the system looks for programs.
+#[test]
+fn the_image_has_programs_and_libraries_where_they_are_looked_for() {
+    let text = std::fs::read_to_string(documents().join("kubernetes/Dockerfile")).unwrap();
+    let folder = |from: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("COPY {from} ")));
+        line.unwrap().trim_end_matches('/')
+    };
+    assert_eq!(folder("bin/"), "/usr/local/bin");
+    assert_eq!(folder("plugins/"), "/usr/local/lib/snaphook/plugins", "beside the program");
+    assert!(text.contains(&format!("\nENV LD_LIBRARY_PATH={}\n", folder("lib/"))), "{text}");
 }
 
 #[test]
