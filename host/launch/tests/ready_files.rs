@@ -5,12 +5,13 @@
 
 mod launcher;
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
-use launcher::{Ended, Place};
+use launcher::{Ended, Place, Running, is_alive, send, until};
 use serde_json::Value as Json;
 use snaphook_launch::{Contract, LaunchArguments, LaunchPlan, Launcher, Variables};
 
@@ -27,33 +28,54 @@ fn program(place: &Place, name: &str, script: &str) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Runs the tasks of a step one after the other, each with what srun would set; ends with the highest code.
+/// Runs the tasks of a step side by side, each with what srun would set; ends with the highest code.
 const SRUN: &str = r#"
 echo "srun $*" >> calls
 while case $1 in --*) true;; *) false;; esac; do shift; done
-worst=0; rank=0
+rank=0; tasks=
 for node in 0 1; do for local in $(seq 0 $((TASKS_PER_NODE - 1))); do
   SLURM_PROCID=$rank SLURM_LOCALID=$local SLURM_NODEID=$node SLURM_STEP_ID=0 SLURM_STEP_NODELIST=$SLURM_NODELIST \
   SLURM_NTASKS=$((2 * TASKS_PER_NODE)) SLURM_STEP_NUM_TASKS=$((2 * TASKS_PER_NODE)) \
-  SLURM_STEP_TASKS_PER_NODE="$TASKS_PER_NODE(x2)" "$@"
-  code=$?; [ $code -gt $worst ] && worst=$code; rank=$((rank + 1))
+  SLURM_STEP_TASKS_PER_NODE="$TASKS_PER_NODE(x2)" "$@" &
+  tasks="$tasks $!"; rank=$((rank + 1))
 done; done
+worst=0
+for task in $tasks; do wait $task; code=$?; [ $code -gt $worst ] && worst=$code; done
 exit $worst
 "#;
 
-/// Runs a batch script as SLURM would on two machines; `code` is what each task ends with.
+/// A batch script as SLURM would start it on two machines.
+struct Batch<'a> {
+    script: &'a str,
+    job: u32,
+    tasks_per_node: u32,
+    machines: &'a str,
+    /// What each task runs in Snaphook's place.
+    task: &'a str,
+}
+
+impl Batch<'_> {
+    fn start(&self, place: &Place) -> Running {
+        program(place, "srun", SRUN);
+        program(place, "scontrol", "echo \"scontrol $*\" >> calls");
+        program(place, "snaphook", self.task);
+        let mut command = Command::new("bash");
+        command.arg(documents().join(self.script)).args(["my config.py", "train_cfg.max_epochs=3"]);
+        let path = std::env::var("PATH").unwrap();
+        command.env_clear().env("PATH", format!("{}:{path}", place.path("bin").display()));
+        command.env("SLURM_JOB_ID", self.job.to_string()).env("SLURM_NODELIST", self.machines);
+        command.env("SLURM_JOB_NUM_NODES", "2").env("SLURM_CPUS_PER_TASK", "32");
+        command.env("TASKS_PER_NODE", self.tasks_per_node.to_string());
+        place.start_command("batch", command)
+    }
+}
+
+/// Runs a batch script whose tasks write down what they are told; `code` is what each ends with.
 fn batch(place: &Place, script: &str, tasks_per_node: u32, code: u8) -> Ended {
-    program(place, "srun", SRUN);
-    program(place, "scontrol", "echo \"scontrol $*\" >> calls");
     let words = "echo \"$*\" > words.$SLURM_PROCID; env > env.$SLURM_PROCID";
-    program(place, "snaphook", &format!("{words}; exit {code}"));
-    let mut command = Command::new("bash");
-    command.arg(documents().join(script)).args(["my config.py", "train_cfg.max_epochs=3"]);
-    let path = std::env::var("PATH").unwrap();
-    command.env_clear().env("PATH", format!("{}:{path}", place.path("bin").display()));
-    command.env("SLURM_JOB_ID", "4711").env("SLURM_NODELIST", "gpu[08-09]");
-    command.env("SLURM_JOB_NUM_NODES", "2").env("TASKS_PER_NODE", tasks_per_node.to_string());
-    place.start_command("batch", command).wait()
+    let task = format!("{words}; exit {code}");
+    let (job, machines) = (4711, "gpu[08-09]");
+    Batch { script, job, tasks_per_node, machines, task: &task }.start(place).wait()
 }
 
 fn environment(place: &Place, task: u32) -> Variables {
@@ -93,8 +115,11 @@ fn tasks_of_the_batch_script_know_their_ranks() {
         let found = contract.place.unwrap();
         assert_eq!((found.rank, found.local_rank, found.world_size), (task, task % 4, 8));
         assert_eq!((found.master_addr.as_str(), found.local_world_size), ("gpu08", Some(4)));
+        assert_eq!(environment(&place, task).get("OMP_NUM_THREADS"), Some("32"), "all of its CPUs");
     }
-    assert!(!place.read("calls").contains("scontrol"), "{}", place.read("calls"));
+    let calls = place.read("calls");
+    assert!(!calls.contains("scontrol"), "{calls}");
+    assert!(calls.starts_with("srun --export=ALL "), "also after sbatch --export=NONE: {calls}");
 }
 
 #[test]
@@ -117,10 +142,101 @@ fn launchers_of_the_batch_script_know_their_machines() {
         let words = place.read(&format!("words.{machine}"));
         let plan = plan(words.split_whitespace(), &environment(&place, machine));
         assert_eq!((plan.nnodes, plan.node_rank, plan.ranks_here), (2, machine, 4));
-        assert_eq!(plan.master.to_string(), "gpu08:24711");
+        assert_eq!(plan.master.to_string(), "gpu08:29200");
         assert_eq!(plan.max_restarts, 3);
         assert_eq!(plan.program, "train");
+        assert!(!plan.sets_threads);
+        let threads = environment(&place, machine).get("OMP_NUM_THREADS").map(str::to_owned);
+        assert_eq!(threads.as_deref(), Some("8"), "four ranks share 32 CPUs");
     }
+}
+
+#[test]
+fn two_jobs_with_neighbouring_numbers_share_a_machine() {
+    let number = number_with_free_ports();
+    let jobs = [Place::new(), Place::new()];
+    let launcher = format!("shift; exec {} \"$@\"", env!("CARGO_BIN_EXE_snaphook-launch"));
+    let start = |place: &Place, job: u32| {
+        // Ranks end when they are told to, or their folder is gone.
+        let rank = "echo $MASTER_PORT > port.$RANK; until [ -e go ] || [ ! -e calls ]; do sleep 0.02; done";
+        program(place, "train", rank);
+        let (script, machines) = ("slurm/launch.sbatch", "127.0.0.[1-2]");
+        Batch { script, job, tasks_per_node: 1, machines, task: &launcher }.start(place)
+    };
+    let first = start(&jobs[0], number);
+    let port = jobs[0].process("port.0");
+    // In rank 0's place.
+    let _store = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port as u16)).unwrap();
+    let second = start(&jobs[1], number + 1);
+    until("ranks of the second job, or its end", || {
+        jobs[1].path("port.7").is_file() || second.stderr().contains("error: ")
+    });
+    for place in &jobs {
+        std::fs::write(place.path("go"), "").unwrap();
+    }
+    second.wait().expect(0, &[]);
+    first.wait().expect(0, &[]);
+}
+
+/// A job's number such that nobody listens at its ports and those of the next one.
+fn number_with_free_ports() -> u32 {
+    let is_free = |port: u32| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port as u16)).is_ok();
+    let ports = |job: u32| 20_000 + job % 1187 * 8..20_000 + job % 1187 * 8 + 16;
+    // Another process that runs this test begins with other jobs.
+    let mut numbers = (2 * std::process::id()..).step_by(2);
+    // The last block is not before the first one.
+    numbers.find(|job| job % 1187 < 1186 && ports(*job).all(is_free)).unwrap()
+}
+
+#[test]
+fn ports_of_the_batch_script_are_those_that_follow_from_the_job() {
+    let place = Place::new();
+    batch(&place, "slurm/train.sbatch", 4, 0).expect(0, &[]);
+    let contract = Contract::read(Some(Launcher::Slurm), &environment(&place, 5)).unwrap();
+    batch(&place, "slurm/launch.sbatch", 1, 0).expect(0, &[]);
+    let port = environment(&place, 0).get("MASTER_PORT").map(str::to_owned);
+    assert_eq!(port, contract.place.map(|place| place.master_port.to_string()));
+}
+
+/// SLURM's `--signal` reaches every process of a step, and not the batch script.
+#[test]
+fn a_signal_to_all_processes_of_a_step_leaves_the_guard() {
+    let place = Place::new();
+    // Ends when it is told to after the signal, or when its folder is gone.
+    let rank = "trap 'touch heard' USR1; touch ready; \
+        while [ -e ready ]; do [ -e heard ] && [ -e go ] && exit 75; sleep 0.02; done";
+    let launcher = place.start("logs", &[], rank);
+    place.await_files(&["ready"]);
+    let children = children_of(launcher.id());
+    let is_guard = |child: &u32| {
+        let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        line.ends_with(b"\0launch-guard\0")
+    };
+    let guard = *children.iter().find(|child| is_guard(child)).unwrap();
+    until("a guard that catches SIGUSR1", || {
+        let caught = field(guard, "SigCgt:").map(|mask| u64::from_str_radix(&mask, 16).unwrap());
+        caught.is_some_and(|mask| mask >> 9 & 1 == 1)
+    });
+    for process in children.into_iter().chain([launcher.id()]) {
+        send(process, "-USR1");
+    }
+    place.await_files(&["heard"]);
+    assert!(is_alive(guard));
+    std::fs::write(place.path("go"), "").unwrap();
+    launcher.wait().expect(75, &["SIGUSR1: passed on to"]);
+}
+
+fn children_of(process: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let numbers = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let parent = process.to_string();
+    numbers.filter(|number| field(*number, "PPid:").as_ref() == Some(&parent)).collect()
+}
+
+/// A line of what the kernel says of a process.
+fn field(process: u32, name: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    Some(status.lines().find_map(|line| line.strip_prefix(name))?.trim().to_owned())
 }
 
 #[derive(Parser)]
@@ -167,6 +283,54 @@ fn container(template: &Json) -> (Vec<String>, Vec<(String, String)>) {
     (arguments, environment)
 }
 
+fn cpus(template: &Json) -> u64 {
+    template["spec"]["containers"][0]["resources"]["limits"]["cpu"].as_u64().unwrap()
+}
+
+/// What the Job's controller does with a pod: the action of the first rule that fits, or `None` for one that counts.
+fn action<'a>(job: &'a Json, condition: Option<&str>, code: u64) -> Option<&'a str> {
+    let rules = job["spec"]["podFailurePolicy"]["rules"].as_array().unwrap();
+    let fits = |rule: &&Json| {
+        let codes = &rule["onExitCodes"];
+        let conditions = rule["onPodConditions"].as_array();
+        let has_code = codes["values"].as_array().is_some_and(|all| all.contains(&code.into()));
+        if codes.is_object() {
+            assert_eq!(
+                (&codes["operator"], &codes["containerName"]),
+                (&"In".into(), &"train".into())
+            );
+        }
+        let mut conditions = conditions.into_iter().flatten();
+        has_code || conditions.any(|one| condition.is_some() && one["type"].as_str() == condition)
+    };
+    rules.iter().find(fits).and_then(|rule| rule["action"].as_str())
+}
+
+/// The image finds its libraries, and has the program of the manifests where the system looks for programs.
+#[test]
+fn the_image_has_programs_and_libraries_where_they_are_looked_for() {
+    let text = std::fs::read_to_string(documents().join("kubernetes/Dockerfile")).unwrap();
+    let folder = |from: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("COPY {from} ")));
+        line.unwrap().trim_end_matches('/')
+    };
+    assert_eq!(folder("bin/"), "/usr/local/bin");
+    assert_eq!(folder("plugins/"), "/usr/local/lib/snaphook/plugins", "beside the program");
+    assert!(text.contains(&format!("\nENV LD_LIBRARY_PATH={}\n", folder("lib/"))), "{text}");
+}
+
+#[test]
+fn pods_that_were_evicted_or_saved_count_for_nothing_and_wrong_configs_end_the_job() {
+    let job = manifests("indexed-job.yaml").remove(1);
+    assert_eq!(job["spec"]["template"]["spec"]["containers"][0]["name"], "train");
+    for code in [1, 3, 75, 137] {
+        assert_eq!(action(&job, Some("DisruptionTarget"), code), Some("Ignore"), "{code}");
+    }
+    assert_eq!(action(&job, None, 75), Some("Ignore"));
+    assert_eq!([1, 2].map(|code| action(&job, None, code)), [Some("FailJob"); 2]);
+    assert_eq!([3, 137, 143].map(|code| action(&job, None, code)), [None; 3]);
+}
+
 #[test]
 fn pods_of_the_indexed_job_know_their_machines() {
     let [service, job] = manifests("indexed-job.yaml").try_into().unwrap();
@@ -177,7 +341,7 @@ fn pods_of_the_indexed_job_know_their_machines() {
     assert_eq!(spec["completionMode"], "Indexed");
     assert_eq!(spec["completions"], spec["parallelism"], "all machines run at once");
     let pod = &spec["template"]["spec"];
-    assert!(["Never", "OnFailure"].contains(&pod["restartPolicy"].as_str().unwrap()));
+    assert_eq!(pod["restartPolicy"], "Never", "podFailurePolicy asks for it");
     // Pod 0 is called JOB-0.SUBDOMAIN, if the service selects it.
     let (name, subdomain) =
         (job["metadata"]["name"].as_str().unwrap(), pod["subdomain"].as_str().unwrap());
@@ -185,6 +349,8 @@ fn pods_of_the_indexed_job_know_their_machines() {
     assert_eq!(service["spec"]["selector"], spec["template"]["metadata"]["labels"]);
     let (arguments, environment) = container(&spec["template"]);
     let machines = spec["completions"].as_u64().unwrap() as u32;
+    let threads = environment.iter().find(|(name, _)| name == "OMP_NUM_THREADS").unwrap();
+    assert_eq!(threads.1, (cpus(&spec["template"]) / 4).to_string());
     for index in 0..machines {
         let mut all = environment.clone();
         all.push(("JOB_COMPLETION_INDEX".to_owned(), index.to_string()));
@@ -216,7 +382,9 @@ fn pods_of_the_pytorchjob_know_their_machines() {
         );
         let (arguments, environment) = container(template);
         let names: Vec<&str> = environment.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["CUDA_VISIBLE_DEVICES"], "the operator says the rest");
+        let ours = ["OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"];
+        assert_eq!(names, ours, "the operator says the rest");
+        assert_eq!(environment[0].1, (cpus(template) / 4).to_string());
         // What the operator sets for each pod.
         let (nnodes, node_rank) = (machines.to_string(), machine.to_string());
         let set = [

@@ -165,14 +165,17 @@ fn expect_all(
     Err(ContractError::Missing { launcher, missing, found: found.collect() })
 }
 
-/// A port that all processes of a job find from its name, and other jobs hardly: between torch's usual one and the ports
-/// that systems give to outgoing connections.
+/// The first of the ports that follow from a job: they are below torch's usual one, and below those that systems give to
+/// outgoing connections.
+const FIRST_PORT: u16 = 20_000;
+
+/// A port that all processes of a job find from its name, and other jobs hardly.
 fn port_of_job(name: &str) -> u16 {
     // FNV-1a: short, and the same on all machines.
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     });
-    20_000 + (hash % 9_500) as u16
+    FIRST_PORT + (hash % 9_500) as u16
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! SLURM's variables, as `srun` sets them for each task of a step. Knows nothing of other launchers.
 
 use super::{
-    ContractError, Launcher, RankPlace, expect_all, first_host, number, number_if_set, port,
-    port_of_job, tasks_on,
+    ContractError, FIRST_PORT, Launcher, RankPlace, expect_all, first_host, number, number_if_set,
+    port, tasks_on,
 };
 use crate::Variables;
 
@@ -35,16 +35,27 @@ pub(super) fn place(variables: &Variables) -> Result<RankPlace, ContractError> {
         (Some(address), _) => address.to_owned(),
         (None, list) => first_machine(variables, list.unwrap_or("SLURM_NODELIST"))?,
     };
-    let job = |name| variables.get(name).unwrap_or("0");
-    let name = format!("{}.{}", job("SLURM_JOB_ID"), job("SLURM_STEP_ID"));
     Ok(RankPlace {
         rank: number(variables, "SLURM_PROCID")?,
         local_rank: number(variables, "SLURM_LOCALID")?,
         world_size: number(variables, tasks)?,
         local_world_size: tasks_here(variables)?,
         master_addr,
-        master_port: port(variables)?.unwrap_or_else(|| port_of_job(&name)),
+        master_port: port(variables)?.unwrap_or_else(|| port_of_step(variables)),
     })
+}
+
+/// Ports of a job, a block of its own: for steps that run side by side, and for the launchers of `launch.sbatch` and their
+/// ranks, which take the next one that is free.
+const PORTS_OF_A_JOB: u32 = 8;
+/// Jobs with blocks of their own; numbers that are a multiple of this apart share one.
+const BLOCKS: u32 = 1187;
+
+/// A port that all processes of a step find, and neighbouring jobs and steps do not have.
+fn port_of_step(variables: &Variables) -> u16 {
+    let number = |name| variables.get(name).and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
+    let (job, step) = (number("SLURM_JOB_ID"), number("SLURM_STEP_ID"));
+    FIRST_PORT + (job % BLOCKS * PORTS_OF_A_JOB + step % PORTS_OF_A_JOB) as u16
 }
 
 /// The first machine of the list that this variable has.
@@ -94,7 +105,22 @@ mod tests {
         assert_eq!((place.rank, place.local_rank, place.world_size), (5, 1, 7));
         assert_eq!(place.local_world_size, Some(3));
         assert_eq!(place.master_addr, "rack2-node11");
-        assert_eq!(place.master_port, port_of_job("815.0"));
+        assert_eq!(place.master_port, 26_520);
+    }
+
+    #[test]
+    fn steps_of_jobs_with_near_numbers_have_ports_of_their_own() {
+        let port = |job: u32, step: u32| {
+            let (job, step) = (job.to_string(), step.to_string());
+            let pairs = [("SLURM_JOB_ID", job.as_str()), ("SLURM_STEP_ID", &step)];
+            port_of_step(&Variables::from(pairs))
+        };
+        let first = u32::MAX - 1186;
+        let all = (first..=u32::MAX).flat_map(|job| (0..8).map(move |step| port(job, step)));
+        let ports: std::collections::BTreeSet<u16> = all.collect();
+        assert_eq!(ports.len(), 1187 * 8);
+        assert!(ports.iter().all(|port| (20_000..29_500).contains(port)));
+        assert_eq!(port(2 * 1187 + 7, 9), 20_057);
     }
 
     #[test]
