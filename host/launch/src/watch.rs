@@ -224,6 +224,15 @@ fn odd_one(still: &[Sitting]) -> Option<&Sitting> {
     is_alone.then_some(least)
 }
 
+/// Several that came less far than others; none where all came equally far.
+fn behind(still: &[Sitting]) -> Vec<String> {
+    let least = still.iter().map(Sitting::progress).min();
+    let (last, others): (Vec<_>, Vec<_>) =
+        still.iter().partition(|sitting| Some(sitting.progress()) == least);
+    let numbers = last.iter().map(|sitting| sitting.rank.to_string());
+    if others.is_empty() { Vec::new() } else { numbers.collect() }
+}
+
 /// Whether the rank for which the others wait is sure to be one of these; a single one may wait for other machines.
 fn knows_the_odd_one(still: &[Sitting]) -> bool {
     let is_in_hook = |odd: &Sitting| odd.seen.as_ref().is_some_and(|seen| seen.hook.is_some());
@@ -238,6 +247,10 @@ fn headline(still: &[Sitting], has_others: bool) -> String {
             format!("no progress for {seconds:.0} s, the odd one is {}", odd.describe())
         }
         Some(only) => format!("no progress for {seconds:.0} s: {}", only.describe()),
+        None if !behind(still).is_empty() => format!(
+            "no progress for {seconds:.0} s, ranks {} came less far than the others",
+            behind(still).join(", ")
+        ),
         None if has_others => format!(
             "no progress for {seconds:.0} s, all ranks of this machine sit at the same place (look at the other machines \
              and the network)"
@@ -374,12 +387,19 @@ mod tests {
     fn ranks_of_one_machine_that_sit_at_the_same_place_are_not_sent_to_others() {
         let folder = tempfile::tempdir().unwrap();
         let begin = Instant::now();
-        let (_ranks, mut watch) = watch(folder.path(), begin);
+        let (ranks, mut watch) = watch(folder.path(), begin);
         let at = |seconds| begin + Duration::from_secs(seconds);
         assert_eq!(watch.look(at(1), |_| Some('S')), None);
         let Some(Alarm::End(failure)) = watch.look(at(102), |_| Some('S')) else { panic!() };
         assert!(failure.summary.contains("all ranks sit at the same place"), "{failure:?}");
         assert!(!failure.summary.contains("machine"), "{failure:?}");
+        // Neither is this one place.
+        ranks[2].heartbeat.enter_iteration(1, 1);
+        ranks[2].write();
+        assert!(watch.look(at(103), |_| Some('S')).is_some());
+        let Some(Alarm::End(failure)) = watch.look(at(204), |_| Some('S')) else { panic!() };
+        let words = "ranks 0, 1 came less far than the others";
+        assert!(failure.summary.contains(words), "{failure:?}");
     }
 
     #[test]
