@@ -173,7 +173,8 @@ impl Lines {
     }
 }
 
-/// The last lines of a file as a terminal shows them, of a progress bar its last state, without control characters and not too long; nothing where it cannot be read.
+/// The last lines of a file as a terminal shows them, of a progress bar its last state, without control characters and not
+/// too long; nothing where it cannot be read.
 pub(crate) fn last_lines(path: &Path, count: usize) -> Vec<String> {
     const MOST_BYTES: u64 = 32 * 1024;
     const MOST_LETTERS: usize = 400;
