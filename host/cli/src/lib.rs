@@ -38,5 +38,5 @@ pub use commands::run;
 pub use error::CliError;
 pub use exit::Exit;
 pub use loading::{load, load_with_warnings, resolver};
-pub use snaphook_launch::is_ignored;
+pub use snaphook_launch::{end_at_second_interrupt, is_ignored};
 pub use trainer::asking_signals;

@@ -81,9 +81,10 @@ pub(crate) fn become_it(
     }
 }
 
-/// Signals that ask a run to save and end.
+/// Signals that ask a run to save and end, and SIGUSR2, which asks it for nothing: those that the trainer hears.
 pub fn asking_signals() -> SigSet {
-    [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGINT].into_iter().collect()
+    use Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+    [SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT].into_iter().collect()
 }
 
 /// Such a signal waits until the trainer, which takes a moment to load, can do what it asks for.

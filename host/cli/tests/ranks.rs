@@ -13,6 +13,14 @@ echo \"$RANK/$WORLD_SIZE $LOCAL_RANK/$LOCAL_WORLD_SIZE $MASTER_ADDR:$MASTER_PORT
 [ \"$RANK\" != \"$FAILING\" ] || { echo 'error: no such picture' >&2; exit 3; }
 ";
 
+/// SIGHUP, SIGINT, SIGUSR1, SIGUSR2 and SIGTERM.
+const HEARD: u64 = 1 | 1 << 1 | 1 << 9 | 1 << 11 | 1 << 14;
+
+/// The signals that wait, by a line of `/proc`.
+fn blocked(line: &str) -> u64 {
+    u64::from_str_radix(line.trim_start_matches("SigBlk:").trim(), 16).unwrap()
+}
+
 /// Exit code, stdout and stderr with these variables and no others that matter.
 fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(folder.join("snaphook"));
@@ -89,6 +97,14 @@ fn the_trainer_is_told_its_place_in_torchrun_s_words() {
     let (code, _, stderr) = run(folder, &[("FAILING", "1")], &launch);
     assert_eq!(code, 3, "{stderr}");
     assert!(stderr.contains("rank 1 ended with exit code 3"), "{stderr}");
+    // A trainer unblocks the signals that it hears; other programs do not know of any.
+    std::fs::write(&trainer, "#!/bin/sh\ngrep SigBlk /proc/$$/status\n").unwrap();
+    let (_, told, _) = run(folder, &[], &["launch", "train", "a.py"]);
+    assert_eq!(blocked(&told) & HEARD, HEARD, "{told}");
+    let other = ["launch", "grep", "SigBlk", "/proc/self/status"];
+    let (_, told, _) = run(folder, &[], &other);
+    assert_eq!(blocked(&told) & HEARD, 0, "{told}");
+
     let (code, _, stderr) = run(folder, &[], &["launch", "--nnodes", "2", "train", "a.py"]);
     assert!(code == 2 && stderr.contains("--node-rank"), "{stderr}");
 }

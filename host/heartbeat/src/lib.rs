@@ -48,6 +48,8 @@ const AT_POINT: usize = 7;
 /// From one, as lines of a log count; 0 before the first iteration.
 const AT_RUNNING_EPOCH: usize = 8;
 const AT_RUNNING_ITERATION: usize = 9;
+/// 1 when the run is over and what follows is left to do.
+const AT_OVER: usize = 10;
 const PHASES: Names = Names { at: 16, words: 2, count: 16 };
 const POINTS: Names = Names { at: 48, words: 4, count: 64 };
 const HOOKS: Names = Names { at: 304, words: 8, count: 90 };
@@ -132,11 +134,18 @@ impl Heartbeat {
         PHASES.write(self.0, number, name);
     }
 
+    /// The run is over, and what hooks have left to do is done in peace, until another iteration begins.
+    pub fn enter_end(&self) {
+        self.store(AT_OVER, 1);
+        self.beat();
+    }
+
     /// A training iteration begins, or waits for its data; both numbers from 1, as lines of a log have them.
     #[inline]
     pub fn enter_iteration(&self, epoch: u64, iteration: u64) {
         self.store(AT_RUNNING_EPOCH, epoch);
         self.store(AT_RUNNING_ITERATION, iteration);
+        self.store(AT_OVER, 0);
         self.beat();
     }
 
@@ -229,7 +238,12 @@ pub struct Record {
     pub running: Option<(u64, u64)>,
     /// The hook that is being called, and the point.
     pub hook: Option<(String, String)>,
+    /// Whether the run is over, and hooks have their last work to do, such as a long upload.
+    pub is_over: bool,
 }
+
+/// The hook point at the end of a run, also of one that was asked to end.
+const LAST_POINT: &str = "after_run";
 
 impl Record {
     /// Reads a record's file, whoever writes it at the moment.
@@ -267,6 +281,7 @@ impl Record {
                 number(AT_POINT).map_or(String::new(), |point| name(&POINTS, "point", point));
             (name(&HOOKS, "hook", hook), point)
         });
+        let is_at_last_point = hook.as_ref().is_some_and(|(_, point)| point == LAST_POINT);
         Some(Record {
             process: words[AT_PROCESS],
             beats: words[AT_BEATS],
@@ -276,6 +291,7 @@ impl Record {
             running: Some((words[AT_RUNNING_EPOCH], words[AT_RUNNING_ITERATION]))
                 .filter(|(_, iteration)| *iteration > 0),
             hook,
+            is_over: is_at_last_point || words[AT_OVER] == 1,
         })
     }
 
@@ -294,6 +310,7 @@ impl Record {
             (None, phase) if phase == Starting::Preparing.name() => {
                 "preparing model and data".to_owned()
             }
+            (None, _) if self.is_over => "at the end, when the run is over".to_owned(),
             (None, "other") => format!("between two phases ({when})"),
             (None, phase) => format!("phase {phase} ({when})"),
         }
@@ -355,6 +372,29 @@ mod tests {
         assert_eq!(seen.place(), "phase backward (epoch 1, iteration 4)");
         assert_eq!((seen.beats, seen.process), (5, u64::from(std::process::id())));
         assert_eq!(heartbeat.record(), Some(seen));
+    }
+
+    #[test]
+    fn a_run_is_over_from_its_last_hook_point_to_another_iteration() {
+        let words = words();
+        let heartbeat = Heartbeat::over(words).unwrap();
+        heartbeat.name_phase(0, "other");
+        heartbeat.name_hook(0, "UploadHook");
+        heartbeat.name_point(1, "after_train");
+        heartbeat.name_point(2, "after_run");
+        heartbeat.enter_iteration(2, 8);
+        heartbeat.enter_phase(0);
+        let is_over = || heartbeat.record().unwrap().is_over;
+        heartbeat.enter_hook(0, 1, 2, 8);
+        assert!(!is_over());
+        heartbeat.enter_hook(0, 2, 2, 8);
+        assert!(is_over());
+        heartbeat.leave_hook();
+        assert!(!is_over(), "nobody said that the run has no work left");
+        heartbeat.enter_end();
+        assert_eq!(heartbeat.record().unwrap().place(), "at the end, when the run is over");
+        heartbeat.enter_iteration(3, 9);
+        assert!(!is_over());
     }
 
     #[test]

@@ -17,10 +17,12 @@ pub struct LaunchArguments {
     /// Machines of the job; each runs this command [default: $NNODES, else 1]. N:N is the same.
     #[arg(long, value_name = "N", value_parser = machines)]
     pub nnodes: Option<u32>,
-    /// Number of this machine, from 0 [default: $NODE_RANK, else what SLURM or Kubernetes says, else 0].
+    /// Number of this machine, from 0 [default: 0 with one machine; with several $NODE_RANK, else what SLURM or Kubernetes
+    /// says].
     #[arg(long, value_name = "N", alias = "node_rank")]
     pub node_rank: Option<u32>,
-    /// Name or address of machine 0 [default: $MASTER_ADDR, else 127.0.0.1].
+    /// Name or address of machine 0 [default: $MASTER_ADDR, else 127.0.0.1 with one machine; with several the first one that
+    /// SLURM lists].
     #[arg(long, value_name = "HOST", alias = "master_addr")]
     pub master_addr: Option<String>,
     /// Port at which machine 0 is met [default: $PORT, $MASTER_PORT, else 29500]; with one machine, a busy one is avoided.

@@ -3,12 +3,14 @@
 
 use std::ffi::OsString;
 
+use nix::sys::signal::SigSet;
+
 use crate::ending::{Failure, RoundEnd};
 use crate::meeting::{Decision, Peers};
 use crate::output::say;
 use crate::roles::Guard;
 use crate::round::{Round, RoundReport, RoundRequest};
-use crate::signals::Caught;
+use crate::signals::{Caught, holding_back, passed_on};
 use crate::{LaunchError, LaunchPlan};
 
 /// What ranks run, as far as the launcher must know it to start it again.
@@ -22,6 +24,12 @@ pub trait Program {
     /// The arguments of a restart, and a word on where it goes on.
     fn restarted(&self, arguments: &[OsString]) -> (Vec<OsString>, String) {
         (arguments.to_vec(), "from its beginning, as far as this program knows".to_owned())
+    }
+
+    /// Signals that it is started with blocked, and unblocks once it can do what they ask for: none of them is lost while it
+    /// is loaded. None for a program that does not.
+    fn held_signals(&self) -> SigSet {
+        SigSet::empty()
     }
 }
 
@@ -42,7 +50,8 @@ pub fn launch(plan: &LaunchPlan, program: &dyn Program) -> Result<u8, LaunchErro
     std::fs::create_dir_all(&plan.log_dir)
         .map_err(|source| LaunchError::File { path: plan.log_dir.clone(), source })?;
     let caught = Caught::start()?;
-    let mut guard = Guard::start()?;
+    // Whoever signals all processes of a job means the ranks.
+    let mut guard = holding_back(&passed_on(), Guard::start)?;
     let mut peers = Peers::meet(plan, &caught)?;
     if plan.sets_threads {
         say(
@@ -54,7 +63,8 @@ pub fn launch(plan: &LaunchPlan, program: &dyn Program) -> Result<u8, LaunchErro
         let place = peers.begin(plan, restart, &caught)?;
         tell_start(plan, &place, restart);
         let request = RoundRequest { plan, place: &place, arguments: &arguments, restart };
-        let round = Round::start(&request, &mut guard)?;
+        let start = || Round::start(&request, &mut guard);
+        let round = holding_back(&program.held_signals(), start)?;
         let mut report = round.watch(&caught, &mut peers, &mut guard);
         let (end, elsewhere) = peers.end_round(report.end, &caught);
         report.end = end;

@@ -1,5 +1,5 @@
-//! The output of ranks: all of it into their logs, some of it onto the terminal, by whole lines. Knows nothing of what it
-//! says.
+//! The output of ranks: all of it into their logs, some of it onto the terminal, by whole lines. A state of a progress bar,
+//! which ends with a carriage return, is a line as well. Knows nothing of what it says.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,13 +11,32 @@ use std::time::Instant;
 
 use crate::{LaunchError, Stream};
 
+/// What a line ends with, or a state of a progress bar.
+const ENDS: [u8; 2] = *b"\n\r";
 /// A line that is longer is taken for several.
 const LONGEST_LINE: usize = 1 << 16;
 
 /// Writes a line of the launcher's own to standard error.
 pub(crate) fn say(text: &str) {
+    let line = END_OF_LINE.lock().unwrap_or_else(PoisonError::into_inner).begin(None, b"\n");
     // When standard error is closed there is nobody left to tell.
-    let _ = writeln!(io::stderr().lock(), "snaphook launch: {text}");
+    let _ = writeln!(io::stderr().lock(), "{line}snaphook launch: {text}");
+}
+
+/// Who wrote onto the terminal last.
+static END_OF_LINE: Mutex<EndOfLine> = Mutex::new(EndOfLine(None));
+
+/// The rank, by its prefix, whose progress bar stands in the terminal's last line.
+struct EndOfLine(Option<String>);
+
+impl EndOfLine {
+    /// What has to stand before lines of this rank, or of the launcher: a bar of another one stays in a line of its own.
+    fn begin(&mut self, prefix: Option<&str>, lines: &[u8]) -> &'static str {
+        let is_other = self.0.as_deref().is_some_and(|open| Some(open) != prefix);
+        let is_open = lines.ends_with(b"\r");
+        self.0 = prefix.filter(|_| is_open).map(str::to_owned);
+        if is_other { "\n" } else { "" }
+    }
 }
 
 /// The log of one rank, both streams in the order of their lines.
@@ -67,15 +86,11 @@ pub(crate) struct Show {
 impl Show {
     /// Whether the terminal is still there.
     fn write(&self, lines: &[u8]) -> bool {
-        let mut text = Vec::with_capacity(lines.len());
-        if self.prefix.is_empty() {
-            text.extend_from_slice(lines);
-        } else {
-            for line in lines.split_inclusive(|byte| *byte == b'\n') {
-                text.extend_from_slice(self.prefix.as_bytes());
-                text.extend_from_slice(line);
-            }
-        }
+        // Not held while it is written: a terminal that stands still must not keep the launcher from its work.
+        let mut end_of_line = END_OF_LINE.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = end_of_line.begin(Some(&self.prefix), lines).as_bytes();
+        drop(end_of_line);
+        let text = [before, &self.prefixed(lines)].concat();
         let written = match self.stream {
             Stream::Stdout => {
                 let mut out = io::stdout().lock();
@@ -84,6 +99,15 @@ impl Show {
             Stream::Stderr => io::stderr().lock().write_all(&text),
         };
         written.is_ok()
+    }
+
+    fn prefixed(&self, lines: &[u8]) -> Vec<u8> {
+        let mut text = Vec::with_capacity(lines.len());
+        for line in lines.split_inclusive(|byte| ENDS.contains(byte)) {
+            text.extend_from_slice(self.prefix.as_bytes());
+            text.extend_from_slice(line);
+        }
+        text
     }
 }
 
@@ -129,7 +153,7 @@ impl Lines {
 
     /// All whole lines, if there is one.
     fn take_whole(&mut self) -> Option<Vec<u8>> {
-        match self.0.iter().rposition(|byte| *byte == b'\n') {
+        match self.0.iter().rposition(|byte| ENDS.contains(byte)) {
             Some(end) => {
                 let rest = self.0.split_off(end + 1);
                 Some(std::mem::replace(&mut self.0, rest))
@@ -149,7 +173,8 @@ impl Lines {
     }
 }
 
-/// The last lines of a file, without control characters and not too long; nothing where it cannot be read.
+/// The last lines of a file as a terminal shows them, of a progress bar its last state, without control characters and not
+/// too long; nothing where it cannot be read.
 pub(crate) fn last_lines(path: &Path, count: usize) -> Vec<String> {
     const MOST_BYTES: u64 = 32 * 1024;
     const MOST_LETTERS: usize = 400;
@@ -166,6 +191,7 @@ pub(crate) fn last_lines(path: &Path, count: usize) -> Vec<String> {
     let plain = |letter: char| if letter.is_control() && letter != '\t' { ' ' } else { letter };
     let lines: Vec<String> = text
         .lines()
+        .filter_map(|line| line.trim_end_matches('\r').rsplit('\r').next())
         .map(|line| line.chars().map(plain).take(MOST_LETTERS).collect::<String>())
         .filter(|line| !line.trim().is_empty())
         .collect();
@@ -191,6 +217,33 @@ mod tests {
     }
 
     #[test]
+    fn a_progress_bar_leaves_state_by_state() {
+        let mut lines = Lines::default();
+        lines.push(b"10%\r20%");
+        assert_eq!(lines.take_whole().unwrap(), b"10%\r");
+        lines.push(b"\r30%\ndone\r");
+        assert_eq!(lines.take_whole().unwrap(), b"20%\r30%\ndone\r");
+        assert_eq!(lines.take_rest(), None);
+        let show = Show { stream: Stream::Stdout, prefix: "[rank 1] ".to_owned() };
+        assert_eq!(show.prefixed(b"10%\r20%\n"), b"[rank 1] 10%\r[rank 1] 20%\n");
+    }
+
+    #[test]
+    fn a_line_of_another_rank_leaves_a_progress_bar_in_its_own() {
+        let mut end = EndOfLine(None);
+        let before = [
+            end.begin(Some("[rank 0] "), b"10%\r"),
+            end.begin(Some("[rank 0] "), b"20%\r"),
+            end.begin(Some("[rank 1] "), b"10%\r"),
+            end.begin(None, b"\n"),
+            end.begin(Some("[rank 1] "), b"20%\n"),
+            end.begin(Some("[rank 0] "), b"30%\r"),
+            end.begin(Some(""), b"one\n"),
+        ];
+        assert_eq!(before, ["", "", "\n", "\n", "", "", "\n"]);
+    }
+
+    #[test]
     fn a_log_s_end_is_shown_without_what_terminals_obey() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rank_0.log");
@@ -199,5 +252,7 @@ mod tests {
         assert_eq!(last_lines(&path, 3), ["b", " [31mred ", "d"]);
         assert_eq!(last_lines(&path, 9).len(), 4);
         assert!(last_lines(&folder.path().join("none"), 3).is_empty());
+        std::fs::write(&path, "10%\r20%\r\r\nerror: a\r\n\r30%\rerror: b").unwrap();
+        assert_eq!(last_lines(&path, 9), ["20%", "error: a", "error: b"]);
     }
 }

@@ -140,7 +140,8 @@ impl Machines {
             Some(nnodes) => nnodes,
             None => machines_told(variables)?.unwrap_or(1),
         };
-        if nnodes == 1 && flags.node_rank.is_none() {
+        let is_first = matches!(flags.node_rank, None | Some(0));
+        if nnodes == 1 && is_first {
             // What a batch system says of a larger allocation is not about this job.
             let host = host(flags, variables).unwrap_or_else(|| "127.0.0.1".to_owned());
             return Ok(Machines { nnodes, node_rank: 0, master: Endpoint { host, port } });
@@ -301,6 +302,17 @@ mod tests {
         assert_eq!(plan("launch --nnodes 2 -- x", Variables::from(pod)).unwrap().node_rank, 1);
         let one = plan("launch -- x", Variables::from([("JOB_COMPLETION_INDEX", "1")])).unwrap();
         assert_eq!((one.nnodes, one.node_rank), (1, 0));
+    }
+
+    #[test]
+    fn one_machine_needs_no_name_and_none_is_taken_from_a_batch_system() {
+        let variables = || Variables::from([("SLURM_NODELIST", "n[04-05]"), ("SLURM_NODEID", "1")]);
+        for line in ["launch -- x", "launch --nnodes 1 --node-rank 0 -- x"] {
+            let one = plan(line, variables()).unwrap();
+            assert_eq!((one.node_rank, one.master.host.as_str()), (0, "127.0.0.1"), "{line}");
+        }
+        let told = plan("launch --node-rank 0 --master-addr here -- x", variables()).unwrap();
+        assert_eq!(told.master.host, "here");
     }
 
     #[test]

@@ -144,6 +144,7 @@ impl<'a> Round<'a> {
     /// Ranks were asked to end with this signal. One whose process is stopped cannot hear it, and all others wait for it.
     fn asked_for(&mut self, signal: i32) {
         self.asked.push(signal);
+        self.watch.ranks_are_asked(Instant::now());
         for rank in self.ranks.iter().filter(|rank| rank.is_stopped()) {
             say(&format!("rank {} is stopped: let go on, so that it can end", rank.rank));
             rank.send(Signal::CONT);

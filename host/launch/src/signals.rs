@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
 
@@ -47,6 +48,23 @@ impl Caught {
     }
 }
 
+/// Runs this, which starts processes; these signals wait in them until they unblock them.
+pub(crate) fn holding_back<T>(signals: &SigSet, start: impl FnOnce() -> T) -> T {
+    // Both fail for sets that are none, and these are.
+    let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let started = start();
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
+    }
+    started
+}
+
+/// All that a launcher passes on.
+pub(crate) fn passed_on() -> SigSet {
+    use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2].into_iter().collect()
+}
+
 /// Whether whoever started this process had it ignore this signal, as `nohup` does with SIGHUP; `false` where the system
 /// does not tell.
 pub fn is_ignored(signal: i32) -> bool {
@@ -59,5 +77,30 @@ pub fn is_ignored(signal: i32) -> bool {
 impl Drop for Caught {
     fn drop(&mut self) {
         self.handle.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// The signals that a process is started with blocked, as bits.
+    fn blocked_in_child() -> u64 {
+        let output = Command::new("cat").arg("/proc/self/status").output().unwrap();
+        let status = String::from_utf8(output.stdout).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap()
+    }
+
+    #[test]
+    fn signals_wait_in_what_is_started_meanwhile_and_in_nothing_else() {
+        let signals: SigSet = [Signal::SIGTERM, Signal::SIGUSR2].into_iter().collect();
+        let before = blocked_in_child();
+        let both = 1 << (SIGTERM - 1) | 1 << (SIGUSR2 - 1);
+        assert_eq!(before & both, 0);
+        assert_eq!(holding_back(&signals, blocked_in_child), before | both);
+        assert_eq!(holding_back(&SigSet::empty(), blocked_in_child), before);
+        assert_eq!(blocked_in_child(), before);
     }
 }

@@ -16,6 +16,9 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 /// How much longer a machine waits that knows no odd rank of its own, for one that does.
 const OTHERS_WORD: Duration = Duration::from_secs(3);
 
+/// For what is left to do when a run is over, such as a long upload: as long as ranks wait for each other then.
+const LAST_WORK: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What is to be done.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Alarm {
@@ -42,6 +45,8 @@ pub(crate) struct Watch {
     next_warning: Duration,
     /// Whether other machines look at ranks of theirs.
     has_others: bool,
+    /// When the ranks were asked to end, if they were.
+    asked: Option<Instant>,
 }
 
 impl Watch {
@@ -58,12 +63,18 @@ impl Watch {
             next: now + EVERY,
             next_warning: patience.hang_warning,
             has_others: false,
+            asked: None,
         }
     }
 
     /// Whether other machines look at ranks of theirs: one that knows the odd rank is to tell it.
     pub(crate) fn beside_others(self, has_others: bool) -> Watch {
         Watch { has_others, ..self }
+    }
+
+    /// The ranks were asked to end: they have as long from now on as without progress, and the grace of all that is to end.
+    pub(crate) fn ranks_are_asked(&mut self, now: Instant) {
+        self.asked.get_or_insert(now);
     }
 
     /// What a rank that runs does, for how long, and whether its process is stopped; nothing for one that moved within the
@@ -111,8 +122,12 @@ impl Watch {
         still.retain(|sitting| sitting.silence * 2 >= self.patience.hang_warning);
         let is_for_others = self.has_others && !knows_the_odd_one(&still);
         let for_others = if is_for_others { OTHERS_WORD } else { Duration::ZERO };
-        if longest >= self.patience.hang_timeout + for_others {
-            return Some(Alarm::End(failure(&still)));
+        let (is_asked, timeout) = (self.asked.is_some(), self.timeout(&still));
+        let has_time = self.asked.is_some_and(|asked| {
+            now.saturating_duration_since(asked) < timeout + self.patience.grace
+        });
+        if longest >= timeout + for_others && !has_time {
+            return Some(Alarm::End(failure(&still, self.has_others)));
         }
         if longest < self.next_warning {
             return None;
@@ -120,11 +135,28 @@ impl Watch {
         while self.next_warning <= longest {
             self.next_warning *= 2;
         }
-        let (head, details) = (headline(&still), details(&still));
-        let seconds = self.patience.hang_timeout.as_secs_f64();
-        let end = format!("the job is ended when nothing moves for {seconds} s (--hang-timeout)");
+        let (head, details) = (headline(&still, self.has_others), details(&still));
+        let seconds = timeout.as_secs_f64();
+        let end = if timeout > self.patience.hang_timeout {
+            format!("the run is over, its hooks have {seconds} s for what is left to do")
+        } else if is_asked {
+            let grace = self.patience.grace.as_secs_f64();
+            format!(
+                "the job was asked to end, and is ended {seconds} s (--hang-timeout) and {grace} s (--grace) after that"
+            )
+        } else {
+            format!("the job is ended when nothing moves for {seconds} s (--hang-timeout)")
+        };
         let lines = details.into_iter().chain([end]).map(|line| format!("\n    {line}"));
         Some(Alarm::Warning(std::iter::once(head).chain(lines).collect()))
+    }
+
+    /// For how long these may stand still.
+    fn timeout(&self, still: &[Sitting]) -> Duration {
+        match still.iter().all(Sitting::is_over) {
+            true => self.patience.hang_timeout.max(LAST_WORK),
+            false => self.patience.hang_timeout,
+        }
     }
 }
 
@@ -161,6 +193,11 @@ impl Sitting {
         matches!(self.state, 'T' | 't')
     }
 
+    /// Whether it is still at work although the run is over.
+    fn is_over(&self) -> bool {
+        !self.is_stopped() && self.seen.as_ref().is_some_and(|seen| seen.is_over)
+    }
+
     fn describe(&self) -> String {
         let state = match self.state {
             'T' | 't' => "; its process is stopped (kill -CONT lets it go on)",
@@ -187,13 +224,22 @@ fn odd_one(still: &[Sitting]) -> Option<&Sitting> {
     is_alone.then_some(least)
 }
 
+/// Several that came less far than others; none where all came equally far.
+fn behind(still: &[Sitting]) -> Vec<String> {
+    let least = still.iter().map(Sitting::progress).min();
+    let (last, others): (Vec<_>, Vec<_>) =
+        still.iter().partition(|sitting| Some(sitting.progress()) == least);
+    let numbers = last.iter().map(|sitting| sitting.rank.to_string());
+    if others.is_empty() { Vec::new() } else { numbers.collect() }
+}
+
 /// Whether the rank for which the others wait is sure to be one of these; a single one may wait for other machines.
 fn knows_the_odd_one(still: &[Sitting]) -> bool {
     let is_in_hook = |odd: &Sitting| odd.seen.as_ref().is_some_and(|seen| seen.hook.is_some());
     odd_one(still).is_some_and(|odd| still.len() > 1 || odd.is_stopped() || is_in_hook(odd))
 }
 
-fn headline(still: &[Sitting]) -> String {
+fn headline(still: &[Sitting], has_others: bool) -> String {
     let longest = still.iter().map(|sitting| sitting.silence).max().unwrap_or_default();
     let seconds = longest.as_secs_f64();
     match odd_one(still) {
@@ -201,9 +247,17 @@ fn headline(still: &[Sitting]) -> String {
             format!("no progress for {seconds:.0} s, the odd one is {}", odd.describe())
         }
         Some(only) => format!("no progress for {seconds:.0} s: {}", only.describe()),
-        None => format!(
+        None if !behind(still).is_empty() => format!(
+            "no progress for {seconds:.0} s, ranks {} came less far than the others",
+            behind(still).join(", ")
+        ),
+        None if has_others => format!(
             "no progress for {seconds:.0} s, all ranks of this machine sit at the same place (look at the other machines \
              and the network)"
+        ),
+        None => format!(
+            "no progress for {seconds:.0} s, all ranks sit at the same place (a hook or model that exchanges something on \
+             some ranks alone, perhaps, or a device that does not answer)"
         ),
     }
 }
@@ -216,8 +270,8 @@ fn details(still: &[Sitting]) -> Vec<String> {
     still.iter().map(Sitting::describe).collect()
 }
 
-fn failure(still: &[Sitting]) -> Failure {
-    Failure { summary: headline(still), details: details(still), code: FAILED }
+fn failure(still: &[Sitting], has_others: bool) -> Failure {
+    Failure { summary: headline(still, has_others), details: details(still), code: FAILED }
 }
 
 #[cfg(test)]
@@ -327,6 +381,65 @@ mod tests {
         assert_eq!(watch.look(at(1), stopped), None);
         let Some(Alarm::End(failure)) = watch.look(at(102), stopped) else { panic!() };
         assert!(failure.summary.contains("the odd one is rank 2"), "{failure:?}");
+    }
+
+    #[test]
+    fn ranks_of_one_machine_that_sit_at_the_same_place_are_not_sent_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let (ranks, mut watch) = watch(folder.path(), begin);
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert_eq!(watch.look(at(1), |_| Some('S')), None);
+        let Some(Alarm::End(failure)) = watch.look(at(102), |_| Some('S')) else { panic!() };
+        assert!(failure.summary.contains("all ranks sit at the same place"), "{failure:?}");
+        assert!(!failure.summary.contains("machine"), "{failure:?}");
+        // Neither is this one place.
+        ranks[2].heartbeat.enter_iteration(1, 1);
+        ranks[2].write();
+        assert!(watch.look(at(103), |_| Some('S')).is_some());
+        let Some(Alarm::End(failure)) = watch.look(at(204), |_| Some('S')) else { panic!() };
+        let words = "ranks 0, 1 came less far than the others";
+        assert!(failure.summary.contains(words), "{failure:?}");
+    }
+
+    #[test]
+    fn hooks_of_a_run_that_is_over_have_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let (ranks, mut watch) = watch(folder.path(), begin);
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        ranks[1].heartbeat.name_point(1, "after_run");
+        ranks[1].heartbeat.enter_hook(0, 1, 2, 8);
+        ranks[1].write();
+        // The others wait for it, and show that they do.
+        let mut look = |seconds, state| {
+            for rank in [0, 2] {
+                ranks[rank].heartbeat.enter_phase(0);
+                ranks[rank].write();
+            }
+            watch.look(at(seconds), |rank| Some(if rank == 1 { state } else { 'S' }))
+        };
+        assert_eq!(look(1, 'S'), None);
+        let Some(Alarm::Warning(text)) = look(102, 'S') else { panic!() };
+        assert!(text.contains("rank 1: SlowHook at after_run"), "{text}");
+        assert!(text.contains("the run is over, its hooks have 86400 s"), "{text}");
+        assert!(matches!(look(86_400, 'S'), Some(Alarm::Warning(_))));
+        assert!(matches!(look(86_401, 'T'), Some(Alarm::End(_))), "it cannot get on");
+        assert!(matches!(look(86_402, 'S'), Some(Alarm::End(_))));
+    }
+
+    #[test]
+    fn ranks_that_were_asked_to_end_have_time_to_save() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = Instant::now();
+        let (_ranks, mut watch) = watch(folder.path(), begin);
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert_eq!(watch.look(at(1), |_| Some('S')), None);
+        watch.ranks_are_asked(at(90));
+        let Some(Alarm::Warning(text)) = watch.look(at(102), |_| Some('S')) else { panic!() };
+        assert!(text.contains("100 s (--hang-timeout) and 1 s (--grace) after that"), "{text}");
+        assert!(!matches!(watch.look(at(190), |_| Some('S')), Some(Alarm::End(_))));
+        assert!(matches!(watch.look(at(192), |_| Some('S')), Some(Alarm::End(_))));
     }
 
     #[test]

@@ -37,6 +37,26 @@ fn the_terminal_shows_the_ranks_that_were_asked_for() {
 }
 
 #[test]
+fn a_progress_bar_is_shown_while_it_grows() {
+    let place = Place::new();
+    let script = "printf '10%%\\r'; while [ ! -f go.$RANK ]; do sleep 0.01; done; printf '20%%\\r'; echo end";
+    let running = place.start("logs", &["--nproc-per-node", "2", "--tee", "1"], script);
+    let shows = |text: &str| until(text, || place.read("logs.out").contains(text));
+    shows("[rank 0] 10%\r");
+    shows("[rank 1] 10%\r");
+    std::fs::write(place.path("go.0"), "").unwrap();
+    shows("[rank 0] end\n");
+    std::fs::write(place.path("go.1"), "").unwrap();
+    let ended = running.wait();
+    ended.expect(0, &[]);
+    for rank in 0..2 {
+        assert_eq!(place.read(&format!("logs/rank_{rank}.log")), "10%\r20%\rend\n");
+    }
+    // Each bar has a line of its own, until its rank goes on.
+    assert!(ended.stdout.contains("10%\r\n[rank "), "{:?}", ended.stdout);
+}
+
+#[test]
 fn the_first_rank_that_fails_ends_all_and_is_named_first() {
     let place = Place::new();
     let script = "if [ $RANK = 1 ]; then while [ ! -f pid.0 -o ! -f pid.2 ]; do sleep 0.01; done; \
@@ -197,6 +217,55 @@ fn a_second_interrupt_ends_at_once_what_does_not_listen() {
 }
 
 #[test]
+fn ctrl_c_in_a_terminal_reaches_each_rank_once() {
+    let place = Place::new();
+    let script = "trap 'echo heard >> heard.$RANK' INT; echo $$ > pid.$RANK; \
+        while [ ! -f go ]; do sleep 0.01; done; exit 130";
+    std::fs::write(place.path("rank.sh"), script).unwrap();
+    let launcher = env!("CARGO_BIN_EXE_snaphook-launch");
+    let line = format!("{launcher} --nproc-per-node 2 --log-dir logs -- sh rank.sh");
+    let mut command = std::process::Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "typescript"]);
+    command.env("SHELL", "/bin/sh");
+    if !std::path::Path::new("/usr/bin/script").exists() {
+        eprintln!("not tried: there is no program `script`, which gives a terminal");
+        return;
+    }
+    let mut running = place.start_command_with("terminal", command, std::process::Stdio::piped());
+    place.process("pid.0");
+    place.process("pid.1");
+    running.type_in(b"\x03");
+    place.await_files(&["heard.0", "heard.1"]);
+    std::fs::write(place.path("go"), "").unwrap();
+    let ended = running.wait();
+    assert_eq!(ended.code, 130, "{}", ended.stdout);
+    assert!(ended.stdout.contains("SIGINT: passed on to 2 ranks"), "{}", ended.stdout);
+    assert_eq!(place.read("heard.0") + &place.read("heard.1"), "heard\nheard\n");
+}
+
+#[test]
+fn a_signal_to_all_processes_of_a_job_leaves_the_guard() {
+    let place = Place::new();
+    let running = place.start("logs", &["--nproc-per-node", "2"], WAITING);
+    let pids = ["pid.0", "pid.1"].map(|name| place.process(name));
+    // Their launcher's death does not reach these by itself.
+    let left = ["child.0", "child.1"].map(|name| place.process(name));
+    let guard = children(running.id()).into_iter().find(|child| !pids.contains(child)).unwrap();
+    for signal in ["-INT", "-TERM", "-HUP", "-QUIT", "-USR1", "-USR2"] {
+        send(guard, signal);
+    }
+    send(running.id(), "-KILL");
+    running.wait().expect(137, &[]);
+    until("the end of all", || !left.iter().chain(&pids).any(|process| is_alive(*process)));
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let path = format!("/proc/{process}/task/{process}/children");
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split_whitespace().map(|number| number.parse().unwrap()).collect()
+}
+
+#[test]
 fn one_rank_that_saves_lets_the_others_save_too() {
     let place = Place::new();
     let script =
@@ -292,6 +361,7 @@ fn what_is_no_program_is_told() {
         .expect(127, &["no-such-program: expected a program"]);
     let ended = place.run(&["--nnodes", "2"], "true");
     ended.expect(2, &["error: 2 machines: expected the number of this one", "--node-rank"]);
+    place.run(&["--nnodes", "1", "--node-rank", "0"], "true").expect(0, &["at 127.0.0.1:"]);
 }
 
 #[test]

@@ -141,6 +141,11 @@ impl Clock {
         self.heartbeat.enter_phase(self.phase as usize);
     }
 
+    /// Shows those who watch that the run is over, and what is left to do may take long.
+    pub(crate) fn enter_end(&self) {
+        self.heartbeat.enter_end();
+    }
+
     /// This iteration runs from now on; returns the one before.
     pub(crate) fn run_iteration(&mut self, running: Running) -> Running {
         let (epoch, iteration) = running.0.unwrap_or_default();

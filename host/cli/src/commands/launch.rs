@@ -7,13 +7,14 @@ use std::time::SystemTime;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use nix::sys::signal::SigSet;
 use snaphook_launch::{
     AnyProgram, LaunchArguments, LaunchError, LaunchPlan, Launcher, Program, Variables,
 };
 
 use super::train;
 use crate::args::{Cli, Command, Resume, TestArguments, TrainArguments};
-use crate::{CliError, Exit, report};
+use crate::{CliError, Exit, asking_signals, report};
 
 /// What a run's folder has the path of its newest checkpoint in.
 const LAST_CHECKPOINT: &str = "last_checkpoint";
@@ -67,7 +68,7 @@ impl Job {
                 (Box::new(Training::new(arguments, &work_dir)), work_dir)
             }
             Command::Test(arguments) => {
-                (Box::new(AnyProgram), train::check_test(arguments, train::Warnings::Kept)?)
+                (Box::new(Test), train::check_test(arguments, train::Warnings::Kept)?)
             }
             _ => (Box::new(AnyProgram), PathBuf::new()),
         };
@@ -94,6 +95,15 @@ impl Job {
             Job::Own { program, .. } => program.as_ref(),
             Job::Other { .. } => &AnyProgram,
         }
+    }
+}
+
+/// A measurement, which begins anew when it is started again.
+struct Test;
+
+impl Program for Test {
+    fn held_signals(&self) -> SigSet {
+        asking_signals()
     }
 }
 
@@ -138,6 +148,10 @@ impl Program for Training {
             }
             _ => (arguments.to_vec(), "as at first: it saved no checkpoint in between".to_owned()),
         }
+    }
+
+    fn held_signals(&self) -> SigSet {
+        asking_signals()
     }
 }
 
@@ -195,6 +209,14 @@ mod tests {
             assert_eq!(arguments, words(resumed));
             assert_eq!(from, "from /w/epoch_2");
         }
+    }
+
+    #[test]
+    fn only_what_unblocks_signals_is_started_with_some_blocked() {
+        assert_eq!(training("train a.py", Path::new("w")).held_signals(), asking_signals());
+        assert_eq!(Test.held_signals(), asking_signals());
+        let (other, _) = Job::of(&words("python a.py")).unwrap();
+        assert_eq!(other.program().held_signals(), SigSet::empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // not every test program uses all of it
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,7 +47,17 @@ impl Place {
         self.start_command(name, command)
     }
 
-    pub(crate) fn start_command(&self, name: &str, mut command: Command) -> Running {
+    pub(crate) fn start_command(&self, name: &str, command: Command) -> Running {
+        self.start_command_with(name, command, Stdio::null())
+    }
+
+    /// As [`Place::start_command`], with a standard input.
+    pub(crate) fn start_command_with(
+        &self,
+        name: &str,
+        mut command: Command,
+        input: Stdio,
+    ) -> Running {
         let (out, err) = (self.path(&format!("{name}.out")), self.path(&format!("{name}.err")));
         let file = |path: &Path| std::fs::File::create(path).unwrap();
         // Nothing of the process that runs the tests is about the launchers that they start.
@@ -60,7 +71,7 @@ impl Place {
                 command.env_remove(&variable);
             }
         }
-        command.current_dir(self.0.path()).stdin(Stdio::null());
+        command.current_dir(self.0.path()).stdin(input);
         command.stdout(file(&out)).stderr(file(&err));
         Running { child: command.spawn().unwrap(), out, err }
     }
@@ -109,6 +120,11 @@ pub(crate) fn send(process: u32, signal: &str) {
 impl Running {
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes to its standard input.
+    pub(crate) fn type_in(&mut self, bytes: &[u8]) {
+        self.child.stdin.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
     pub(crate) fn stderr(&self) -> String {

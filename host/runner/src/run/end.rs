@@ -24,6 +24,7 @@ impl Run {
             Ok(value) => Ok(value),
         };
         self.machine.progress.stage = stage::IDLE;
+        self.machine.clock.enter_end();
         let result = self.close_record(result);
         self.machine.ranks.linger();
         result
