@@ -47,6 +47,7 @@ mod redirection;
 mod roles;
 mod round;
 mod signals;
+mod start;
 mod variables;
 mod watch;
 

@@ -26,9 +26,9 @@ pub(super) fn launch(flags: &LaunchArguments) -> Result<Exit, CliError> {
     let log_dir = work_dir.unwrap_or_else(|| PathBuf::from("launch_logs")).join(stamp);
     let plan = LaunchPlan::new(flags, &Variables::of_process(), job.command()?, log_dir)?;
     let code = match snaphook_launch::launch(&plan, job.program()) {
-        Err(error @ LaunchError::Interrupted { signal }) => {
+        Err(error @ LaunchError::Interrupted { .. }) => {
             report::print_error(&error);
-            u8::try_from(128 + signal).unwrap_or(1)
+            error.exit_code()
         }
         result => result?,
     };
@@ -67,7 +67,7 @@ impl Job {
                 (Box::new(Training::new(arguments, &work_dir)), work_dir)
             }
             Command::Test(arguments) => {
-                (Box::new(AnyProgram), train::check_test(arguments, train::Warnings::Kept)?)
+                (Box::new(Testing), train::check_test(arguments, train::Warnings::Kept)?)
             }
             _ => (Box::new(AnyProgram), PathBuf::new()),
         };
@@ -118,6 +118,24 @@ impl Training {
     }
 }
 
+/// Whether a run that ended with this code may end otherwise the next time.
+fn may_end_otherwise(code: u8) -> bool {
+    code != Exit::Input.code() && code != Exit::Usage.code()
+}
+
+/// A test, which begins anew.
+struct Testing;
+
+impl Program for Testing {
+    fn is_worth_a_restart(&self, code: u8) -> bool {
+        may_end_otherwise(code)
+    }
+
+    fn restarted(&self, arguments: &[OsString], _: Option<&str>) -> (Vec<OsString>, String) {
+        (arguments.to_vec(), "from its beginning".to_owned())
+    }
+}
+
 /// When a file was written, and what it says.
 fn stamp(path: &Path) -> Option<(SystemTime, String)> {
     let written = std::fs::metadata(path).ok()?.modified().ok()?;
@@ -126,17 +144,23 @@ fn stamp(path: &Path) -> Option<(SystemTime, String)> {
 
 impl Program for Training {
     fn is_worth_a_restart(&self, code: u8) -> bool {
-        code != Exit::Input.code() && code != Exit::Usage.code()
+        may_end_otherwise(code)
     }
 
-    fn restarted(&self, arguments: &[OsString]) -> (Vec<OsString>, String) {
-        let now = stamp(&self.last_checkpoint);
-        match now {
-            Some((_, checkpoint)) if self.before != stamp(&self.last_checkpoint) => {
+    fn saved(&self) -> Option<String> {
+        let now = stamp(&self.last_checkpoint).filter(|now| Some(now) != self.before.as_ref());
+        now.map(|(_, checkpoint)| checkpoint.trim().to_owned())
+    }
+
+    fn restarted(&self, arguments: &[OsString], saved: Option<&str>) -> (Vec<OsString>, String) {
+        match saved {
+            Some(checkpoint) => {
                 let arguments = resuming(arguments, self.resumes_from.as_deref());
-                (arguments, format!("from {}", checkpoint.trim()))
+                (arguments, format!("from {checkpoint}"))
             }
-            _ => (arguments.to_vec(), "as at first: it saved no checkpoint in between".to_owned()),
+            None => {
+                (arguments.to_vec(), "as at first: it saved no checkpoint in between".to_owned())
+            }
         }
     }
 }
@@ -189,9 +213,10 @@ mod tests {
         ] {
             std::fs::write(&last, "/old/epoch_9").unwrap();
             let job = training(line, folder.path());
-            assert_eq!(job.restarted(&words(line)).0, words(line), "nothing was saved: {line}");
+            let restarted = |job: &Training| job.restarted(&words(line), job.saved().as_deref());
+            assert_eq!(restarted(&job).0, words(line), "nothing was saved: {line}");
             std::fs::write(&last, "/w/epoch_2\n").unwrap();
-            let (arguments, from) = job.restarted(&words(line));
+            let (arguments, from) = restarted(&job);
             assert_eq!(arguments, words(resumed));
             assert_eq!(from, "from /w/epoch_2");
         }
@@ -199,10 +224,12 @@ mod tests {
 
     #[test]
     fn a_wrong_config_is_not_tried_again() {
-        let job = training("train a.py", Path::new("w"));
-        assert_eq!(
-            [1, 2, 3, 139].map(|code| job.is_worth_a_restart(code)),
-            [false, false, true, true]
-        );
+        let training = training("train a.py", Path::new("w"));
+        for job in [&training as &dyn Program, &Testing] {
+            assert_eq!(
+                [1, 2, 3, 139].map(|code| job.is_worth_a_restart(code)),
+                [false, false, true, true]
+            );
+        }
     }
 }
