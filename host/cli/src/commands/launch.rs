@@ -15,6 +15,8 @@ use super::train;
 use crate::args::{Cli, Command, Resume, TestArguments, TrainArguments};
 use crate::{CliError, Exit, report};
 
+/// How a file's name ends that says where the logs of a job are.
+pub(super) const LOG_DIR_POINTER: &str = ".log_dir";
 /// What a run's folder has the path of its newest checkpoint in.
 const LAST_CHECKPOINT: &str = "last_checkpoint";
 
@@ -23,8 +25,18 @@ pub(super) fn launch(flags: &LaunchArguments) -> Result<Exit, CliError> {
     // Two jobs may begin in the same second.
     let stamp = format!("{time}_{}", std::process::id());
     let (job, work_dir) = Job::of(&flags.program)?;
-    let log_dir = work_dir.unwrap_or_else(|| PathBuf::from("launch_logs")).join(stamp);
+    let folder = work_dir.clone().unwrap_or_else(|| PathBuf::from("launch_logs"));
+    let log_dir = folder.join(&stamp);
     let plan = LaunchPlan::new(flags, &Variables::of_process(), job.command()?, log_dir)?;
+    if let Some(work_dir) = &work_dir
+        && let Err(error) = leave_pointer(work_dir, &stamp, &plan.log_dir)
+    {
+        // The work folder of a machine on which nothing is saved need not be one.
+        report::print_warning(&format!(
+            "{}: `snaphook runs where` will not find this job from here: {error}",
+            work_dir.display()
+        ));
+    }
     let code = match snaphook_launch::launch(&plan, job.program()) {
         Err(error @ LaunchError::Interrupted { .. }) => {
             report::print_error(&error);
@@ -34,6 +46,17 @@ pub(super) fn launch(flags: &LaunchArguments) -> Result<Exit, CliError> {
     };
     // Any code that a rank may end with; everything of the launch has been put away.
     std::process::exit(code.into());
+}
+
+/// Says in the work folder where the logs of this job are, if they are elsewhere.
+fn leave_pointer(work_dir: &Path, stamp: &str, log_dir: &Path) -> std::io::Result<()> {
+    let (work_dir, log_dir) = (std::path::absolute(work_dir)?, std::path::absolute(log_dir)?);
+    if log_dir.starts_with(&work_dir) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&work_dir)?;
+    let pointer = work_dir.join(format!("{stamp}{LOG_DIR_POINTER}"));
+    std::fs::write(pointer, log_dir.as_os_str().as_encoded_bytes())
 }
 
 /// What the ranks run.
@@ -231,5 +254,16 @@ mod tests {
                 [false, false, true, true]
             );
         }
+    }
+
+    #[test]
+    fn a_work_folder_says_where_logs_are_that_are_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let (work, elsewhere) = (folder.path().join("work"), folder.path().join("elsewhere"));
+        leave_pointer(&work, "launch_1", &work.join("logs")).unwrap();
+        assert!(!work.exists(), "they are found from there");
+        leave_pointer(&work, "launch_1", &elsewhere).unwrap();
+        let pointer = std::fs::read_to_string(work.join("launch_1.log_dir")).unwrap();
+        assert_eq!(Path::new(&pointer), elsewhere);
     }
 }
