@@ -21,6 +21,7 @@
 //! ```
 
 mod stays;
+pub mod words;
 
 use std::fmt;
 use std::io::{self, Read};

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use serde::{Deserialize, Serialize};
+pub(crate) use snaphook_heartbeat::words::signal_name;
 
 /// The state was saved; the same command goes on from there (`EX_TEMPFAIL`).
 pub const START_AGAIN: u8 = 75;
@@ -53,12 +54,6 @@ impl fmt::Display for RankEnd {
             RankEnd::Signal(signal) => write!(formatter, "was ended by {}", signal_name(*signal)),
         }
     }
-}
-
-/// `SIGKILL`, or `signal 40`.
-pub(crate) fn signal_name(signal: i32) -> String {
-    let name = signal_hook::low_level::signal_name(signal);
-    name.map_or_else(|| format!("signal {signal}"), str::to_owned)
 }
 
 /// Why a job failed: what happened first.

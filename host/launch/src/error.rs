@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::Endpoint;
+use crate::ending::{RoundEnd, START_AGAIN, signal_name};
+use crate::signals::asks_to_save;
 
 /// Why a job was not started, or could not be watched.
 #[derive(Debug, thiserror::Error)]
@@ -134,15 +136,38 @@ pub enum LaunchError {
         #[source]
         source: io::Error,
     },
-    /// The launch was asked to end before its ranks were started.
-    #[error("ended by signal {signal} before the ranks were started")]
+    /// Another machine cannot do its part.
+    #[error("{problem}")]
+    MachineLeft {
+        /// Which one, and what it said.
+        problem: String,
+    },
+    /// The launch was asked to end while its ranks did not run.
+    #[error("ended by {} {}", signal_name(*signal), match saved {
+        None => "before the ranks were started".to_owned(),
+        Some(saved) => format!("before the ranks were started again; the same command with --resume goes on from {saved}"),
+    })]
     Interrupted {
         /// The signal.
         signal: i32,
+        /// What the job had saved by then.
+        saved: Option<String>,
     },
 }
 
 impl LaunchError {
+    /// What a launch that failed so ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            LaunchError::Interrupted { signal, saved: Some(_) } if asks_to_save(*signal) => {
+                START_AGAIN
+            }
+            LaunchError::Interrupted { signal, .. } => RoundEnd::Signal(*signal).exit_code(None),
+            error if error.is_usage() => 2,
+            _ => 1,
+        }
+    }
+
     /// Whether the command line is wrong, or what the environment says in its place.
     pub fn is_usage(&self) -> bool {
         matches!(

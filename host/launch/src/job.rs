@@ -1,12 +1,13 @@
 //! A job from its start to its exit code: rounds, until one ends well or no restart is left. Knows nothing of what ranks
 //! run.
 
+use std::error::Error;
 use std::ffi::OsString;
 
 use nix::sys::signal::SigSet;
 
 use crate::ending::{Failure, RoundEnd};
-use crate::meeting::{Decision, Peers};
+use crate::meeting::{Beginning, Decision, Peers, RoundPlace, Standing};
 use crate::output::say;
 use crate::roles::Guard;
 use crate::round::{Round, RoundReport, RoundRequest};
@@ -21,8 +22,15 @@ pub trait Program {
         true
     }
 
-    /// The arguments of a restart, and a word on where it goes on.
-    fn restarted(&self, arguments: &[OsString]) -> (Vec<OsString>, String) {
+    /// What this job has saved last, from which it would go on.
+    fn saved(&self) -> Option<String> {
+        None
+    }
+
+    /// The arguments of a restart, and a word on where it goes on. `saved` is what the job has saved as far as the launchers
+    /// of all machines know: one that was started again while the job ran has not seen it.
+    fn restarted(&self, arguments: &[OsString], saved: Option<&str>) -> (Vec<OsString>, String) {
+        let _ = saved;
         (arguments.to_vec(), "from its beginning, as far as this program knows".to_owned())
     }
 
@@ -43,65 +51,199 @@ impl Program for AnyProgram {}
 /// 128+n when signal n ended them as it was asked to; else the code of the first rank that failed.
 ///
 /// The calling thread must live as long as the job, and the program must begin with [`play_role`](crate::play_role).
-/// SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 of the whole process are caught meanwhile.
+/// SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 of the whole process are caught meanwhile, and every child of it
+/// that ends is waited for.
 ///
 /// Errors: a job that cannot be started.
 pub fn launch(plan: &LaunchPlan, program: &dyn Program) -> Result<u8, LaunchError> {
-    std::fs::create_dir_all(&plan.log_dir)
-        .map_err(|source| LaunchError::File { path: plan.log_dir.clone(), source })?;
+    let folder = std::fs::create_dir_all(&plan.log_dir)
+        .map_err(|source| LaunchError::File { path: plan.log_dir.clone(), source });
+    // Where other machines wait for this one they are told.
+    let folder = if plan.node_rank == 0 { Ok(folder?) } else { folder };
     let caught = Caught::start()?;
     // Whoever signals all processes of a job means the ranks.
-    let mut guard = holding_back(&passed_on(), Guard::start)?;
-    let mut peers = Peers::meet(plan, &caught)?;
-    if plan.sets_threads {
-        say(
-            "OMP_NUM_THREADS is not set: set to 1 for each rank, so that ranks do not crowd each other out",
-        );
+    let guard = holding_back(&passed_on(), Guard::start)?;
+    let peers = Peers::meet(plan, &caught)?;
+    let mut job = Job { plan, program, caught, guard, peers };
+    let ended = folder.and_then(|()| job.run());
+    if let Err(error) = &ended {
+        job.leave(error);
     }
-    let mut arguments = plan.arguments.clone();
-    for restart in 0.. {
-        let place = peers.begin(plan, restart, &caught)?;
-        tell_start(plan, &place, restart);
-        let request = RoundRequest { plan, place: &place, arguments: &arguments, restart };
-        let start = || Round::start(&request, &mut guard);
-        let round = holding_back(&program.held_signals(), start)?;
-        let mut report = round.watch(&caught, &mut peers, &mut guard);
-        let (end, elsewhere) = peers.end_round(report.end, &caught);
-        report.end = end;
-        tell_late(&mut report, elsewhere);
-        let decided = decide(plan, program, restart, &report);
-        let (decision, elsewhere) = peers.conclude(decided, report.end, &caught);
-        tell_late(&mut report, elsewhere);
-        match decision {
-            Decision::Over(code) => {
+    ended
+}
+
+struct Job<'a> {
+    plan: &'a LaunchPlan,
+    program: &'a dyn Program,
+    caught: Caught,
+    guard: Guard,
+    peers: Peers,
+}
+
+impl Job<'_> {
+    fn run(&mut self) -> Result<u8, LaunchError> {
+        let plan = self.plan;
+        if plan.sets_threads {
+            say(
+                "OMP_NUM_THREADS is not set: set to 1 for each rank, so that ranks do not crowd each other out",
+            );
+        }
+        let mut standing = Standing::default();
+        let mut last: Option<RoundReport> = None;
+        loop {
+            let place = match self.peers.begin(plan, standing.clone(), &self.caught) {
+                Ok(Beginning::Round(place)) => place,
+                Ok(Beginning::Over { code, reason }) => {
+                    say(&format!("the job is over: {reason} (exit code {code})"));
+                    return Ok(code);
+                }
+                Err(error) => return self.ended_between(error, standing, last),
+            };
+            let has_news = standing != place.standing;
+            standing = place.standing.clone();
+            let (arguments, where_from) = self.arguments(&standing);
+            if has_news {
+                say(&format!("restart {}: the job goes on {where_from}", standing.restart));
+            }
+            let report = self.round(&place, &arguments, standing.restart)?;
+            let (report, decision) = self.decision(report, standing.restart);
+            if let Decision::Over(code) = decision {
                 tell_end(&report, code);
                 return Ok(code);
             }
-            Decision::Again => {
-                let (next, where_from) = program.restarted(&plan.arguments);
-                say(&format!(
-                    "restart {} of {}: the job goes on {where_from}",
-                    restart + 1,
-                    plan.max_restarts
-                ));
-                arguments = next;
-            }
+            standing.restart += 1;
+            standing.saved = self.program.saved().or(standing.saved);
+            let (_, where_from) = self.arguments(&standing);
+            say(&format!(
+                "restart {} of {}: the job goes on {where_from}",
+                standing.restart, plan.max_restarts
+            ));
+            last = Some(report);
         }
     }
-    unreachable!("there is no last restart")
-}
 
-/// A failure of another machine that became known after the ranks of this one had ended.
-fn tell_late(report: &mut RoundReport, elsewhere: Option<Failure>) {
-    if let Some(failure) = elsewhere
-        && report.failure.is_none()
-    {
-        say(&failure.summary);
-        report.failure = Some(failure);
+    fn arguments(&self, standing: &Standing) -> (Vec<OsString>, String) {
+        let Standing { restart, saved } = standing;
+        match restart {
+            0 => (self.plan.arguments.clone(), String::new()),
+            _ => self.program.restarted(&self.plan.arguments, saved.as_deref()),
+        }
+    }
+
+    fn round(
+        &mut self,
+        place: &RoundPlace,
+        arguments: &[OsString],
+        restart: u32,
+    ) -> Result<RoundReport, LaunchError> {
+        tell_start(self.plan, place, restart);
+        let request = RoundRequest { plan: self.plan, place, arguments, restart };
+        let (guard, held) = (&mut self.guard, self.program.held_signals());
+        let round = holding_back(&held, || Round::start(&request, guard))?;
+        Ok(round.watch(&self.caught, &mut self.peers, &mut self.guard))
+    }
+
+    /// What comes next; machine 0 decides, and a machine that has lost it.
+    fn decision(&mut self, mut report: RoundReport, restart: u32) -> (RoundReport, Decision) {
+        let summary = self.peers.sum_up(report.end, report.asked, &self.caught);
+        (report.end, report.asked) = (summary.end, summary.asked);
+        if let Some(failure) = summary.failure
+            && report.failure.is_none()
+        {
+            say(&failure.summary);
+            report.failure = Some(failure);
+        }
+        let decision = summary.decision.unwrap_or_else(|| self.decide(restart, &report));
+        self.peers.announce(decision, &reason(&report));
+        (report, decision)
+    }
+
+    fn decide(&self, restart: u32, report: &RoundReport) -> Decision {
+        let code = report.end.exit_code(report.failure.as_ref());
+        let max_restarts = self.plan.max_restarts;
+        let has_failed = report.end == RoundEnd::Failed && report.asked.is_none();
+        if !has_failed || max_restarts == 0 {
+            return Decision::Over(code);
+        }
+        let why = if self.peers.has_left() {
+            "a machine cannot run its ranks".to_owned()
+        } else if !self.program.is_worth_a_restart(code) {
+            format!("what exit code {code} means does not change by itself")
+        } else if restart >= max_restarts {
+            format!("no restart is left (--max-restarts {max_restarts})")
+        } else {
+            return Decision::Again;
+        };
+        say(&format!("not started again: {why}"));
+        Decision::Over(code)
+    }
+
+    /// The job cannot begin, or not again: then the reason of the last round's end counts, where machines have lost each other.
+    fn ended_between(
+        &mut self,
+        error: LaunchError,
+        standing: Standing,
+        last: Option<RoundReport>,
+    ) -> Result<u8, LaunchError> {
+        match (error, last) {
+            (
+                error @ (LaunchError::MachinesMissing { .. } | LaunchError::NoLauncher { .. }),
+                Some(RoundReport { failure: Some(failure), end, asked }),
+            ) => {
+                say(&format!("not started again: {}", told(&error)));
+                let (code, summary) = (failure.code, failure.summary.clone());
+                self.peers.leave(Failure { summary, details: Vec::new(), code });
+                tell_end(&RoundReport { failure: Some(failure), end, asked }, code);
+                Ok(code)
+            }
+            (error, _) => Err(knowing(error, standing)),
+        }
+    }
+
+    /// The other machines hear why this one ends.
+    fn leave(&mut self, error: &LaunchError) {
+        let number = self.plan.node_rank;
+        let summary = match error {
+            // Another machine said so, or comes again; machine 0 takes the job with it.
+            LaunchError::CannotJoin { .. } | LaunchError::NoLauncher { .. } => return,
+            LaunchError::Interrupted { .. } if number > 0 => return,
+            LaunchError::Interrupted { .. } => format!("machine 0: {}", told(error)),
+            LaunchError::MachinesMissing { .. } | LaunchError::MachineLeft { .. } => told(error),
+            error => format!("machine {number} cannot start its ranks: {}", told(error)),
+        };
+        self.peers.leave(Failure { summary, details: Vec::new(), code: error.exit_code() });
     }
 }
 
-fn tell_start(plan: &LaunchPlan, place: &crate::meeting::RoundPlace, restart: u32) {
+/// The error of a job that has come so far.
+fn knowing(error: LaunchError, standing: Standing) -> LaunchError {
+    match error {
+        LaunchError::Interrupted { signal, saved } => {
+            LaunchError::Interrupted { signal, saved: saved.or(standing.saved) }
+        }
+        error => error,
+    }
+}
+
+/// An error with its cause, in one line.
+fn told(error: &LaunchError) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Why there is no other round, for a machine that took no part in this one.
+fn reason(report: &RoundReport) -> String {
+    match (&report.failure, report.end) {
+        (Some(failure), _) => failure.summary.clone(),
+        (None, RoundEnd::Done) => "all ranks had ended".to_owned(),
+        (None, RoundEnd::Saved) => "the ranks had saved, as they were asked to".to_owned(),
+        (None, _) => "it was asked to end".to_owned(),
+    }
+}
+
+fn tell_start(plan: &LaunchPlan, place: &RoundPlace, restart: u32) {
     let ranks = match (plan.ranks_here, place.world_size) {
         (1, 1) => "1 rank".to_owned(),
         (here, all) if here == all => format!("{all} ranks"),
@@ -117,31 +259,6 @@ fn tell_start(plan: &LaunchPlan, place: &crate::meeting::RoundPlace, restart: u3
     say(&format!("{ranks} at {}{busy}, their output in {}", place.master, plan.log_dir.display()));
 }
 
-fn decide(
-    plan: &LaunchPlan,
-    program: &dyn Program,
-    restart: u32,
-    report: &RoundReport,
-) -> Decision {
-    let code = report.end.exit_code(report.failure.as_ref());
-    let has_failed = report.end == RoundEnd::Failed && report.asked.is_none();
-    if !has_failed || plan.max_restarts == 0 {
-        return Decision::Over(code);
-    }
-    if !program.is_worth_a_restart(code) {
-        say(&format!("not started again: what exit code {code} means does not change by itself"));
-        return Decision::Over(code);
-    }
-    if restart >= plan.max_restarts {
-        say(&format!(
-            "not started again: no restart is left (--max-restarts {})",
-            plan.max_restarts
-        ));
-        return Decision::Over(code);
-    }
-    Decision::Again
-}
-
 /// The reason once more, below whatever the other ranks said while they ended.
 fn tell_end(report: &RoundReport, code: u8) {
     match (&report.failure, report.end) {
@@ -152,5 +269,30 @@ fn tell_end(report: &RoundReport, code: u8) {
             ));
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_asked_to_end_between_two_rounds_says_whether_it_saved() {
+        for (signal, saved, code, words) in [
+            (
+                10,
+                Some("w/epoch_2"),
+                75,
+                "SIGUSR1 before the ranks were started again; the same command with --resume goes on from w/epoch_2",
+            ),
+            (15, Some("w/epoch_2"), 75, "SIGTERM before"),
+            (2, Some("w/epoch_2"), 130, "SIGINT before"),
+            (10, None, 138, "ended by SIGUSR1 before the ranks were started"),
+        ] {
+            let standing = Standing { restart: 1, saved: saved.map(str::to_owned) };
+            let error = knowing(LaunchError::Interrupted { signal, saved: None }, standing);
+            assert_eq!(error.exit_code(), code, "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
     }
 }

@@ -48,6 +48,7 @@ mod roles;
 mod round;
 mod second_interrupt;
 mod signals;
+mod start;
 mod variables;
 mod watch;
 

@@ -26,11 +26,7 @@ fn main() -> ExitCode {
             if let Some(cause) = error.source() {
                 eprintln!("  caused by: {cause}");
             }
-            match error {
-                LaunchError::Interrupted { signal } => ExitCode::from(128 + signal as u8),
-                error if error.is_usage() => ExitCode::from(2),
-                _ => ExitCode::FAILURE,
-            }
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -1,13 +1,19 @@
 //! Ports that are free, and stay with one job. Knows nothing of who listens on them.
 
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::time::{Duration, Instant};
 
 use crate::LaunchError;
+use crate::signals::{Caught, asks_for_an_end};
 
 /// Ports that are tried.
 const ATTEMPTS: u16 = 1000;
+/// For a launcher that was killed to be gone.
+const A_MOMENT: Duration = Duration::from_secs(1);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// A free port. While this lives, no other launcher on this machine takes it, although nobody listens there yet.
 #[derive(Debug)]
@@ -29,18 +35,44 @@ impl ClaimedPort {
 
     /// This port, if it is free.
     pub(crate) fn exactly(port: u16) -> Option<ClaimedPort> {
-        let name = SocketAddr::from_abstract_name(format!("snaphook-launch-port-{port}")).ok()?;
-        let claim = UnixListener::bind_addr(&name).ok()?;
-        listen(port).ok()?;
-        Some(ClaimedPort { port, _claim: claim })
+        ClaimedPort::and_listener(port).ok().map(|(claim, _)| claim)
+    }
+
+    /// This port with a listener, as soon as a launcher that was killed there has left it.
+    ///
+    /// Errors: a busy port, a signal.
+    pub(crate) fn listening(
+        port: u16,
+        caught: &Caught,
+    ) -> Result<(ClaimedPort, TcpListener), LaunchError> {
+        let began = Instant::now();
+        loop {
+            let source = match ClaimedPort::and_listener(port) {
+                Ok(both) => return Ok(both),
+                Err(error) => error,
+            };
+            if source.kind() != io::ErrorKind::AddrInUse || began.elapsed() > A_MOMENT {
+                return Err(LaunchError::PortBusy { port, source });
+            }
+            let signal = caught.next(BETWEEN_LOOKS).filter(|signal| asks_for_an_end(*signal));
+            if let Some(signal) = signal {
+                return Err(LaunchError::Interrupted { signal, saved: None });
+            }
+        }
+    }
+
+    fn and_listener(port: u16) -> io::Result<(ClaimedPort, TcpListener)> {
+        let name = SocketAddr::from_abstract_name(format!("snaphook-launch-port-{port}"))?;
+        let claim = UnixListener::bind_addr(&name)?;
+        Ok((ClaimedPort { port, _claim: claim }, listen(port)?))
     }
 }
 
 /// Listens on all addresses of this machine.
-pub(crate) fn listen(port: u16) -> std::io::Result<TcpListener> {
+fn listen(port: u16) -> io::Result<TcpListener> {
     // Both kinds of addresses, where the machine has IPv6.
     match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)) {
-        Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
         }
         other => other,

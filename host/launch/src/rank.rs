@@ -12,23 +12,22 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
 };
 
+use snaphook_heartbeat::words;
+
 use crate::ending::{Failure, RankEnd};
 use crate::output::{RankLog, Show, follow, last_lines};
 use crate::roles::Guard;
 use crate::{LaunchError, Stream};
 
-/// What the trainer says where another rank has failed or cannot start; before it stands `rank N`.
-const FOLLOWING: [&str; 2] =
-    [" failed, and the run ends on every rank", " cannot start, and the run ends on every rank"];
+/// What the trainer says where another rank has failed or cannot start.
+const FOLLOWING: [&str; 2] = [words::FAILED_ELSEWHERE, words::CANNOT_START_ELSEWHERE];
 
-/// What the trainer says of ranks that it waited for in vain; before it stands `rank N`, or `ranks N, N`.
+/// What the trainer says of ranks that it waited for in vain.
 const WAITED_FOR: [&str; 4] =
-    [" is gone or does not answer", " are gone or do not answer", " did not come", " was late"];
+    [words::IS_GONE, words::ARE_GONE, words::DID_NOT_COME, words::WAS_LATE];
 
 /// Lines of a rank's log that are shown when it fails.
 const SHOWN_LINES: usize = 12;
-/// For output that is still on its way when a rank has ended.
-const DRAIN: Duration = Duration::from_secs(1);
 
 /// What a rank is started as.
 pub(crate) struct RankStart {
@@ -128,9 +127,13 @@ impl Rank {
         }
     }
 
-    /// What went wrong, for people; waits a moment for its last words.
+    /// Whether all that it said has been taken in; a process that left its group may hold the streams open.
+    pub(crate) fn has_said_all(&self) -> bool {
+        self.output.iter().all(JoinHandle::is_finished)
+    }
+
+    /// What went wrong, for people.
     pub(crate) fn failure(&self, place: Option<String>) -> Failure {
-        self.drain();
         let (end, after) = self.end.unwrap_or((RankEnd::Code(1), self.began.elapsed()));
         let summary = format!("rank {} {end}", self.rank);
         let mut details = vec![format!(
@@ -149,7 +152,6 @@ impl Rank {
         if self.end() == Some(RankEnd::Code(0)) {
             return None;
         }
-        self.drain();
         let lines = last_lines(&self.log.path, SHOWN_LINES);
         lines.iter().rev().find_map(|line| {
             let said = FOLLOWING.iter().find_map(|words| line.split_once(words))?.0;
@@ -167,14 +169,6 @@ impl Rank {
     /// Whether its process is stopped, by a signal or a debugger.
     pub(crate) fn is_stopped(&self) -> bool {
         self.end.is_none() && matches!(self.state(), Some('T' | 't'))
-    }
-
-    /// Waits a moment for its last words.
-    fn drain(&self) {
-        let since = Instant::now();
-        while since.elapsed() < DRAIN && !self.output.iter().all(JoinHandle::is_finished) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
     }
 
     /// The last lines of its log.
@@ -200,16 +194,6 @@ impl Drop for Rank {
             self.kill();
             let _ = self.child.wait();
         }
-        let since = Instant::now();
-        for thread in self.output.drain(..) {
-            // A process that left the group may hold the stream open for as long as it likes.
-            while since.elapsed() < DRAIN && !thread.is_finished() {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            if thread.is_finished() {
-                let _ = thread.join();
-            }
-        }
     }
 }
 
@@ -226,7 +210,7 @@ pub(crate) const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
 #[cfg(test)]
 mod tests {
-    use super::numbers_before;
+    use super::*;
 
     #[test]
     fn ranks_that_were_waited_for_in_vain_are_read_from_last_words() {

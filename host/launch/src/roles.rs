@@ -7,6 +7,7 @@ use std::io::{BufRead, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rustix::process::{Pid, Signal, getppid, kill_process_group, set_parent_process_death_signal};
 
 use crate::LaunchError;
@@ -104,6 +105,8 @@ fn be_guard() -> ExitCode {
 pub(crate) struct Guard {
     child: Child,
     line: Option<ChildStdin>,
+    /// The ranks that are not waited for yet.
+    ranks: HashSet<Pid>,
 }
 
 impl Guard {
@@ -116,15 +119,32 @@ impl Guard {
         command.arg(GUARD).stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().map_err(failed)?;
         let line = child.stdin.take();
-        Ok(Guard { child, line })
+        Ok(Guard { child, line, ranks: HashSet::new() })
     }
 
     pub(crate) fn watch(&mut self, group: Pid) {
+        self.ranks.insert(group);
         self.tell('+', group);
     }
 
     pub(crate) fn forget(&mut self, group: Pid) {
+        self.ranks.remove(&group);
         self.tell('-', group);
+    }
+
+    /// Waits for children that have ended and are no ranks: as the first process of a container the launcher gets those whose
+    /// parents have ended. None of them is left a zombie.
+    pub(crate) fn reap_orphans(&mut self) {
+        // Waited for by its own handle, which somebody may use later.
+        let _ = self.child.try_wait();
+        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+        while let Ok(status) = waitid(Id::All, ended | WaitPidFlag::WNOWAIT)
+            && let Some(process) = status.pid()
+            && !Pid::from_raw(process.as_raw()).is_some_and(|pid| self.ranks.contains(&pid))
+        {
+            // Its number is not another one's as long as nobody has waited for it.
+            let _ = waitid(Id::Pid(process), ended);
+        }
     }
 
     fn tell(&mut self, sign: char, group: Pid) {

@@ -1,17 +1,17 @@
 //! One round: the ranks of this machine from their start to the end of the last one. Knows nothing of other rounds.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::ending::{Failure, RankEnd, RoundEnd, START_AGAIN, signal_name};
-use crate::meeting::{Peers, RoundPlace};
-use crate::output::{Show, say};
-use crate::rank::{Rank, RankStart, STREAMS};
-use crate::roles::{Guard, rank_command};
-use crate::signals::Caught;
+use crate::meeting::{News, Peers, RoundPlace};
+use crate::output::say;
+use crate::rank::Rank;
+use crate::roles::Guard;
+use crate::signals::{Caught, INTERRUPT, asks_for_an_end};
+use crate::start::{heartbeat_file, rank_start};
 use crate::watch::{Alarm, Watch};
 use crate::{LaunchError, LaunchPlan};
 
@@ -20,6 +20,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// The number of SIGKILL.
 const KILLED: i32 = 9;
+
+/// For output that is still on its way when ranks have ended; a process that left a rank's group may hold it open for ever.
+const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
 
 /// For a rank to end that others name as the one that failed.
 const CAUSE_WAIT: Duration = Duration::from_secs(5);
@@ -40,6 +43,11 @@ pub(crate) struct Round<'a> {
     watch: Watch,
     /// The signals that were passed on, the last one at the end.
     asked: Vec<i32>,
+    /// The signal that was passed on since another machine was asked, until this one is.
+    asked_elsewhere: Option<i32>,
+    /// Ranks that have ended of which nothing was made yet, and until when their last words may come.
+    unjudged: Vec<usize>,
+    judged_at: Option<Instant>,
     /// Until when a rank that is stopped may go on, once all were asked to end.
     stopped_until: Option<Instant>,
     /// The first rank that ended because of another one, and until when that one may end.
@@ -80,6 +88,9 @@ impl<'a> Round<'a> {
             ranks,
             watch,
             asked: Vec::new(),
+            asked_elsewhere: None,
+            unjudged: Vec::new(),
+            judged_at: None,
             stopped_until: None,
             failure: None,
             follower: None,
@@ -96,16 +107,15 @@ impl<'a> Round<'a> {
         peers: &mut Peers,
         guard: &mut Guard,
     ) -> RoundReport {
-        while self.ranks.iter().any(|rank| rank.end().is_none()) {
+        while !self.is_over() {
             if let Some(signal) = caught.next(PAUSE) {
-                self.pass_on(signal);
+                self.asked_here(signal);
             }
-            self.look_for_ends(peers, guard);
+            self.look_for_ends(guard);
+            guard.reap_orphans();
+            self.judge(peers);
             self.look_for_causes(peers);
-            if let Some(failure) = peers.news() {
-                let failure = self.with_standing(failure, &[]);
-                self.fail(failure);
-            }
+            self.hear(peers);
             self.look_for_hangs(peers);
             self.look_for_stopped(peers);
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
@@ -121,24 +131,57 @@ impl<'a> Round<'a> {
         RoundReport { end, failure: self.failure, asked: self.asked.last().copied() }
     }
 
-    fn pass_on(&mut self, signal: i32) {
-        let running = self.running();
-        let (name, is_second_interrupt) =
-            (signal_name(signal), signal == 2 && self.asked.last() == Some(&2));
-        if is_second_interrupt {
-            say(&format!("{name} again: killing {running}"));
-            self.ranks.iter().for_each(Rank::kill);
-            self.is_killed = true;
-            return;
+    /// Whether all ranks have ended, and what that means is known.
+    fn is_over(&self) -> bool {
+        self.unjudged.is_empty() && self.ranks.iter().all(|rank| rank.end().is_some())
+    }
+
+    fn hear(&mut self, peers: &mut Peers) {
+        match peers.news() {
+            Some(News::Failed(failure)) => {
+                let failure = self.with_standing(failure, &[]);
+                self.fail(failure);
+            }
+            Some(News::Asked { signal, at_once: true }) => self.kill_all(signal),
+            // Ranks that were asked need not hear it again.
+            Some(News::Asked { signal, .. }) if self.asked.is_empty() => {
+                self.pass_on(signal, "of another machine");
+                self.asked_elsewhere = Some(signal);
+            }
+            Some(News::Asked { .. }) | None => {}
         }
-        say(&format!("{name}: passed on to {running}"));
+    }
+
+    /// The launcher caught a signal.
+    fn asked_here(&mut self, signal: i32) {
+        if self.asked_elsewhere.take() == Some(signal) {
+            // Whoever asks all machines at once asks each rank once.
+            return say(&format!("{}: was passed on already", signal_name(signal)));
+        }
+        if signal == INTERRUPT && self.asked.last() == Some(&INTERRUPT) {
+            return self.kill_all(signal);
+        }
+        self.pass_on(signal, "");
+    }
+
+    fn pass_on(&mut self, signal: i32, whose: &str) {
+        let space = if whose.is_empty() { "" } else { " " };
+        let (name, running) = (signal_name(signal), self.running());
+        say(&format!("{name}{space}{whose}: passed on to {running}"));
         if let Some(signal) = Signal::from_named_raw(signal) {
             self.ranks.iter().for_each(|rank| rank.send(signal));
         }
-        // USR2 asks for no end.
-        if signal != Signal::USR2.as_raw() {
+        if asks_for_an_end(signal) {
             self.asked_for(signal);
         }
+    }
+
+    /// Ctrl-C, a second time.
+    fn kill_all(&mut self, signal: i32) {
+        say(&format!("{} again: killing {}", signal_name(signal), self.running()));
+        self.ranks.iter().for_each(Rank::kill);
+        self.asked.push(signal);
+        self.is_killed = true;
     }
 
     /// Ranks were asked to end with this signal. One whose process is stopped cannot hear it, and all others wait for it.
@@ -201,11 +244,25 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn look_for_ends(&mut self, peers: &mut Peers, guard: &mut Guard) {
-        let mut ended: Vec<usize> = (0..self.ranks.len())
-            .filter(|index| self.ranks[*index].has_just_ended(guard))
-            .collect();
-        // Of several that ended within one look, one that blames no other is the cause, or the one that fell silent first.
+    fn look_for_ends(&mut self, guard: &mut Guard) {
+        for index in 0..self.ranks.len() {
+            if self.ranks[index].has_just_ended(guard) {
+                self.unjudged.push(index);
+                self.judged_at.get_or_insert(Instant::now() + LAST_WORDS_WAIT);
+            }
+        }
+    }
+
+    /// Looks at all ranks that have ended, once their last words are there.
+    fn judge(&mut self, peers: &mut Peers) {
+        let are_heard = self.unjudged.iter().all(|index| self.ranks[*index].has_said_all());
+        let is_time = self.judged_at.is_some_and(|at| are_heard || at <= Instant::now());
+        if !is_time {
+            return;
+        }
+        self.judged_at = None;
+        let mut ended = std::mem::take(&mut self.unjudged);
+        // Of several that ended together, one that blames no other is the cause, or the one that fell silent first.
         ended.sort_by_cached_key(|index| {
             let rank = &self.ranks[*index];
             (rank.follows().is_some(), rank.last_output())
@@ -237,7 +294,7 @@ impl<'a> Round<'a> {
     /// A rank that ended because of another one is told after all, when that one does not end.
     fn look_for_causes(&mut self, peers: &mut Peers) {
         let Some((index, until)) = self.follower else { return };
-        let is_over = until <= Instant::now() || self.ranks.iter().all(|rank| rank.end().is_some());
+        let is_over = until <= Instant::now() || self.is_over();
         if self.failure.is_none() && is_over {
             self.tell_failure_of(index, peers);
         }
@@ -325,66 +382,4 @@ impl<'a> Round<'a> {
 
 fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n    {line}")).collect()
-}
-
-fn rank_start(request: &RoundRequest<'_>, local_rank: u32) -> RankStart {
-    let RoundRequest { plan, place, arguments, restart } = request;
-    let rank = place.first_rank + local_rank;
-    let mut command = rank_command(&plan.program, arguments);
-    command.envs(variables(request, local_rank));
-    command.env(snaphook_heartbeat::PATH_VARIABLE, heartbeat_file(request, local_rank));
-    if plan.sets_threads {
-        command.env("OMP_NUM_THREADS", "1");
-    }
-    let show = STREAMS.map(|stream| {
-        let prefix = if plan.shown.has_prefix && place.world_size > 1 {
-            format!("[rank {rank}] ")
-        } else {
-            String::new()
-        };
-        plan.shown.shows(local_rank, stream).then_some(Show { stream, prefix })
-    });
-    RankStart { rank, local_rank, command, log: log_file(plan, rank, *restart), show }
-}
-
-/// `rank_3.heartbeat`, beside the log.
-fn heartbeat_file(request: &RoundRequest<'_>, local_rank: u32) -> PathBuf {
-    let rank = request.place.first_rank + local_rank;
-    let path = request.plan.log_dir.join(format!("rank_{rank}.heartbeat"));
-    // Ranks may go to another folder before they write it.
-    std::path::absolute(&path).unwrap_or(path)
-}
-
-/// `rank_3.log`, and `rank_3.restart_1.log` after the first restart.
-fn log_file(plan: &LaunchPlan, rank: u32, restart: u32) -> PathBuf {
-    let name = match restart {
-        0 => format!("rank_{rank}.log"),
-        restart => format!("rank_{rank}.restart_{restart}.log"),
-    };
-    plan.log_dir.join(name)
-}
-
-/// What torchrun sets for a rank.
-///
-/// Source: `torch/distributed/elastic/agent/server/local_elastic_agent.py`.
-fn variables(request: &RoundRequest<'_>, local_rank: u32) -> Vec<(&'static str, String)> {
-    let RoundRequest { plan, place, restart, .. } = request;
-    let rank = place.first_rank + local_rank;
-    vec![
-        ("RANK", rank.to_string()),
-        ("LOCAL_RANK", local_rank.to_string()),
-        ("WORLD_SIZE", place.world_size.to_string()),
-        ("LOCAL_WORLD_SIZE", plan.ranks_here.to_string()),
-        ("GROUP_RANK", plan.node_rank.to_string()),
-        ("GROUP_WORLD_SIZE", plan.nnodes.to_string()),
-        ("ROLE_NAME", "default".to_owned()),
-        ("ROLE_RANK", rank.to_string()),
-        ("ROLE_WORLD_SIZE", place.world_size.to_string()),
-        ("MASTER_ADDR", place.master.host.clone()),
-        ("MASTER_PORT", place.master.port.to_string()),
-        ("TORCHELASTIC_RESTART_COUNT", restart.to_string()),
-        ("TORCHELASTIC_MAX_RESTARTS", plan.max_restarts.to_string()),
-        ("TORCHELASTIC_USE_AGENT_STORE", "False".to_owned()),
-        ("TORCHELASTIC_RUN_ID", "none".to_owned()),
-    ]
 }

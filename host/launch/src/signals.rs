@@ -9,6 +9,19 @@ use signal_hook::iterator::{Handle, Signals};
 
 use crate::LaunchError;
 
+/// Ctrl-C.
+pub(crate) const INTERRUPT: i32 = SIGINT;
+
+/// Whether a program that is sent this signal is to end; SIGUSR2 means whatever a program takes it for.
+pub(crate) fn asks_for_an_end(signal: i32) -> bool {
+    signal != SIGUSR2
+}
+
+/// Whether ranks save when they are sent this signal, and the job is to go on later.
+pub(crate) fn asks_to_save(signal: i32) -> bool {
+    [SIGTERM, SIGUSR1, SIGHUP].contains(&signal)
+}
+
 /// Catches signals while it lives.
 pub(crate) struct Caught {
     queue: Receiver<i32>,

@@ -1,7 +1,7 @@
 //! Whether the ranks of this machine still move, by the records that they write, and which is the odd one when they do
 //! not. Ranks of programs that write no record are not judged. Knows nothing of what is done about it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use snaphook_heartbeat::Record;
@@ -163,7 +163,7 @@ impl Watch {
 impl Watched {
     fn look(&mut self, now: Instant) {
         // Not there yet, or not written whole yet.
-        let Ok(record) = read(&self.record) else { return };
+        let Ok(record) = Record::read(&self.record) else { return };
         if self.seen.as_ref() != Some(&record) {
             self.seen = Some(record);
             self.since = now;
@@ -174,10 +174,6 @@ impl Watched {
         let silence = now.saturating_duration_since(self.since);
         Sitting { rank: self.rank, seen: self.seen.clone(), silence, state }
     }
-}
-
-fn read(path: &Path) -> std::io::Result<Record> {
-    Record::read(path)
 }
 
 /// A rank that does not move.
@@ -278,6 +274,7 @@ fn failure(still: &[Sitting], has_others: bool) -> Failure {
 mod tests {
     use super::*;
     use snaphook_heartbeat::{Heartbeat, Starting, WORDS};
+    use std::path::Path;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// A rank whose record is written by the test.

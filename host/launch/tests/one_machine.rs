@@ -4,6 +4,8 @@
 
 mod launcher;
 
+use std::time::{Duration, Instant};
+
 use launcher::{Place, is_alive, send, until};
 
 /// A rank that says that it is there, and waits for signals.
@@ -376,4 +378,37 @@ fn a_closed_terminal_does_not_end_a_job() {
     let ended = place.start_command("pipe", command).wait();
     assert_eq!(ended.stdout, "line 1\n");
     until("all lines in the log", || place.read("logs/rank_0.log").lines().count() == 9);
+}
+
+#[test]
+fn ranks_that_leave_their_output_open_are_waited_for_together() {
+    let place = Place::new();
+    let script = "setsid sh -c 'echo $$ > left.$RANK; exec sleep 60' & \
+        while [ ! -s left.$RANK -o ! -f go ]; do sleep 0.01; done; exit 5";
+    let running = place.start("logs", &["--nproc-per-node", "12"], script);
+    let left: Vec<u32> = (0..12).map(|rank| place.process(&format!("left.{rank}"))).collect();
+    let began = Instant::now();
+    std::fs::write(place.path("go"), "").unwrap();
+    running.wait().expect(5, &["ended with exit code 5"]);
+    let took = began.elapsed();
+    left.iter().for_each(|process| send(*process, "-KILL"));
+    // About two seconds; one after the other they took more than twenty.
+    assert!(took < Duration::from_secs(12), "{took:?}");
+}
+
+#[test]
+fn processes_that_came_to_the_launcher_are_waited_for() {
+    let place = Place::new();
+    let mut command = std::process::Command::new("sh");
+    let launcher = env!("CARGO_BIN_EXE_snaphook-launch");
+    // As orphans come to the first process of a container.
+    let rank = "while [ ! -f go ]; do sleep 0.01; done";
+    let script =
+        format!("sleep 0 & echo $! > orphan; exec {launcher} --log-dir logs -- sh -c '{rank}'");
+    command.args(["-c", &script]);
+    let running = place.start_command("adopted", command);
+    let orphan = place.process("orphan");
+    until("its end", || !std::path::Path::new(&format!("/proc/{orphan}")).exists());
+    std::fs::write(place.path("go"), "").unwrap();
+    running.wait().expect(0, &[]);
 }

@@ -6,35 +6,8 @@
 mod launcher;
 
 use std::net::TcpListener;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
 
-use launcher::{Place, Running, is_alive, send, until};
-
-/// Two launchers of one job; the port is free when they start.
-fn start(place: &Place, flags: &[&str], script: &str) -> [Running; 2] {
-    let port = free_port();
-    [0, 1].map(|machine| {
-        let number = machine.to_string();
-        let mut all = vec!["--nnodes", "2", "--node-rank", &number, "--master-addr", "127.0.0.1"];
-        all.extend(["--master-port", &port, "--nproc-per-node", "2"]);
-        all.extend(flags);
-        place.start(&format!("m{machine}"), &all, script)
-    })
-}
-
-/// Below the ports that the system gives to whoever asks for any, and taken by no other test while this process lives.
-fn free_port() -> String {
-    let claim = |port: &u16| {
-        let name = SocketAddr::from_abstract_name(format!("snaphook-test-port-{port}")).unwrap();
-        let claim = UnixListener::bind_addr(&name).ok()?;
-        TcpListener::bind(("127.0.0.1", *port)).ok()?;
-        Some(claim)
-    };
-    let (port, claim) = (10_000..20_000).find_map(|port| Some((port, claim(&port)?))).unwrap();
-    std::mem::forget(claim);
-    port.to_string()
-}
+use launcher::{Place, Running, free_port, is_alive, send, start_two as start, until};
 
 const WAITING: &str = "echo $$ > pid.$RANK; exec sleep 600";
 
@@ -82,7 +55,8 @@ fn a_launcher_that_is_killed_ends_the_job_on_the_other_machine() {
 fn all_machines_start_again_together() {
     let place = Place::new();
     let script = "echo $WORLD_SIZE >> starts.$RANK; \
-        [ $RANK = 3 ] && [ $TORCHELASTIC_RESTART_COUNT = 0 ] && exit 9; \
+        if [ $RANK = 3 -a $TORCHELASTIC_RESTART_COUNT = 0 ]; then \
+        while [ ! -s starts.0 -o ! -s starts.1 -o ! -s starts.2 ]; do sleep 0.01; done; exit 9; fi; \
         [ $TORCHELASTIC_RESTART_COUNT = 0 ] && sleep 600; exit 0";
     for ended in start(&place, &["--max-restarts", "1"], script).map(Running::wait) {
         ended.expect(0, &["rank 3 ended with exit code 9", "restart 1 of 1"]);
@@ -141,4 +115,103 @@ fn a_machine_that_does_not_fit_is_refused() {
     let second = start("m1", flags("2", "1"), "true");
     first.wait().expect(0, &["machine 2 is refused"]);
     second.wait().expect(0, &[]);
+}
+
+/// Ranks of one machine that are done at once, and of the other one that wait for signals.
+fn half(done: u32, answer: &str) -> String {
+    format!(
+        "echo $$ > pid.$RANK; [ $GROUP_RANK = {done} ] && exit 0; \
+        {answer}; echo > ready.$RANK; while true; do sleep 0.02; done"
+    )
+}
+
+/// Starts them, and waits until the ranks of one machine have ended: that machine first.
+fn start_half(place: &Place, done: u32, answer: &str) -> [Running; 2] {
+    let [first, second] = start(place, &[], &half(done, answer));
+    for rank in 0..4 {
+        let process = place.process(&format!("pid.{rank}"));
+        match rank / 2 == done {
+            true => until("the end of a rank", || !is_alive(process)),
+            false => place.await_files(&[&format!("ready.{rank}")]),
+        }
+    }
+    if done == 0 { [first, second] } else { [second, first] }
+}
+
+#[test]
+fn a_machine_whose_ranks_have_ended_passes_a_wish_for_the_end_on() {
+    for done in [0, 1] {
+        let place = Place::new();
+        let [asked, other] = start_half(&place, done, "trap 'exit 75' TERM");
+        send(asked.id(), "-TERM");
+        asked.wait().expect(75, &["SIGTERM: the ranks of this machine have ended; passed on to"]);
+        other.wait().expect(75, &["SIGTERM of another machine: passed on to 2 ranks"]);
+    }
+}
+
+#[test]
+fn a_second_interrupt_ends_all_at_once_where_the_ranks_have_ended() {
+    for done in [0, 1] {
+        let place = Place::new();
+        let [asked, other] = start_half(&place, done, "trap 'echo > heard.$RANK' INT");
+        send(asked.id(), "-INT");
+        let heard = [0, 1].map(|local| format!("heard.{}", 2 * (1 - done) + local));
+        place.await_files(&heard.each_ref().map(String::as_str));
+        send(asked.id(), "-INT");
+        asked.wait().expect(130, &["SIGINT again: ending at once"]);
+        other.wait().expect(130, &["SIGINT again: killing 2 ranks"]);
+    }
+}
+
+#[test]
+fn whoever_asks_all_machines_asks_each_rank_once() {
+    let place = Place::new();
+    let [asked, other] = start_half(&place, 1, "trap 'echo heard >> heard.$RANK' INT");
+    send(asked.id(), "-INT");
+    place.await_files(&["heard.0", "heard.1"]);
+    send(other.id(), "-INT");
+    until("a word", || other.stderr().contains("SIGINT: was passed on already"));
+    send(other.id(), "-INT");
+    for ended in [asked, other].map(Running::wait) {
+        ended.expect(130, &[]);
+    }
+    assert_eq!(place.read("heard.0"), "heard\n");
+}
+
+#[test]
+fn a_machine_that_cannot_start_its_ranks_tells_the_others_why() {
+    for failing in [0, 1] {
+        let place = Place::new();
+        let log = format!("m{failing}/rank_{}.log", 2 * failing);
+        std::fs::create_dir_all(place.path(&log)).unwrap();
+        let [first, second] = start(&place, &["--max-restarts", "2"], WAITING);
+        let (broken, other) = if failing == 0 { (first, second) } else { (second, first) };
+        let reason = format!("{log}: cannot be written");
+        broken.wait().expect(1, &[&reason, "Is a directory"]);
+        let told = format!("failed: machine {failing} cannot start its ranks: {reason}: Is a");
+        other.wait().expect(1, &[&told]);
+    }
+}
+
+#[test]
+fn a_machine_without_a_log_folder_tells_the_others_why() {
+    let place = Place::new();
+    std::fs::write(place.path("m1"), "").unwrap();
+    let [first, second] = start(&place, &[], WAITING).map(Running::wait);
+    second.expect(1, &["m1: cannot be written"]);
+    first.expect(1, &["machine 1 cannot start its ranks: m1: cannot be written: File exists"]);
+}
+
+#[test]
+fn several_machines_do_not_take_the_port_of_another_job() {
+    let place = Place::new();
+    let port = free_port();
+    let script = "echo $MASTER_PORT > port; while [ ! -f go ]; do sleep 0.01; done";
+    let one = place.start("one", &["--standalone", "--master-port", &port], script);
+    assert_eq!(place.process("port").to_string(), port);
+    let flags = ["--nnodes", "2", "--node-rank", "0", "--master-addr", "127.0.0.1"];
+    let several = place.run(&[flags.as_slice(), &["--master-port", &port]].concat(), "true");
+    several.expect(1, &[&format!("port {port}: expected a free one, found it busy")]);
+    std::fs::write(place.path("go"), "").unwrap();
+    one.wait().expect(0, &[]);
 }

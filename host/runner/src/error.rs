@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use snaphook_components::ComponentError;
+use snaphook_heartbeat::words;
 use snaphook_hooks::HookFault;
 use snaphook_plugin_api::HookPoint;
 
@@ -90,7 +91,7 @@ pub enum RunError {
     #[error(transparent)]
     Ranks(#[from] snaphook_c10d::Error),
     /// Another rank failed, which ends the run on this one too.
-    #[error("rank {rank} failed, and the run ends on every rank: {message}")]
+    #[error("rank {rank}{}: {message}", words::FAILED_ELSEWHERE)]
     OtherRank {
         /// The rank that failed.
         rank: usize,
@@ -98,7 +99,7 @@ pub enum RunError {
         message: String,
     },
     /// A rank for which the others had waited until their time was up, and that came then.
-    #[error("rank {rank} was late: {doing}; {message}")]
+    #[error("rank {rank}{}: {doing}; {message}", words::WAS_LATE)]
     LateRank {
         /// The rank that came last.
         rank: usize,
@@ -187,10 +188,10 @@ fn when(stage: &str, iteration: u64) -> String {
 fn lost(ranks: &[usize]) -> String {
     match ranks {
         [] => "ranks lost each other, and all of them are there".to_owned(),
-        [one] => format!("rank {one} is gone or does not answer"),
+        [one] => format!("rank {one}{}", words::IS_GONE),
         many => {
             let many: Vec<_> = many.iter().map(usize::to_string).collect();
-            format!("ranks {} are gone or do not answer", many.join(", "))
+            format!("ranks {}{}", many.join(", "), words::ARE_GONE)
         }
     }
 }

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use snaphook_heartbeat::words;
+
 /// Shared between whoever asks a run to end and the run, which looks between two batches.
 ///
 /// ```
@@ -37,11 +39,6 @@ impl Interrupt {
 }
 
 /// A signal as people call it.
-pub(crate) fn signal_name(signal: usize) -> String {
-    // The numbers are the same on every Linux.
-    let known = [(1, "SIGHUP"), (2, "SIGINT"), (10, "SIGUSR1"), (12, "SIGUSR2"), (15, "SIGTERM")];
-    match known.iter().find(|(number, _)| *number == signal) {
-        Some((_, name)) => (*name).to_owned(),
-        None => format!("signal {signal}"),
-    }
+pub fn signal_name(signal: usize) -> String {
+    words::signal_name(i32::try_from(signal).unwrap_or_default())
 }

@@ -30,7 +30,7 @@ mod trial;
 mod workdir;
 
 pub use error::RunError;
-pub use interrupt::Interrupt;
+pub use interrupt::{Interrupt, signal_name};
 pub use limit::{Amount, Limited};
 pub use machine::{Machine, RunInfo};
 pub use ranks::{RankSettings, Ranks, Records};

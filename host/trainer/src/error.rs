@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use snaphook_cli::Exit;
 use snaphook_config::ConfigError;
 use snaphook_data::DataError;
+use snaphook_heartbeat::words;
 use snaphook_runner::RunError;
 use snaphook_vision::BuildError;
 use snaphook_weights::WeightsError;
@@ -57,9 +58,9 @@ pub(crate) enum TrainerError {
     Company(snaphook_c10d::Error),
     /// Ranks that did not come.
     #[error(
-        "rank {} of {}: {} did not come within {seconds} s (are they started, with the same MASTER_ADDR, MASTER_PORT and \
+        "rank {} of {}: {}{} within {seconds} s (are they started, with the same MASTER_ADDR, MASTER_PORT and \
          WORLD_SIZE? env_cfg.dist_cfg.timeout says how long they may take, 300 s at most)",
-        place.0, place.1, crate::joining::ranks(missing)
+        place.0, place.1, crate::joining::ranks(missing), words::DID_NOT_COME
     )]
     MissingRanks { place: (usize, usize), missing: Vec<usize>, seconds: f64 },
     /// Two ranks that were not started alike.
@@ -67,7 +68,7 @@ pub(crate) enum TrainerError {
         "rank {rank} was started for {own}, and rank {other} for {found} (start all with the same command)"
     )]
     StartedOtherwise { rank: usize, own: String, other: usize, found: String },
-    #[error("rank {rank} cannot start, and the run ends on every rank: {message}")]
+    #[error("rank {rank}{}: {message}", words::CANNOT_START_ELSEWHERE)]
     OtherRank { rank: usize, message: String },
     #[error("{0}")]
     RanksDiffer(String),

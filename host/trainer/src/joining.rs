@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use snaphook_c10d::{Arrivals, Error, Failure, Store, await_ranks};
 use snaphook_cli::args::LogFormat;
 use snaphook_cli::report::print_warning_as;
-use snaphook_runner::{Interrupt, RunError};
+use snaphook_runner::{Interrupt, RunError, signal_name};
 
 use crate::error::TrainerError;
 
@@ -361,10 +361,4 @@ impl Guard {
             std::thread::sleep(2 * LOOK);
         }
     }
-}
-
-fn signal_name(signal: usize) -> String {
-    let number = i32::try_from(signal).unwrap_or_default();
-    let name = signal_hook::low_level::signal_name(number);
-    name.map_or_else(|| format!("signal {signal}"), str::to_owned)
 }

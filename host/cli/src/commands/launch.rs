@@ -16,6 +16,8 @@ use super::train;
 use crate::args::{Cli, Command, Resume, TestArguments, TrainArguments};
 use crate::{CliError, Exit, asking_signals, report};
 
+/// How a file's name ends that says where the logs of a job are.
+pub(super) const LOG_DIR_POINTER: &str = ".log_dir";
 /// What a run's folder has the path of its newest checkpoint in.
 const LAST_CHECKPOINT: &str = "last_checkpoint";
 
@@ -24,17 +26,38 @@ pub(super) fn launch(flags: &LaunchArguments) -> Result<Exit, CliError> {
     // Two jobs may begin in the same second.
     let stamp = format!("{time}_{}", std::process::id());
     let (job, work_dir) = Job::of(&flags.program)?;
-    let log_dir = work_dir.unwrap_or_else(|| PathBuf::from("launch_logs")).join(stamp);
+    let folder = work_dir.clone().unwrap_or_else(|| PathBuf::from("launch_logs"));
+    let log_dir = folder.join(&stamp);
     let plan = LaunchPlan::new(flags, &Variables::of_process(), job.command()?, log_dir)?;
+    if let Some(work_dir) = &work_dir
+        && let Err(error) = leave_pointer(work_dir, &stamp, &plan.log_dir)
+    {
+        // The work folder of a machine on which nothing is saved need not be one.
+        report::print_warning(&format!(
+            "{}: `snaphook runs where` will not find this job from here: {error}",
+            work_dir.display()
+        ));
+    }
     let code = match snaphook_launch::launch(&plan, job.program()) {
-        Err(error @ LaunchError::Interrupted { signal }) => {
+        Err(error @ LaunchError::Interrupted { .. }) => {
             report::print_error(&error);
-            u8::try_from(128 + signal).unwrap_or(1)
+            error.exit_code()
         }
         result => result?,
     };
     // Any code that a rank may end with; everything of the launch has been put away.
     std::process::exit(code.into());
+}
+
+/// Says in the work folder where the logs of this job are, if they are elsewhere.
+fn leave_pointer(work_dir: &Path, stamp: &str, log_dir: &Path) -> std::io::Result<()> {
+    let (work_dir, log_dir) = (std::path::absolute(work_dir)?, std::path::absolute(log_dir)?);
+    if log_dir.starts_with(&work_dir) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&work_dir)?;
+    let pointer = work_dir.join(format!("{stamp}{LOG_DIR_POINTER}"));
+    std::fs::write(pointer, log_dir.as_os_str().as_encoded_bytes())
 }
 
 /// What the ranks run.
@@ -68,7 +91,7 @@ impl Job {
                 (Box::new(Training::new(arguments, &work_dir)), work_dir)
             }
             Command::Test(arguments) => {
-                (Box::new(Test), train::check_test(arguments, train::Warnings::Kept)?)
+                (Box::new(Testing), train::check_test(arguments, train::Warnings::Kept)?)
             }
             _ => (Box::new(AnyProgram), PathBuf::new()),
         };
@@ -98,15 +121,6 @@ impl Job {
     }
 }
 
-/// A measurement, which begins anew when it is started again.
-struct Test;
-
-impl Program for Test {
-    fn held_signals(&self) -> SigSet {
-        asking_signals()
-    }
-}
-
 /// A run that can go on from its last checkpoint.
 struct Training {
     last_checkpoint: PathBuf,
@@ -128,6 +142,28 @@ impl Training {
     }
 }
 
+/// Whether a run that ended with this code may end otherwise the next time.
+fn may_end_otherwise(code: u8) -> bool {
+    code != Exit::Input.code() && code != Exit::Usage.code()
+}
+
+/// A test, which begins anew.
+struct Testing;
+
+impl Program for Testing {
+    fn is_worth_a_restart(&self, code: u8) -> bool {
+        may_end_otherwise(code)
+    }
+
+    fn restarted(&self, arguments: &[OsString], _: Option<&str>) -> (Vec<OsString>, String) {
+        (arguments.to_vec(), "from its beginning".to_owned())
+    }
+
+    fn held_signals(&self) -> SigSet {
+        asking_signals()
+    }
+}
+
 /// When a file was written, and what it says.
 fn stamp(path: &Path) -> Option<(SystemTime, String)> {
     let written = std::fs::metadata(path).ok()?.modified().ok()?;
@@ -136,17 +172,23 @@ fn stamp(path: &Path) -> Option<(SystemTime, String)> {
 
 impl Program for Training {
     fn is_worth_a_restart(&self, code: u8) -> bool {
-        code != Exit::Input.code() && code != Exit::Usage.code()
+        may_end_otherwise(code)
     }
 
-    fn restarted(&self, arguments: &[OsString]) -> (Vec<OsString>, String) {
-        let now = stamp(&self.last_checkpoint);
-        match now {
-            Some((_, checkpoint)) if self.before != stamp(&self.last_checkpoint) => {
+    fn saved(&self) -> Option<String> {
+        let now = stamp(&self.last_checkpoint).filter(|now| Some(now) != self.before.as_ref());
+        now.map(|(_, checkpoint)| checkpoint.trim().to_owned())
+    }
+
+    fn restarted(&self, arguments: &[OsString], saved: Option<&str>) -> (Vec<OsString>, String) {
+        match saved {
+            Some(checkpoint) => {
                 let arguments = resuming(arguments, self.resumes_from.as_deref());
-                (arguments, format!("from {}", checkpoint.trim()))
+                (arguments, format!("from {checkpoint}"))
             }
-            _ => (arguments.to_vec(), "as at first: it saved no checkpoint in between".to_owned()),
+            None => {
+                (arguments.to_vec(), "as at first: it saved no checkpoint in between".to_owned())
+            }
         }
     }
 
@@ -203,9 +245,10 @@ mod tests {
         ] {
             std::fs::write(&last, "/old/epoch_9").unwrap();
             let job = training(line, folder.path());
-            assert_eq!(job.restarted(&words(line)).0, words(line), "nothing was saved: {line}");
+            let restarted = |job: &Training| job.restarted(&words(line), job.saved().as_deref());
+            assert_eq!(restarted(&job).0, words(line), "nothing was saved: {line}");
             std::fs::write(&last, "/w/epoch_2\n").unwrap();
-            let (arguments, from) = job.restarted(&words(line));
+            let (arguments, from) = restarted(&job);
             assert_eq!(arguments, words(resumed));
             assert_eq!(from, "from /w/epoch_2");
         }
@@ -214,17 +257,30 @@ mod tests {
     #[test]
     fn only_what_unblocks_signals_is_started_with_some_blocked() {
         assert_eq!(training("train a.py", Path::new("w")).held_signals(), asking_signals());
-        assert_eq!(Test.held_signals(), asking_signals());
+        assert_eq!(Testing.held_signals(), asking_signals());
         let (other, _) = Job::of(&words("python a.py")).unwrap();
         assert_eq!(other.program().held_signals(), SigSet::empty());
     }
 
     #[test]
     fn a_wrong_config_is_not_tried_again() {
-        let job = training("train a.py", Path::new("w"));
-        assert_eq!(
-            [1, 2, 3, 139].map(|code| job.is_worth_a_restart(code)),
-            [false, false, true, true]
-        );
+        let training = training("train a.py", Path::new("w"));
+        for job in [&training as &dyn Program, &Testing] {
+            assert_eq!(
+                [1, 2, 3, 139].map(|code| job.is_worth_a_restart(code)),
+                [false, false, true, true]
+            );
+        }
+    }
+
+    #[test]
+    fn a_work_folder_says_where_logs_are_that_are_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let (work, elsewhere) = (folder.path().join("work"), folder.path().join("elsewhere"));
+        leave_pointer(&work, "launch_1", &work.join("logs")).unwrap();
+        assert!(!work.exists(), "they are found from there");
+        leave_pointer(&work, "launch_1", &elsewhere).unwrap();
+        let pointer = std::fs::read_to_string(work.join("launch_1.log_dir")).unwrap();
+        assert_eq!(Path::new(&pointer), elsewhere);
     }
 }

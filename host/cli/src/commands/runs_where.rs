@@ -1,11 +1,13 @@
 //! `snaphook runs where`: what every process of a run does at this moment. Knows nothing of who writes it down.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use snaphook_heartbeat::{Record, process_state};
 use snaphook_report::ReportError;
 
+use super::launch::LOG_DIR_POINTER;
 use crate::args::{Format, RunsWhereArguments};
 use crate::{CliError, Exit, output};
 
@@ -27,6 +29,7 @@ pub(super) fn show(arguments: &RunsWhereArguments) -> Result<Exit, CliError> {
             .map_err(|source| ReportError::File { path: folder.clone(), source })?;
         look(folder, DEPTH, &mut places);
     }
+    drop_repeated(&mut places);
     if !arguments.all {
         places.retain(|place| place.state != "ended");
     }
@@ -37,7 +40,7 @@ pub(super) fn show(arguments: &RunsWhereArguments) -> Result<Exit, CliError> {
         }
         Format::Text if places.is_empty() => {
             output::print(
-                "no run of several processes is at work there (--all shows those that ended)\n",
+                "no run of several processes is at work there (--all shows those that ended; what `launch --log-dir DIR` started without a work folder is found in DIR)\n",
             )?;
         }
         Format::Text => output::print(&listing(&places))?,
@@ -49,6 +52,15 @@ pub(super) fn show(arguments: &RunsWhereArguments) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// A folder may lie below another one, and be pointed at from a third.
+fn drop_repeated(places: &mut Vec<Place>) {
+    let mut known = HashSet::new();
+    places.retain(|place| {
+        let folder = std::fs::canonicalize(&place.folder).unwrap_or(place.folder.clone());
+        known.insert((folder, place.rank))
+    });
+}
+
 fn look(folder: &Path, depth: usize, places: &mut Vec<Place>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -57,12 +69,22 @@ fn look(folder: &Path, depth: usize, places: &mut Vec<Place>) {
         if is_folder && depth > 0 {
             look(&path, depth - 1, places);
         }
+        if name.ends_with(LOG_DIR_POINTER) && depth > 0 {
+            look_elsewhere(&path, places);
+        }
         let rank = name.strip_prefix("rank_").and_then(|rest| rest.strip_suffix(".heartbeat"));
         let Some(rank) = rank.and_then(|rank| rank.parse().ok()) else { continue };
         if let Ok(record) = Record::read(&path) {
             let state = state(record.process);
             places.push(Place { folder: folder.to_owned(), rank, record, state });
         }
+    }
+}
+
+/// In the folder that a job's pointer names, not below it.
+fn look_elsewhere(pointer: &Path, places: &mut Vec<Place>) {
+    if let Ok(folder) = std::fs::read_to_string(pointer) {
+        look(Path::new(folder.trim()), 0, places);
     }
 }
 
@@ -96,4 +118,35 @@ fn to_json(Place { folder, rank, record, state }: &Place) -> serde_json::Value {
         "folder": folder.to_string_lossy(), "rank": rank, "process": record.process, "state": state,
         "phase": record.phase, "hook": hook, "point": point, "epoch": epoch, "iteration": iteration,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snaphook_heartbeat::{Heartbeat, WORDS};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn a_job_is_found_from_its_work_folder_wherever_its_logs_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (work, logs) = (folder.path().join("work"), folder.path().join("logs"));
+        std::fs::create_dir_all(&work).unwrap();
+        std::fs::create_dir_all(&logs).unwrap();
+        let words: &'static [AtomicU64] =
+            Box::leak((0..WORDS).map(|_| AtomicU64::new(0)).collect());
+        Heartbeat::over(words).unwrap();
+        let bytes = words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes());
+        std::fs::write(logs.join("rank_0.heartbeat"), bytes.collect::<Vec<u8>>()).unwrap();
+        let found = |folder: &Path| {
+            let mut places = Vec::new();
+            look(folder, DEPTH, &mut places);
+            drop_repeated(&mut places);
+            places.into_iter().map(|place| (place.folder, place.state)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&work), []);
+        let pointer = logs.as_os_str().as_encoded_bytes();
+        std::fs::write(work.join(format!("launch_1{LOG_DIR_POINTER}")), pointer).unwrap();
+        assert_eq!(found(&work), [(logs.clone(), "runs")]);
+        assert_eq!(found(folder.path()), [(logs, "runs")], "found once");
+    }
 }

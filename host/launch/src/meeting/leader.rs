@@ -1,226 +1,324 @@
 //! The launcher of machine 0: waits for the others, and decides. Knows nothing of processes.
 
-use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::arrivals::Arrivals;
 use super::link::Link;
 use super::message::Message;
-use super::{Decision, PAUSE, RoundPlace};
+use super::{Decision, News, PAUSE, RoundPlace, Standing, Summary};
 use crate::ending::{FAILED, Failure, RoundEnd, signal_name};
 use crate::output::say;
-use crate::port::{ClaimedPort, listen};
-use crate::signals::Caught;
+use crate::port::ClaimedPort;
+use crate::signals::{Caught, INTERRUPT, asks_for_an_end};
 use crate::{Endpoint, LaunchError, LaunchPlan};
+
+/// Before those that are missing at a restart are named.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+/// Where a machine stands in the round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It takes part in the next one.
+    Waiting,
+    Running,
+    Ended,
+}
 
 /// Another machine.
 struct Machine {
     link: Link,
-    /// Its ranks, once they may start.
-    ready: Option<u32>,
-    ended: Option<RoundEnd>,
+    stage: Stage,
+    /// Its ranks, once they may start, and how far it knows the job to be.
+    ready: Option<(u32, Standing)>,
 }
 
-impl Machine {
-    fn hear(&mut self, message: Message, first_failure: &mut Option<Failure>) {
-        match message {
-            Message::Ready { ranks } => self.ready = Some(ranks),
-            Message::Failed { failure } => {
-                first_failure.get_or_insert(failure);
-            }
-            Message::Ended { end } => self.ended = Some(end),
-            _ => {}
-        }
-    }
+/// What was heard of the round that runs.
+#[derive(Default)]
+struct Heard {
+    failure: Option<Failure>,
+    /// Whether all machines know of it.
+    is_told: bool,
+    ends: Vec<RoundEnd>,
+    /// The last signal that asked for an end on another machine.
+    asked: Option<i32>,
 }
 
 /// Machine 0.
 pub(crate) struct Leader {
-    listener: TcpListener,
-    nnodes: u32,
-    /// Connections whose first line has not come.
-    strangers: Vec<Link>,
+    /// Held, so that no other job takes the port of the meeting.
+    _claim: ClaimedPort,
+    arrivals: Arrivals,
     machines: BTreeMap<u32, Machine>,
-    failure: Option<Failure>,
-    is_told: bool,
-    silence: Duration,
+    round: Heard,
+    /// Whether ranks run, or are about to end.
+    is_in_round: bool,
+    /// Signals of other machines whose ranks have ended, and whether they are meant for the second time.
+    asks: VecDeque<(i32, bool)>,
+    /// Why a machine will not take part any more.
+    left: Option<Failure>,
 }
 
 impl Leader {
-    pub(super) fn listen(plan: &LaunchPlan) -> Result<Leader, LaunchError> {
-        let port = plan.master.port;
-        let listener = listen(port).map_err(|source| LaunchError::PortBusy { port, source })?;
+    pub(super) fn listen(plan: &LaunchPlan, caught: &Caught) -> Result<Leader, LaunchError> {
+        let (claim, listener) = ClaimedPort::listening(plan.master.port, caught)?;
         let what = "the meeting of the launchers cannot be watched";
         listener.set_nonblocking(true).map_err(|source| LaunchError::System { what, source })?;
         Ok(Leader {
-            listener,
-            nnodes: plan.nnodes,
-            strangers: Vec::new(),
+            _claim: claim,
+            arrivals: Arrivals::new(listener, plan.nnodes, plan.patience.peers),
             machines: BTreeMap::new(),
-            failure: None,
-            is_told: false,
-            silence: plan.patience.peers,
+            round: Heard::default(),
+            is_in_round: false,
+            asks: VecDeque::new(),
+            left: None,
         })
     }
 
     pub(super) fn begin(
         &mut self,
         plan: &LaunchPlan,
-        round: u32,
+        mut standing: Standing,
         caught: &Caught,
     ) -> Result<RoundPlace, LaunchError> {
-        (self.failure, self.is_told) = (None, false);
-        self.machines.values_mut().for_each(|machine| machine.ended = None);
+        self.machines.values_mut().for_each(|machine| machine.stage = Stage::Waiting);
+        self.is_in_round = false;
         let began = Instant::now();
-        let others = plan.nnodes - 1;
-        if round == 0 {
-            say(&format!("waiting at {} for {others} of {} machines", plan.master, plan.nnodes));
-        }
-        while self.machines.values().filter(|machine| machine.ready.is_some()).count()
-            < others as usize
-        {
+        let mut is_told = false;
+        loop {
             self.look();
-            if began.elapsed() > plan.patience.join {
-                let is_here = |number: &u32| {
-                    self.machines.get(number).is_some_and(|machine| machine.ready.is_some())
-                };
-                let missing = (1..plan.nnodes).filter(|number| !is_here(number)).collect();
-                let seconds = plan.patience.join.as_secs_f64();
-                return Err(LaunchError::MachinesMissing { nnodes: plan.nnodes, missing, seconds });
+            let missing = self.missing(plan.nnodes);
+            if missing.is_empty() {
+                break;
             }
-            if let Some(signal) = caught.next(PAUSE) {
-                return Err(LaunchError::Interrupted { signal });
+            if let Some(Failure { summary, .. }) = &self.left {
+                return Err(LaunchError::MachineLeft { problem: summary.clone() });
+            }
+            if began.elapsed() > plan.patience.join {
+                let (nnodes, seconds) = (plan.nnodes, plan.patience.join.as_secs_f64());
+                return Err(LaunchError::MachinesMissing { nnodes, missing, seconds });
+            }
+            if !is_told && (standing.restart == 0 || began.elapsed() > A_WHILE) {
+                is_told = true;
+                self.tell_waiting(plan, &missing, standing.restart);
+            }
+            let own = caught.next(PAUSE).filter(|signal| asks_for_an_end(*signal));
+            if let Some(signal) = own.or_else(|| self.asks.pop_front().map(|(signal, _)| signal)) {
+                for (_, theirs) in self.machines.values().filter_map(|other| other.ready.clone()) {
+                    standing.and(theirs);
+                }
+                return Err(LaunchError::Interrupted { signal, saved: standing.saved });
             }
         }
-        // Of a machine that left while it was waited for and came again.
-        self.failure = None;
+        self.start(plan, standing)
+    }
+
+    fn missing(&self, nnodes: u32) -> Vec<u32> {
+        let is_here =
+            |number: &u32| self.machines.get(number).is_some_and(|machine| machine.ready.is_some());
+        (1..nnodes).filter(|number| !is_here(number)).collect()
+    }
+
+    fn tell_waiting(&self, plan: &LaunchPlan, missing: &[u32], restart: u32) {
+        let (master, nnodes) = (&plan.master, plan.nnodes);
+        say(&match restart {
+            0 => format!("waiting at {master} for {} of {nnodes} machines", nnodes - 1),
+            _ => format!("waiting at {master} for {} to come again", machines(missing)),
+        });
+    }
+
+    fn start(
+        &mut self,
+        plan: &LaunchPlan,
+        mut standing: Standing,
+    ) -> Result<RoundPlace, LaunchError> {
+        // Of machines that left while they were waited for and came again.
+        self.round = Heard::default();
+        self.is_in_round = true;
+        self.asks.clear();
         let claim = ClaimedPort::from(plan.master.port.checked_add(1).unwrap_or(1024))?;
-        let counts = self.machines.values().filter_map(|machine| machine.ready);
-        let world_size = plan.ranks_here + counts.sum::<u32>();
+        let ready: Vec<_> = self
+            .machines
+            .values_mut()
+            .filter_map(|machine| Some((machine.ready.take()?, machine)))
+            .collect();
+        let world_size = plan.ranks_here + ready.iter().map(|((ranks, _), _)| ranks).sum::<u32>();
+        ready.iter().for_each(|((_, theirs), _)| standing.and(theirs.clone()));
         let mut first_rank = plan.ranks_here;
-        for machine in self.machines.values_mut() {
-            let port = claim.port;
-            machine.link.send(&Message::Start { first_rank, world_size, port });
-            first_rank += machine.ready.take().unwrap_or_default();
+        for ((ranks, _), machine) in ready {
+            let (port, standing) = (claim.port, standing.clone());
+            machine.link.send(&Message::Start { first_rank, world_size, port, standing });
+            machine.stage = Stage::Running;
+            first_rank += ranks;
         }
         let master = Endpoint { host: plan.master.host.clone(), port: claim.port };
-        Ok(RoundPlace { first_rank: 0, world_size, master, _claim: Some(claim) })
+        let _claim = Some(claim);
+        Ok(RoundPlace { first_rank: 0, world_size, master, standing, _claim })
     }
 
     /// Takes in what came, from known machines and new ones.
     fn look(&mut self) {
-        while let Ok((stream, _)) = self.listener.accept() {
-            self.strangers.extend(Link::new(stream, self.silence));
-        }
-        for link in std::mem::take(&mut self.strangers) {
-            self.get_to_know(link);
-        }
         let mut gone = Vec::new();
-        for (number, machine) in &mut self.machines {
+        let numbers: Vec<u32> = self.machines.keys().copied().collect();
+        for number in numbers {
+            let Some(machine) = self.machines.get_mut(&number) else { continue };
             for message in machine.link.receive() {
-                machine.hear(message, &mut self.failure);
+                self.hear(number, message);
             }
-            if let Some(why) = machine.link.lost() {
-                gone.push((*number, why.to_owned(), machine.ended.is_some()));
+            let lost = self.machines.get(&number).and_then(|machine| machine.link.lost());
+            gone.extend(lost.map(|why| (number, why.to_owned())));
+        }
+        for (number, why) in gone {
+            let machine = self.machines.remove(&number);
+            if machine.is_some_and(|machine| machine.stage == Stage::Running) {
+                let summary = format!("the launcher of machine {number} is gone: {why}");
+                self.round.failure.get_or_insert(Failure::of_launchers(summary));
             }
         }
-        for (number, why, has_ended) in gone {
-            self.machines.remove(&number);
-            if !has_ended {
-                self.failure.get_or_insert(Failure {
-                    summary: format!("the launcher of machine {number} is gone: {why}"),
-                    details: Vec::new(),
-                    code: FAILED,
-                });
+        let machines = &self.machines;
+        let arrivals = self.arrivals.admit(|number| Some(machines.get(&number)?.link.heard()));
+        for mut arrival in arrivals {
+            if self.is_in_round {
+                arrival.tell_to_wait("the ranks of the others have not ended yet");
             }
+            let machine = Machine { link: arrival.link, stage: Stage::Waiting, ready: None };
+            self.machines.insert(arrival.node_rank, machine);
+            arrival.said.into_iter().for_each(|message| self.hear(arrival.node_rank, message));
         }
     }
 
-    /// The first line of a connection says who it is; more may have come with it.
-    fn get_to_know(&mut self, mut link: Link) {
-        let mut messages = link.receive().into_iter();
-        let (node_rank, nnodes, version) = match messages.next() {
-            Some(Message::Hello { node_rank, nnodes, version }) => (node_rank, nnodes, version),
-            None if link.lost().is_none() => return self.strangers.push(link),
-            _ => return,
-        };
-        if let Some(problem) = self.problem_of(node_rank, nnodes, &version) {
-            say(&format!("machine {node_rank} is refused: {problem}"));
-            link.send(&Message::Refused { problem });
-            return;
+    fn hear(&mut self, number: u32, message: Message) {
+        let Some(machine) = self.machines.get_mut(&number) else { return };
+        match message {
+            Message::Ready { ranks, standing } => machine.ready = Some((ranks, standing)),
+            Message::Failed { failure } => {
+                self.round.failure.get_or_insert(failure);
+            }
+            Message::Ended { end, asked } => {
+                machine.stage = Stage::Ended;
+                self.round.ends.push(end);
+                self.round.asked = asked.or(self.round.asked);
+            }
+            Message::Ask { signal, at_once } => {
+                self.round.asked = Some(signal);
+                self.asks.push_back((signal, at_once));
+                self.pass_on(signal, at_once);
+            }
+            Message::Leaving { failure } => {
+                if machine.stage == Stage::Running {
+                    machine.stage = Stage::Ended;
+                    self.round.failure.get_or_insert(failure.clone());
+                }
+                self.left.get_or_insert(failure);
+            }
+            _ => {}
         }
-        let mut machine = Machine { link, ready: None, ended: None };
-        messages.for_each(|message| machine.hear(message, &mut self.failure));
-        self.machines.insert(node_rank, machine);
     }
 
-    fn problem_of(&self, node_rank: u32, nnodes: u32, version: &str) -> Option<String> {
-        let ours = env!("CARGO_PKG_VERSION");
-        if version != ours {
-            return Some(format!("expected version {ours} of the launcher, found {version}"));
-        }
-        if nnodes != self.nnodes {
-            return Some(format!("expected --nnodes {}, found {nnodes}", self.nnodes));
-        }
-        if node_rank == 0 || node_rank >= nnodes {
-            return Some(format!(
-                "expected a node rank from 1 to {}, found {node_rank}",
-                nnodes - 1
-            ));
-        }
-        let is_taken = self.machines.contains_key(&node_rank);
-        is_taken.then(|| format!("node rank {node_rank} is taken by another machine"))
+    fn running(&mut self) -> impl Iterator<Item = (u32, &mut Link)> {
+        let running =
+            self.machines.iter_mut().filter(|(_, machine)| machine.stage == Stage::Running);
+        running.map(|(number, machine)| (*number, &mut machine.link))
     }
 
-    pub(super) fn news(&mut self) -> Option<Failure> {
+    fn pass_on(&mut self, signal: i32, at_once: bool) {
+        self.running().for_each(|(_, link)| link.send(&Message::Ask { signal, at_once }));
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.left.is_some()
+    }
+
+    pub(super) fn news(&mut self) -> Option<News> {
         self.look();
-        let failure = self.failure.clone().filter(|_| !self.is_told)?;
-        self.stop(&failure);
-        Some(failure)
+        if let Some(failure) = self.round.failure.clone().filter(|_| !self.round.is_told) {
+            self.stop(&failure);
+            return Some(News::Failed(failure));
+        }
+        self.asks.pop_front().map(|(signal, at_once)| News::Asked { signal, at_once })
     }
 
     pub(super) fn stop(&mut self, failure: &Failure) {
-        if std::mem::replace(&mut self.is_told, true) {
+        if std::mem::replace(&mut self.round.is_told, true) {
             return;
         }
-        self.failure.get_or_insert_with(|| failure.clone());
+        self.round.failure.get_or_insert_with(|| failure.clone());
         let message = Message::Stop { failure: failure.clone() };
-        self.machines.values_mut().for_each(|machine| machine.link.send(&message));
+        self.running().for_each(|(_, link)| link.send(&message));
     }
 
     /// Waits for the ranks of all machines to end.
     pub(super) fn end_round(
         &mut self,
         mine: RoundEnd,
+        asked: Option<i32>,
         caught: &Caught,
-    ) -> (RoundEnd, Option<Failure>) {
-        let before = self.failure.clone();
-        loop {
-            if self.failure.is_some() && !self.is_told {
-                self.news();
-            }
-            self.look();
-            if self.machines.values().all(|machine| machine.ended.is_some()) {
+    ) -> Summary {
+        let has_failed = self.round.failure.is_some();
+        let (mut here, mut decision) = (None, None);
+        // The others are to end, too, if nothing ends them anyway.
+        let mut first = asked.filter(|_| !has_failed);
+        while decision.is_none() {
+            // Those of other machines were passed on already; no rank of this one is left.
+            while self.news().is_some() {}
+            let running: Vec<u32> = self.running().map(|(number, _)| number).collect();
+            if running.is_empty() {
                 break;
             }
-            if let Some(signal) = caught.next(PAUSE) {
+            let Some(signal) = first.take().or_else(|| caught.next(PAUSE)) else { continue };
+            let (name, others) = (signal_name(signal), machines(&running));
+            if signal == INTERRUPT && here == Some(INTERRUPT) {
+                say(&format!("{name} again: ending at once, {others} too"));
+                self.pass_on(signal, true);
+                decision = Some(Decision::Over(RoundEnd::Signal(signal).exit_code(None)));
+            } else if here == Some(signal) {
+                say(&format!("{name}: waiting for {others} (SIGINT ends at once)"));
+            } else {
                 say(&format!(
-                    "{}: the ranks of this machine have ended, waiting for the other machines",
-                    signal_name(signal)
+                    "{name}: the ranks of this machine have ended; passed on to {others}, and waiting"
                 ));
+                self.pass_on(signal, false);
+                here = Some(signal).filter(|signal| asks_for_an_end(*signal)).or(here);
             }
         }
-        let ends = self.machines.values().filter_map(|machine| machine.ended);
-        let all = ends.fold(mine, RoundEnd::and);
-        let all = if self.failure.is_some() { RoundEnd::Failed } else { all };
-        (all, self.failure.clone().filter(|_| before.is_none()))
+        let end = self.round.ends.iter().copied().fold(mine, RoundEnd::and);
+        let end = if self.round.failure.is_some() { RoundEnd::Failed } else { end };
+        let failure = self.round.failure.clone().filter(|_| !has_failed);
+        Summary { end, asked: here.or(asked).or(self.round.asked), failure, decision }
     }
 
-    pub(super) fn announce(&mut self, decision: &Decision) {
+    pub(super) fn announce(&mut self, decision: Decision, reason: &str) {
         let message = match decision {
             Decision::Again => Message::Again,
-            Decision::Over(code) => Message::Over { code: *code },
+            Decision::Over(code) => Message::Over { code, reason: reason.to_owned() },
         };
-        self.machines.values_mut().for_each(|machine| machine.link.send(&message));
+        let is_over = decision != Decision::Again;
+        // One that came in between waits for the next round already.
+        for machine in self.machines.values_mut() {
+            if is_over || machine.stage != Stage::Waiting {
+                machine.link.send(&message);
+            }
+        }
+        if is_over {
+            self.arrivals.links().for_each(|link| link.send(&message));
+        }
     }
+
+    pub(super) fn leave(&mut self, failure: &Failure) {
+        self.stop(failure);
+        self.announce(Decision::Over(failure.code), &failure.summary);
+    }
+}
+
+impl Failure {
+    /// Launchers have lost each other.
+    pub(super) fn of_launchers(summary: String) -> Failure {
+        Failure { summary, details: Vec::new(), code: FAILED }
+    }
+}
+
+/// `machine 1`, or `machines 1, 2`.
+fn machines(numbers: &[u32]) -> String {
+    let words: Vec<_> = numbers.iter().map(u32::to_string).collect();
+    format!("machine{} {}", if words.len() == 1 { "" } else { "s" }, words.join(", "))
 }

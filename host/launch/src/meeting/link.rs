@@ -9,6 +9,7 @@ use super::message::Message;
 
 /// A line that is longer is nothing that a launcher says.
 const LONGEST_LINE: usize = 1 << 20;
+const FOREIGN: &str = "it says nothing that a launcher would";
 /// For a line to leave.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -16,6 +17,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Link {
     stream: TcpStream,
     arrived: Vec<u8>,
+    began: Instant,
     heard: Instant,
     sent: Instant,
     lost: Option<String>,
@@ -28,12 +30,28 @@ impl Link {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let now = Instant::now();
-        Ok(Link { stream, arrived: Vec::new(), heard: now, sent: now, lost: None, silence })
+        let (arrived, lost) = (Vec::new(), None);
+        Ok(Link { stream, arrived, began: now, heard: now, sent: now, lost, silence })
     }
 
     /// Why the other side is gone, if it is.
     pub(super) fn lost(&self) -> Option<&str> {
         self.lost.as_deref()
+    }
+
+    /// Whether the other side is no launcher.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.lost() == Some(FOREIGN)
+    }
+
+    /// When something came from the other side last.
+    pub(super) fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Whether anything came from the other side.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.heard > self.began
     }
 
     pub(super) fn send(&mut self, message: &Message) {
@@ -87,7 +105,7 @@ impl Link {
                     self.arrived.extend_from_slice(&chunk[..read]);
                     self.heard = Instant::now();
                     if self.arrived.len() > LONGEST_LINE {
-                        return Err("it says nothing that a launcher would".to_owned());
+                        return Err(FOREIGN.to_owned());
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -115,7 +133,7 @@ impl Link {
                 Ok(Message::Alive) => {}
                 Ok(message) => messages.push(message),
                 Err(_) => {
-                    self.lost = Some("it says nothing that a launcher would".to_owned());
+                    self.lost = Some(FOREIGN.to_owned());
                     break;
                 }
             }
@@ -151,9 +169,9 @@ mod tests {
         theirs.write_all(b"{\"say\":\"again\"}\n{\"say\":\"ov").unwrap();
         let first = until(|| Some(link.receive()).filter(|messages| !messages.is_empty()));
         assert_eq!(first, [Message::Again]);
-        theirs.write_all(b"er\",\"code\":3}\n").unwrap();
+        theirs.write_all(b"er\",\"code\":3,\"reason\":\"\"}\n").unwrap();
         let second = until(|| Some(link.receive()).filter(|messages| !messages.is_empty()));
-        assert_eq!(second, [Message::Over { code: 3 }]);
+        assert_eq!(second, [Message::Over { code: 3, reason: String::new() }]);
         drop(theirs);
         let why = until(|| {
             link.receive();

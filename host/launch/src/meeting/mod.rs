@@ -7,16 +7,22 @@
 //!    │ ◄────────────────────── start│
 //!    │ failed ────────────────────► │   when a rank fails here
 //!    │ ◄─────────────────────── stop│   … or there
+//!    │ ◄──────────────────────► ask │   when one is asked to end after its ranks have ended
 //!    │ ended ─────────────────────► │
 //!    │ ◄──────────────── again, over│
 //! ```
+//!
+//! A launcher that died and was started again takes part in the next round. A machine that loses machine 0 looks for it again.
 
+mod arrivals;
 mod follower;
 mod leader;
 mod link;
 mod message;
 
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::ending::{Failure, RoundEnd};
 use crate::port::ClaimedPort;
@@ -29,19 +35,69 @@ use leader::Leader;
 /// How often the launchers look at what came.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How far a job has come, as far as a launcher knows: one that was started again knows less than the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// 0 at first.
+    pub(crate) restart: u32,
+    /// What the job has saved last.
+    pub(crate) saved: Option<String>,
+}
+
+impl Standing {
+    fn and(&mut self, other: Standing) {
+        self.restart = self.restart.max(other.restart);
+        self.saved = self.saved.take().or(other.saved);
+    }
+}
+
 /// The ranks of this machine in a round.
 pub(crate) struct RoundPlace {
     pub(crate) first_rank: u32,
     pub(crate) world_size: u32,
     pub(crate) master: Endpoint,
+    /// As far as all machines know.
+    pub(crate) standing: Standing,
     /// Held, so that no other job on the master's machine takes it.
     _claim: Option<ClaimedPort>,
 }
 
+/// What a machine waited for.
+pub(crate) enum Beginning {
+    Round(RoundPlace),
+    /// The job came to its end without this machine.
+    Over {
+        code: u8,
+        reason: String,
+    },
+}
+
 /// What machine 0 decided after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Again,
     Over(u8),
+}
+
+/// What another machine says while ranks run here.
+pub(crate) enum News {
+    Failed(Failure),
+    /// Its launcher was asked to end with this signal when its own ranks had ended.
+    Asked {
+        signal: i32,
+        at_once: bool,
+    },
+}
+
+/// How a round ended on all machines, as far as this one knows.
+pub(crate) struct Summary {
+    pub(crate) end: RoundEnd,
+    /// The last signal that asked for an end on any machine.
+    pub(crate) asked: Option<i32>,
+    /// Of another machine, heard of when the ranks here had ended.
+    pub(crate) failure: Option<Failure>,
+    /// What comes next, if that is decided elsewhere or by a second Ctrl-C.
+    pub(crate) decision: Option<Decision>,
 }
 
 /// The other machines.
@@ -56,32 +112,34 @@ impl Peers {
     pub(crate) fn meet(plan: &LaunchPlan, caught: &Caught) -> Result<Peers, LaunchError> {
         match (plan.nnodes, plan.node_rank) {
             (1, _) => Ok(Peers::Alone),
-            (_, 0) => Ok(Peers::Leader(Leader::listen(plan)?)),
+            (_, 0) => Ok(Peers::Leader(Leader::listen(plan, caught)?)),
             _ => Ok(Peers::Follower(Follower::connect(plan, caught)?)),
         }
     }
 
-    /// Waits for all machines; then each knows its ranks.
+    /// Waits for all machines; then each knows its ranks. `standing` is how far the job has come as this machine knows it.
     pub(crate) fn begin(
         &mut self,
         plan: &LaunchPlan,
-        round: u32,
+        standing: Standing,
         caught: &Caught,
-    ) -> Result<RoundPlace, LaunchError> {
+    ) -> Result<Beginning, LaunchError> {
         match self {
             Peers::Alone => {
                 let claim = ClaimedPort::from(plan.master.port)?;
                 let master = Endpoint { host: plan.master.host.clone(), port: claim.port };
                 let (first_rank, world_size) = (0, plan.ranks_here);
-                Ok(RoundPlace { first_rank, world_size, master, _claim: Some(claim) })
+                let _claim = Some(claim);
+                let place = RoundPlace { first_rank, world_size, master, standing, _claim };
+                Ok(Beginning::Round(place))
             }
-            Peers::Leader(leader) => leader.begin(plan, round, caught),
-            Peers::Follower(follower) => follower.begin(plan, caught),
+            Peers::Leader(leader) => leader.begin(plan, standing, caught).map(Beginning::Round),
+            Peers::Follower(follower) => follower.begin(plan, &standing, caught),
         }
     }
 
-    /// A failure on another machine, once; to be called often.
-    pub(crate) fn news(&mut self) -> Option<Failure> {
+    /// What another machine says; to be called often.
+    pub(crate) fn news(&mut self) -> Option<News> {
         match self {
             Peers::Alone => None,
             Peers::Leader(leader) => leader.news(),
@@ -98,32 +156,33 @@ impl Peers {
         }
     }
 
-    /// The end of the round on all machines; a failure elsewhere may come with it.
-    pub(crate) fn end_round(
-        &mut self,
-        end: RoundEnd,
-        caught: &Caught,
-    ) -> (RoundEnd, Option<Failure>) {
+    /// Waits for the end of the round on all machines, and on all but machine 0 for what it decides.
+    pub(crate) fn sum_up(&mut self, end: RoundEnd, asked: Option<i32>, caught: &Caught) -> Summary {
         match self {
-            Peers::Leader(leader) => leader.end_round(end, caught),
-            Peers::Alone | Peers::Follower(_) => (end, None),
+            Peers::Alone => Summary { end, asked, failure: None, decision: None },
+            Peers::Leader(leader) => leader.end_round(end, asked, caught),
+            Peers::Follower(follower) => follower.await_decision(end, asked, caught),
         }
     }
 
-    /// What comes next: machine 0 says what it decided, the others hear it.
-    pub(crate) fn conclude(
-        &mut self,
-        decided: Decision,
-        end: RoundEnd,
-        caught: &Caught,
-    ) -> (Decision, Option<Failure>) {
+    /// Whether a machine has said that it will not take part in another round.
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(self, Peers::Leader(leader) if leader.has_left())
+    }
+
+    /// Machine 0 says what it decided, and why.
+    pub(crate) fn announce(&mut self, decision: Decision, reason: &str) {
+        if let Peers::Leader(leader) = self {
+            leader.announce(decision, reason);
+        }
+    }
+
+    /// This launcher ends, since it cannot do its part; `code` is what the job ends with when it is machine 0.
+    pub(crate) fn leave(&mut self, failure: Failure) {
         match self {
-            Peers::Alone => (decided, None),
-            Peers::Leader(leader) => {
-                leader.announce(&decided);
-                (decided, None)
-            }
-            Peers::Follower(follower) => follower.await_decision(end, caught),
+            Peers::Alone => {}
+            Peers::Leader(leader) => leader.leave(&failure),
+            Peers::Follower(follower) => follower.leave(failure),
         }
     }
 }

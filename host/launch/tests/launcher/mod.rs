@@ -3,6 +3,9 @@
 #![allow(dead_code, clippy::unwrap_used)] // not every test program uses all of it
 
 use std::io::Write;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -94,6 +97,44 @@ impl Place {
         });
         number.unwrap()
     }
+}
+
+/// The launcher of machine 0 or 1 of two, with two ranks there.
+pub(crate) fn start_machine(
+    place: &Place,
+    name: &str,
+    (machine, port): (u32, &str),
+    flags: &[&str],
+    script: &str,
+) -> Running {
+    let number = machine.to_string();
+    let mut all = vec!["--nnodes", "2", "--node-rank", &number, "--master-addr", "127.0.0.1"];
+    all.extend(["--master-port", port, "--nproc-per-node", "2"]);
+    all.extend(flags);
+    place.start(name, &all, script)
+}
+
+/// Two launchers of one job; the port is free when they start.
+pub(crate) fn start_two(place: &Place, flags: &[&str], script: &str) -> [Running; 2] {
+    let port = free_port();
+    [0, 1].map(|machine| {
+        start_machine(place, &format!("m{machine}"), (machine, &port), flags, script)
+    })
+}
+
+/// Below the ports that the system gives to whoever asks for any, and taken by no other test while this process lives, as
+/// little as the next ones, of which ranks take one.
+pub(crate) fn free_port() -> String {
+    let claim = |port: &u16| {
+        let name = SocketAddr::from_abstract_name(format!("snaphook-test-port-{port}")).unwrap();
+        let claim = UnixListener::bind_addr(&name).ok()?;
+        TcpListener::bind(("127.0.0.1", *port)).ok()?;
+        Some(claim)
+    };
+    let (port, claim) =
+        (10_000..20_000).step_by(10).find_map(|port| Some((port, claim(&port)?))).unwrap();
+    std::mem::forget(claim);
+    port.to_string()
 }
 
 /// Waits until it holds; fails when it does not.
