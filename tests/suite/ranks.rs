@@ -146,6 +146,16 @@ fn a_resume_is_exact_with_as_many_ranks_and_says_what_it_does_with_others() {
         "train_dataloader.batch_size=4",
     ]);
     same.expect_code(0).expect_text(&["every step sees the same samples as before"]);
+
+    // Six samples of the second epoch, whose steps have four now.
+    let middle = Workspace::new();
+    let lines = [small, "default_hooks.checkpoint.by_epoch=False", "train_cfg.max_epochs=2"];
+    expect_codes(&middle.train_ranks(3, &lines), 0);
+    let words = "saved by 3 ranks with 3 samples a step, this run has 2 with 4: iteration 3 is now 1, so that 3 samples are trained again";
+    let line = ["--resume", "work/iter_3", "--cfg-options", "train_cfg.max_epochs=2"];
+    let outcomes = middle.train_ranks(2, &line);
+    expect_codes(&outcomes, 0);
+    outcomes[0].expect_text(&[words]);
 }
 
 #[test]
