@@ -53,6 +53,22 @@ fn a_config_that_would_run_code_is_refused_and_runs_none() {
 }
 
 #[test]
+fn a_time_to_wait_for_ranks_that_is_none_is_refused_for_one_process_too() {
+    for value in ["-5", "0", "'soon'", "2e6"] {
+        let workspace = Workspace::with(&format!("env_cfg = dict(dist_cfg=dict(timeout={value}))"));
+        let told = "expected seconds above 0 and up to 1000000, found";
+        let checked = workspace.snaphook(["config", "check", "tiny.py"]);
+        checked.expect_code(1).expect_text(&["env_cfg.dist_cfg.timeout", told]);
+        let outcome = refused(&workspace, &["tiny.py"]);
+        assert!(outcome.stderr.contains(told), "{outcome}");
+    }
+    let workspace = Workspace::with("env_cfg = dict(dist_cfg=dict(timeout=-5))");
+    for outcome in workspace.train_ranks(2, &[]) {
+        outcome.expect_code(1);
+    }
+}
+
+#[test]
 fn a_base_that_is_missing_is_named() {
     let workspace = Workspace::new();
     workspace.write("tiny.py", "_base_ = './nowhere.py'\n");

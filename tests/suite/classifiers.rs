@@ -82,8 +82,6 @@ fn accuracy_is_the_same_for_every_number_of_ranks_and_a_resume_is_exact() {
     let whole = workspace();
     whole.train(&["train_cfg.max_epochs=2"]).expect_code(0);
     let cut = workspace();
-    // Scores are those of a batch to the last digit.
-    cut.write("tiny.py", format!("{CONFIG}test_dataloader['batch_size'] = 1\n"));
     cut.train(&["train_cfg.max_epochs=1"]).expect_code(0);
     cut.train(&["train_cfg.max_epochs=2", "--resume"]).expect_code(0);
     let last = |workspace: &Workspace| weights(&workspace.file("work/epoch_2"));

@@ -142,6 +142,22 @@ fn a_model_of_torchscript_trains_resumes_and_is_tested() {
 }
 
 #[test]
+fn norms_of_all_ranks_are_refused_where_they_are_inside_of_a_script() {
+    let workspace = Workspace::with(&format!("{SCRIPT_MODEL}sync_bn = 'torch'\n"));
+    std::fs::copy(exported().join("tiny.pt"), workspace.file("tiny.pt")).unwrap();
+    let told = "sync_bn=\"torch\" cannot reach the batch norms inside of ScriptModel's tiny.pt";
+    let checked = workspace.snaphook(["config", "check", "tiny.py"]);
+    checked.expect_code(1).expect_text(&[told, "sync_bn = 'torch'"]);
+    workspace.train(&[]).expect_code(1).expect_error(&["tiny.py"]);
+    assert!(workspace.train(&["--dry-run"]).stderr.contains(told));
+    assert!(!workspace.work().exists(), "nothing is written");
+    // A test has nothing to synchronise.
+    workspace.train(&["sync_bn=None", "train_cfg.max_epochs=1"]).expect_code(0);
+    let line = ["test", "tiny.py", "work/epoch_1", "--work-dir", "tested"];
+    workspace.snaphook(line).expect_code(0);
+}
+
+#[test]
 fn a_module_that_the_torch_package_exports_now_trains() {
     let Some(python) = std::env::var_os("PEER_PYTHON") else {
         println!("set PEER_PYTHON to a Python with torch: nothing was exported");

@@ -30,6 +30,7 @@
 //! | `loggers` | MLflow, a webhook, Prometheus and Weights & Biases hear of a run what it was |
 //! | `logs` | MMEngine's lines and files, JSON lines, TensorBoard's event files |
 //! | `ranks` | several processes train as one, measure as one, and end together |
+//! | `ranks_data` | several processes see the samples and batches of one, whatever the sampler, and measure to the same bits |
 //! | `ranks_network` | two ranks whose connection is cut end within the timeout and name each other |
 //! | `reports` | the page about a run, lists and comparisons of runs |
 //! | `cli` | what the commands print; none of them runs a plugin's code |
@@ -67,6 +68,7 @@ mod pth;
 mod rank_hooks;
 mod ranks;
 mod ranks_break;
+mod ranks_data;
 mod ranks_join;
 mod ranks_network;
 mod reports;

@@ -28,7 +28,6 @@ fn numbers(checkpoint: &Path) -> Vec<f32> {
 
 /// Boxes, proposals, areas, single classes, VOC's numbers, and a file alone.
 const EVERY_METRIC: &str = "\
-test_dataloader['batch_size'] = 1
 model['test_cfg']['score_thr'] = 0.0
 test_evaluator = [
     dict(test_evaluator, metric=['bbox', 'proposal'], classwise=True),
@@ -37,7 +36,7 @@ test_evaluator = [
 ";
 
 #[track_caller]
-fn assert_near(one: &Path, other: &Path, tolerance: f32) {
+pub(crate) fn assert_near(one: &Path, other: &Path, tolerance: f32) {
     let (one, other) = (numbers(one), numbers(other));
     assert_eq!(one.len(), other.len());
     let furthest = one
@@ -49,7 +48,7 @@ fn assert_near(one: &Path, other: &Path, tolerance: f32) {
 }
 
 #[track_caller]
-fn expect_codes(outcomes: &[Outcome], code: i32) {
+pub(crate) fn expect_codes(outcomes: &[Outcome], code: i32) {
     outcomes.iter().for_each(|outcome| {
         outcome.expect_code(code);
     });
@@ -90,7 +89,7 @@ fn diagnosed(workspace: &Workspace, work: &str) -> Vec<serde_json::Value> {
 fn metrics_and_predictions_are_the_same_for_every_number_of_ranks() {
     let workspace = Workspace::with(EVERY_METRIC);
     workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
-    // Four pictures: with three ranks, one has two of them.
+    // Two batches of two pictures: of three ranks, one has none.
     let found: Vec<String> = (1..=3)
         .map(|world| {
             let out = format!("found{world}.json");
@@ -147,6 +146,16 @@ fn a_resume_is_exact_with_as_many_ranks_and_says_what_it_does_with_others() {
         "train_dataloader.batch_size=4",
     ]);
     same.expect_code(0).expect_text(&["every step sees the same samples as before"]);
+
+    // Six samples of the second epoch, whose steps have four now.
+    let middle = Workspace::new();
+    let lines = [small, "default_hooks.checkpoint.by_epoch=False", "train_cfg.max_epochs=2"];
+    expect_codes(&middle.train_ranks(3, &lines), 0);
+    let words = "saved by 3 ranks with 3 samples a step, this run has 2 with 4: iteration 3 is now 1, so that 3 samples are trained again";
+    let line = ["--resume", "work/iter_3", "--cfg-options", "train_cfg.max_epochs=2"];
+    let outcomes = middle.train_ranks(2, &line);
+    expect_codes(&outcomes, 0);
+    outcomes[0].expect_text(&[words]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub mod report;
 mod schedule;
 mod trainer;
 
-pub use check::{ignored_keys, odd_words};
+pub use check::{dist_timeout, ignored_keys, odd_words};
 pub use checkpoint_url::checkpoint_url;
 pub use commands::run;
 pub use error::CliError;

@@ -1,16 +1,17 @@
 //! `ClassAwareSampler`: the classes in turn, whatever the number of their pictures.
-//! Knows nothing of batches.
+//! Knows nothing of batches and processes.
 //!
 //! Source: MMDetection 3.3.0 `samplers/class_aware_sampler.py`; arXiv 1512.05830. We differ in the values of the shuffles:
-//! they come from our own generator, not from torch's.
+//! they come from our own generator, not from torch's, and in sharing the samples out, which the loader does: MMDetection
+//! gives each process a stretch of the order.
 
 use crate::dataset::Dataset;
-use crate::{DataError, Rank, SampleRng};
+use crate::{DataError, SampleRng};
 
 /// MMDetection's `ClassAwareSampler`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClassAwareSampler {
-    /// The seed of the order; the same on all ranks.
+    /// The seed of the order.
     pub seed: u64,
     /// Pictures in a row of the same class.
     pub num_sample_class: usize,
@@ -38,11 +39,6 @@ impl Cycle {
 }
 
 impl ClassAwareSampler {
-    /// How many samples a rank gets of `len`.
-    pub fn len(self, len: usize, rank: Rank) -> usize {
-        len.div_ceil(rank.world)
-    }
-
     /// Errors: a data set in which nothing has a class, so that there is nothing to take in turn.
     pub(crate) fn check(dataset: &dyn Dataset) -> Result<(), DataError> {
         if (0..dataset.len()).any(|index| !dataset.record(index).labels().is_empty()) {
@@ -52,8 +48,8 @@ impl ClassAwareSampler {
         Err(DataError::config("dataloader.sampler", reason))
     }
 
-    /// The samples of a rank in an epoch, in order; none of a data set without objects.
-    pub fn indices(self, dataset: &dyn Dataset, epoch: u64, rank: Rank) -> Vec<usize> {
+    /// As many samples as the data set has, in the order of an epoch; none of a data set without objects.
+    pub fn order(self, dataset: &dyn Dataset, epoch: u64) -> Vec<usize> {
         let mut pictures = vec![Vec::new(); dataset.meta().classes.len()];
         for index in 0..dataset.len() {
             for label in dataset.record(index).labels() {
@@ -68,12 +64,12 @@ impl ClassAwareSampler {
         }
         let mut rng = SampleRng::for_sample(self.seed, epoch, u64::MAX);
         let mut classes = Cycle::new((0..pictures.len()).collect());
-        let own = self.len(dataset.len(), rank);
-        let mut order = Vec::with_capacity(own * rank.world);
-        while order.len() < own * rank.world {
+        let mut order = Vec::with_capacity(dataset.len() + self.num_sample_class);
+        while order.len() < dataset.len() {
             let class = &mut pictures[classes.draw(&mut rng)];
             order.extend((0..self.num_sample_class).map(|_| class.draw(&mut rng)));
         }
-        order[rank.rank * own..][..own].to_vec()
+        order.truncate(dataset.len());
+        order
     }
 }

@@ -55,8 +55,8 @@ pub use eval::{
     VocResult,
 };
 pub use image::Image;
-pub use loader::{Batch, EpochBatches, Loader, LoaderConfig, OnBadImage};
+pub use loader::{Batch, EpochBatches, Loader, LoaderConfig, OnBadImage, Rank, Sharing};
 pub use rng::SampleRng;
 pub use sample::{ImageId, ImageRecord, Instance, Sample, SampleMeta};
-pub use sampler::{DefaultSampler, InfiniteSampler, Rank};
+pub use sampler::{DefaultSampler, InfiniteSampler};
 pub use transform::{Mixing, Pipeline, Surroundings, Transform, build_transform};

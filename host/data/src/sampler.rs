@@ -1,8 +1,8 @@
-//! The order of samples in an epoch, as a pure function of seed, epoch, rank and world size.
-//! Knows nothing of what the samples are; any position can be asked for without those before it.
+//! The order of samples in an epoch, as a pure function of seed and epoch.
+//! Knows nothing of what the samples are, and of processes: the loader shares them out.
 //!
-//! Source: MMEngine 0.10.7 `dataset/sampler.py`, `DefaultSampler` with `round_up=True` and `InfiniteSampler`. We differ
-//! in the values of the shuffle: they come from our own generator, not from torch's.
+//! Source: MMEngine 0.10.7 `dataset/sampler.py`, `DefaultSampler` and `InfiniteSampler`. We differ in the values of the
+//! shuffle: they come from our own generator, not from torch's.
 
 use crate::SampleRng;
 
@@ -11,76 +11,44 @@ use crate::SampleRng;
 pub struct DefaultSampler {
     /// Whether the order is random.
     pub shuffle: bool,
-    /// The seed of the order; the same on all ranks.
+    /// The seed of the order.
     pub seed: u64,
-    /// Whether samples are repeated until every rank has the same number.
-    pub round_up: bool,
-}
-
-/// A process among those that train together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rank {
-    /// From 0.
-    pub rank: usize,
-    /// How many there are.
-    pub world: usize,
-}
-
-impl Default for Rank {
-    fn default() -> Self {
-        Self { rank: 0, world: 1 }
-    }
 }
 
 impl DefaultSampler {
-    /// How many samples a rank gets of `len`.
-    pub fn len(&self, len: usize, rank: Rank) -> usize {
-        if self.round_up {
-            len.div_ceil(rank.world)
-        } else {
-            len.saturating_sub(rank.rank).div_ceil(rank.world)
-        }
-    }
-
-    /// The samples of a rank in an epoch, in order.
-    pub fn indices(&self, len: usize, epoch: u64, rank: Rank) -> Vec<usize> {
+    /// Each of `len` samples once.
+    pub fn order(&self, len: usize, epoch: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..len).collect();
         if self.shuffle {
             SampleRng::for_sample(self.seed, epoch, u64::MAX).shuffle(&mut order);
         }
-        let own = self.len(len, rank);
-        (0..own).map(|i| order[(i * rank.world + rank.rank) % len]).collect()
+        order
     }
 }
 
 /// MMEngine's `InfiniteSampler`: one order after the other without an end, whole batches across their borders.
-///
-/// Its epochs are stretches of this stream, as long as the data set is in whole batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InfiniteSampler {
     /// Whether each order is random.
     pub shuffle: bool,
-    /// The seed of the orders; the same on all ranks.
+    /// The seed of the orders.
     pub seed: u64,
 }
 
 impl InfiniteSampler {
-    /// The samples of a rank in an epoch of `own` samples.
-    pub fn indices(&self, len: usize, own: usize, epoch: u64, rank: Rank) -> Vec<usize> {
-        let Some(len) = Some(len as u64).filter(|len| *len > 0) else { return Vec::new() };
-        let first = epoch * own as u64;
-        let place = |at: u64| (first + at) * rank.world as u64 + rank.rank as u64;
-        let mut order = (u64::MAX, Vec::new());
+    /// `count` samples of the stream over `len` of them, from the one at `first` on; none of an empty data set.
+    pub fn stretch(&self, len: usize, first: u64, count: usize) -> Vec<usize> {
+        let Some(passes) = Some(len as u64).filter(|len| *len > 0) else { return Vec::new() };
+        let single = DefaultSampler { shuffle: self.shuffle, seed: self.seed };
+        let mut running = (u64::MAX, Vec::new());
         let sample = |at: u64| {
-            let (pass, within) = (place(at) / len, (place(at) % len) as usize);
-            if order.0 != pass {
-                let single =
-                    DefaultSampler { shuffle: self.shuffle, seed: self.seed, round_up: true };
-                order = (pass, single.indices(len as usize, pass, Rank::default()));
+            let (pass, within) = (at / passes, (at % passes) as usize);
+            if running.0 != pass {
+                running = (pass, single.order(len, pass));
             }
-            order.1[within]
+            running.1[within]
         };
-        (0..own as u64).map(sample).collect()
+        (first..first + count as u64).map(sample).collect()
     }
 }
 
@@ -89,47 +57,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_infinite_stream_goes_on_across_epochs_and_is_shared_by_ranks() {
+    fn a_stream_is_one_pass_after_the_other_wherever_it_is_entered() {
         let sampler = InfiniteSampler { shuffle: true, seed: 5 };
-        let whole: Vec<usize> =
-            (0..5).flat_map(|epoch| sampler.indices(5, 4, epoch, Rank::default())).collect();
-        // Twenty samples in epochs of four are four passes through five.
+        let whole = sampler.stretch(5, 0, 20);
         for pass in whole.chunks(5) {
             let mut sorted = pass.to_vec();
             sorted.sort_unstable();
             assert_eq!(sorted, [0, 1, 2, 3, 4]);
         }
         assert_ne!(whole[..5], whole[5..10]);
-        let of = |rank| sampler.indices(5, 10, 0, Rank { rank, world: 2 });
-        let interleaved: Vec<usize> =
-            of(0).into_iter().zip(of(1)).flat_map(|(even, odd)| [even, odd]).collect();
-        assert_eq!(interleaved, whole);
-    }
-
-    fn sampler(shuffle: bool, round_up: bool) -> DefaultSampler {
-        DefaultSampler { shuffle, seed: 5, round_up }
-    }
-
-    #[test]
-    fn ranks_share_the_samples_and_round_up() {
-        let of = |rank, round_up| sampler(false, round_up).indices(5, 0, Rank { rank, world: 2 });
-        assert_eq!((of(0, true), of(1, true)), (vec![0, 2, 4], vec![1, 3, 0]));
-        assert_eq!((of(0, false), of(1, false)), (vec![0, 2, 4], vec![1, 3]));
+        assert_eq!(sampler.stretch(5, 7, 6), whole[7..13]);
+        assert!(sampler.stretch(0, 0, 4).is_empty());
     }
 
     #[test]
     fn every_epoch_has_its_own_order_of_the_same_samples() {
-        let of = |epoch| sampler(true, true).indices(50, epoch, Rank::default());
+        let of = |epoch| DefaultSampler { shuffle: true, seed: 5 }.order(50, epoch);
         assert_ne!(of(0), of(1));
         assert_eq!(of(3), of(3));
         let mut sorted = of(0);
         sorted.sort_unstable();
         assert_eq!(sorted, (0..50).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn more_ranks_than_samples_still_get_one_each() {
-        let of = |rank| sampler(true, true).indices(2, 0, Rank { rank, world: 5 }).len();
-        assert!((0..5).all(|rank| of(rank) == 1));
+        assert_eq!(DefaultSampler { shuffle: false, seed: 5 }.order(3, 9), [0, 1, 2]);
     }
 }

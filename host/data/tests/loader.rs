@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use snaphook_data::{
-    Batch, DataError, Loader, LoaderConfig, OnBadImage, Rank, build_dataset, shapes,
+    Batch, DataError, Dataset, Loader, LoaderConfig, OnBadImage, Rank, build_dataset, shapes,
 };
 use tempfile::TempDir;
 
@@ -392,9 +392,13 @@ fn indices_and_concatenation() {
 
 /// A data set of 12 pictures: each third one is high, and has a circle; the others have squares.
 fn unlike(root: &Path) -> Value {
+    unlike_of(root, 12, load())
+}
+
+fn unlike_of(root: &Path, pictures: usize, pipeline: Value) -> Value {
     let mut file = json!({"images": [], "annotations": [], "categories": [
         {"id": 1, "name": "circle"}, {"id": 2, "name": "square"}]});
-    for id in 0..12 {
+    for id in 0..pictures {
         let is_high = id % 3 == 0;
         let (width, height) = if is_high { (40, 50) } else { (50, 40) };
         let name = format!("{id}.png");
@@ -409,7 +413,7 @@ fn unlike(root: &Path) -> Value {
     }
     std::fs::write(root.join("all.json"), file.to_string()).expect("a file");
     json!({"type": "CocoDataset", "data_root": root, "ann_file": "all.json",
-        "metainfo": {"classes": ["circle", "square"]}, "pipeline": load()})
+        "metainfo": {"classes": ["circle", "square"]}, "pipeline": pipeline})
 }
 
 fn entry(dataset: Value, extra: Value) -> Loader {
@@ -441,6 +445,135 @@ fn aspect_ratio_batches_hold_pictures_of_one_orientation_and_can_be_entered_anyw
             let same = rest.iter().zip(&all[start as usize..]);
             assert!(same.clone().count() == 6 - start as usize);
             same.for_each(|(ours, whole)| assert_eq!(content(ours), content(whole)));
+        }
+    }
+}
+
+/// Which picture, of which size, with its boxes, which a flip moves.
+type Drawn = (String, [usize; 2], Vec<[f32; 4]>);
+
+/// 13 pictures that are turned and resized at random.
+fn thirteen(root: &Path) -> Arc<dyn Dataset> {
+    let mut pipeline = load();
+    let steps = pipeline.as_array_mut().expect("a list");
+    steps.push(json!({"type": "RandomFlip", "prob": 0.5}));
+    steps.push(json!({"type": "RandomResize", "scale": [60, 60], "ratio_range": [0.5, 2.0], "keep_ratio": true}));
+    build_dataset(&unlike_of(root, 13, pipeline)).expect("a data set")
+}
+
+fn of_rank(dataset: &Arc<dyn Dataset>, extra: &Value, batch_size: usize, rank: Rank) -> Loader {
+    let mut entry = json!({"batch_size": batch_size, "dataset": {}});
+    entry.as_object_mut().expect("a dict").extend(extra.as_object().expect("a dict").clone());
+    let defaults = LoaderConfig { seed: 4, rank, ..LoaderConfig::default() };
+    Loader::new(dataset.clone(), LoaderConfig::from_config(&entry, defaults).expect("settings"))
+}
+
+fn draws(loader: &Loader, epoch: u64) -> Vec<Vec<Drawn>> {
+    let of =
+        |s: &snaphook_data::Sample| (s.meta.img_id.to_string(), s.image.shape(), s.boxes.clone());
+    let all = batches(loader, epoch, 0);
+    assert_eq!(all.len() as u64, loader.len());
+    all.iter().map(|batch| batch.samples.iter().map(of).collect()).collect()
+}
+
+/// The steps of an epoch with the samples of all ranks.
+fn joined(
+    dataset: &Arc<dyn Dataset>,
+    extra: &Value,
+    [batch_size, world]: [usize; 2],
+    epoch: u64,
+) -> Vec<Vec<Drawn>> {
+    let rank = |rank| draws(&of_rank(dataset, extra, batch_size, Rank { rank, world }), epoch);
+    let ranks: Vec<_> = (0..world).map(rank).collect();
+    assert!(ranks.iter().all(|own| own.len() == ranks[0].len()), "as many steps on every rank");
+    let step = |at: usize| {
+        let own = |sample: usize| ranks.iter().map(move |rank| rank[at][sample].clone());
+        (0..ranks[0][at].len()).flat_map(own).collect()
+    };
+    (0..ranks[0].len()).map(step).collect()
+}
+
+#[test]
+fn ranks_see_the_batches_of_one_process_whatever_the_sampler() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dataset = thirteen(folder.path());
+    let grouped = json!({"type": "AspectRatioBatchSampler"});
+    let samplers = [
+        json!({"type": "DefaultSampler", "shuffle": true}),
+        json!({"type": "InfiniteSampler"}),
+        json!({"type": "ClassAwareSampler", "num_sample_class": 2}),
+    ];
+    for (sampler, batch_sampler) in
+        samplers.iter().flat_map(|one| [(one, Value::Null), (one, grouped.clone())])
+    {
+        for drop_last in [false, true] {
+            let extra =
+                json!({"sampler": sampler, "batch_sampler": batch_sampler, "drop_last": drop_last});
+            // Steps of the whole, that do not divide the data, and one that is more than it.
+            for (world, own) in [(2, 2), (3, 1), (3, 2), (5, 3)] {
+                for epoch in 0..3 {
+                    let alone = joined(&dataset, &extra, [world * own, 1], epoch);
+                    let together = joined(&dataset, &extra, [own, world], epoch);
+                    assert_eq!(alone.len(), together.len(), "{extra} {world}");
+                    for (alone, together) in alone.iter().zip(&together) {
+                        let is_full = alone.len() == world * own;
+                        assert!(is_full || (!drop_last && sampler["type"] != "InfiniteSampler"));
+                        // What a last step lacks is repeated, so that all ranks have as many.
+                        assert_eq!(together[..alone.len()], alone[..], "{extra} {world} x {own}");
+                        assert_eq!(together.len(), alone.len().next_multiple_of(world));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn without_round_up_what_all_ranks_cannot_share_is_left_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dataset = thirteen(folder.path());
+    let sampler =
+        json!({"sampler": {"type": "DefaultSampler", "shuffle": true, "round_up": false}});
+    let together = joined(&dataset, &sampler, [2, 3], 0);
+    assert_eq!(together.iter().map(Vec::len).collect::<Vec<_>>(), [6, 6]);
+    assert_eq!(together.concat(), joined(&dataset, &sampler, [13, 1], 0)[0][..12]);
+}
+
+#[test]
+fn at_a_step_all_ranks_have_pictures_of_one_orientation() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dataset = thirteen(folder.path());
+    let extra = json!({"sampler": {"type": "DefaultSampler", "shuffle": true},
+        "batch_sampler": {"type": "AspectRatioBatchSampler"}});
+    let steps = joined(&dataset, &extra, [1, 2], 0);
+    let is_high = |(_, [height, width], _): &Drawn| height > width;
+    let is_mixed = |step: &Vec<Drawn>| step.iter().any(|one| is_high(one) != is_high(&step[0]));
+    assert!(steps.len() == 7 && !steps[..5].iter().any(is_mixed), "{steps:?}");
+}
+
+#[test]
+fn an_evaluation_has_the_batches_of_one_process_whoever_makes_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dataset = thirteen(folder.path());
+    for extra in [
+        json!({}),
+        json!({"drop_last": true}),
+        json!({"sampler": {"type": "InfiniteSampler"}}),
+        json!({"batch_sampler": {"type": "AspectRatioBatchSampler"}}),
+    ] {
+        let of = |rank| of_rank(&dataset, &extra, 3, rank).sharing_batches();
+        let alone = draws(&of(Rank::default()), 0);
+        for world in [2, 3, 7] {
+            let loaders: Vec<_> = (0..world).map(|rank| of(Rank { rank, world })).collect();
+            assert!(loaders.iter().all(|loader| loader.batches_of_all() == alone.len()));
+            let first_two: usize = loaders.iter().map(|loader| loader.share_of(2)).sum();
+            assert_eq!(first_two, 2);
+            let mut ranks: Vec<_> =
+                loaders.iter().map(|loader| draws(loader, 0).into_iter()).collect();
+            for (at, batch) in alone.iter().enumerate() {
+                assert_eq!(ranks[at % world].next().as_ref(), Some(batch), "{extra} {world}");
+            }
+            assert!(ranks.iter_mut().all(|own| own.next().is_none()));
         }
     }
 }

@@ -26,11 +26,13 @@ mod error;
 mod globals;
 mod machine;
 mod read;
+mod script;
 mod tensor;
 mod write;
 
 pub use error::PthError;
 pub use read::read;
+pub use script::script_uses_batch_norm;
 pub use tensor::{Dtype, NamedTensors, Pth, Tensor};
 pub use write::write;
 

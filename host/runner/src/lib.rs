@@ -40,7 +40,7 @@ pub use settings::{EvalSettings, Length, Start, TrainSettings};
 pub use state::{Entry, Layer, ModelState, Role, Scope};
 pub use task::{
     AnyBatch, AnyPredictions, BoxError, DataSource, DrawRequest, Evaluation, EvaluationSet,
-    Evaluator, Losses, Model, ModuleInfo, Painter, StepContext, Task,
+    Evaluator, Losses, Model, ModuleInfo, Order, Painter, Rest, StepContext, Task,
 };
 pub use trial::{FastRun, StepCost};
 pub use workdir::RunNames;

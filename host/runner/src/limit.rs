@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::{AnyBatch, BoxError, DataSource};
+use crate::{AnyBatch, BoxError, DataSource, Order, Rest};
 
 /// How much of the data: a number of batches, or a share of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +45,24 @@ impl Limited {
 
 impl DataSource for Limited {
     fn batches(&self) -> usize {
-        self.amount.of(self.inner.batches())
+        self.inner.share_of(self.batches_of_all())
+    }
+
+    /// The limit is one for all ranks, so that an evaluation has the pictures that one process would have.
+    fn batches_of_all(&self) -> usize {
+        self.amount.of(self.inner.batches_of_all())
+    }
+
+    fn share_of(&self, batches: usize) -> usize {
+        self.inner.share_of(batches)
+    }
+
+    fn order(&self) -> Order {
+        match self.inner.order() {
+            order if self.batches_of_all() == self.inner.batches_of_all() => order,
+            Order::Passes(_) => Order::Passes(Rest::Dropped),
+            Order::Stream | Order::Steps(_) => Order::Steps(Rest::Dropped),
+        }
     }
 
     fn samples(&self) -> usize {

@@ -82,12 +82,46 @@ pub trait Model {
     fn call(&mut self, method: &str, arguments: &Json) -> Result<Json, BoxError>;
 }
 
+/// What the order of training samples depends on, to tell where a run with other processes goes on in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In each epoch all samples, in an order that does not depend on how many make a step.
+    Passes(Rest),
+    /// One stream without an end, cut into epochs of whole steps.
+    Stream,
+    /// In each epoch an order that depends on how many samples make a step.
+    Steps(Rest),
+}
+
+/// What becomes of an epoch's last samples, which are too few for a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// They make a short step, filled up with samples of before until every rank has as many.
+    Repeated,
+    /// They make a short step, without those that not every rank could have.
+    Shared,
+    /// They are left out.
+    Dropped,
+}
+
 /// Batches, epoch after epoch.
 pub trait DataSource {
-    /// Batches of an epoch.
+    /// Batches of an epoch, on this rank.
     fn batches(&self) -> usize;
     /// Samples of the data set.
     fn samples(&self) -> usize;
+    /// Batches of an epoch over all ranks; one that they share counts once.
+    fn batches_of_all(&self) -> usize {
+        self.batches()
+    }
+    /// How many of the first `batches` of all this rank has, or has a part of.
+    fn share_of(&self, batches: usize) -> usize {
+        batches
+    }
+    /// What the order depends on.
+    fn order(&self) -> Order {
+        Order::Passes(Rest::Repeated)
+    }
     /// Starts epoch `epoch` at batch `start` (0 unless a run is resumed in mid-epoch).
     fn start_epoch(&mut self, epoch: u64, start: u64) -> Result<(), BoxError>;
     /// The next batch of the epoch; `None` at its end.

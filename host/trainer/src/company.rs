@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use snaphook_c10d::{Error, Group, GroupOptions, Store, set_default_group};
+use snaphook_cli::dist_timeout;
 use snaphook_heartbeat::Starting;
-use snaphook_runner::{RunInfo, Start};
+use snaphook_runner::{RunError, RunInfo, Start};
 use tch::Device;
 
 use crate::error::TrainerError;
@@ -373,18 +374,11 @@ fn is_served_by_agent() -> bool {
 }
 
 fn timeout(config: &Json) -> Result<Duration, TrainerError> {
-    match &config["env_cfg"]["dist_cfg"]["timeout"] {
-        Json::Null => Ok(TIMEOUT),
-        value => match value.as_f64().filter(|seconds| (1e-3..=1e6).contains(seconds)) {
-            Some(seconds) => Ok(Duration::from_secs_f64(seconds)),
-            None => {
-                let message = format!(
-                    "env_cfg.dist_cfg.timeout: expected seconds up to 1000000, found {value}"
-                );
-                Err(TrainerError::Usage(message))
-            }
-        },
-    }
+    let wrong = |message| TrainerError::Run {
+        place: String::new(),
+        error: Box::new(RunError::config("env_cfg.dist_cfg.timeout", message)),
+    };
+    Ok(dist_timeout(config).map_err(wrong)?.unwrap_or(TIMEOUT))
 }
 
 fn number(name: &'static str) -> Result<Option<usize>, TrainerError> {

@@ -14,6 +14,7 @@ mod excerpt;
 mod files;
 mod finding;
 mod hooks;
+mod ranks;
 mod report;
 mod schedule;
 mod words;
@@ -21,6 +22,8 @@ mod words;
 pub use components::ignored_keys;
 pub(crate) use components::{catalog, check_components};
 pub(crate) use finding::{Finding, Mark, Severity};
+pub use ranks::dist_timeout;
+pub(crate) use ranks::{check_norms, check_timeout};
 pub(crate) use report::{as_json, as_text, excerpts};
 pub use words::odd_words;
 
@@ -42,6 +45,8 @@ pub(crate) fn check(config: &Config, plugins: &Plugins, options: CheckOptions) -
     findings.extend(check_components(config));
     findings.extend(components::check_sections(config));
     findings.extend(words::check_words(config));
+    findings.extend(check_timeout(config));
+    findings.extend(check_norms(config));
     // A section of the wrong type is told once.
     let hooks = hooks::check_hooks(config, plugins);
     let is_told = |hook: &Finding| findings.iter().any(|known| known.key == hook.key);

@@ -9,7 +9,7 @@ use snaphook_launch::{Contract, Variables};
 use crate::args::{
     LoadArguments, LogFormat, PluginArguments, RankArguments, Resume, TestArguments, TrainArguments,
 };
-use crate::check::{Finding, check_components, excerpts};
+use crate::check::{Finding, check_components, check_norms, check_timeout, excerpts};
 use crate::loading::resolver;
 use crate::plan::HookPlan;
 use crate::plugins::Plugins;
@@ -74,6 +74,7 @@ pub(super) fn check_train(
         false => arguments.load.clone(),
     };
     let config = check(&arguments.config, &load, Some(&arguments.plugins), warnings)?;
+    refuse(check_norms(&config).into_iter().collect(), &arguments.config, &load)?;
     Ok(work_dir(&config, arguments.work_dir.as_deref()))
 }
 
@@ -101,6 +102,14 @@ pub(super) fn expect_checkpoint(path: &Path, way_out: &str) -> Result<(), CliErr
     Err(CliError::Checkpoint { path: path.to_path_buf(), way_out: way_out.to_owned() })
 }
 
+fn refuse(wrong: Vec<Finding>, path: &Path, arguments: &LoadArguments) -> Result<(), CliError> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let excerpts = excerpts(&wrong, &arguments.overrides(), &std::io::stderr());
+    Err(CliError::Check { config: path.to_path_buf(), count: wrong.len(), excerpts })
+}
+
 /// Types and arguments of all components are checked here; files and data, when the trainer builds them. Hooks are looked
 /// at where there are to be some: without `plugins`, none is called.
 pub(super) fn check(
@@ -114,12 +123,8 @@ pub(super) fn check(
     if let Some(plugins) = plugins {
         HookPlan::of(&config, &Plugins::find(plugins, Some(&config))?)?;
     }
-    let wrong = check_components(&config);
-    if !wrong.is_empty() {
-        let excerpts = excerpts(&wrong, &arguments.overrides(), &std::io::stderr());
-        let (config, count) = (path.to_path_buf(), wrong.len());
-        return Err(CliError::Check { config, count, excerpts });
-    }
+    let wrong = check_components(&config).into_iter().chain(check_timeout(&config));
+    refuse(wrong.collect(), path, arguments)?;
     if let Warnings::Told(format) = warnings {
         let lost = resolver.lost(path)?.into_iter().filter_map(Finding::lost);
         lost.for_each(|finding| report::print_warning_as(format, &finding.line()));

@@ -7,11 +7,8 @@ use snaphook_components::data::{
 };
 use snaphook_components::{Role, read, type_name};
 
-use super::grouping::grouped;
+use super::share::{Rank, Sharing};
 use crate::DataError;
-use crate::class_aware::ClassAwareSampler;
-use crate::dataset::Dataset;
-use crate::sampler::{DefaultSampler, InfiniteSampler, Rank};
 
 /// What happens when a picture cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,11 +30,11 @@ pub struct LoaderConfig {
     pub num_workers: usize,
     /// Whether each epoch has its own random order.
     pub shuffle: bool,
-    /// Whether a last batch that is not full is left out.
+    /// Whether a last batch that is not full is left out; where ranks share each batch, one that all of them fill together.
     pub drop_last: bool,
     /// Whether samples are one stream without an end, cut into epochs of whole batches (`InfiniteSampler`).
     pub is_infinite: bool,
-    /// Whether the sampler repeats samples so that all ranks get the same number.
+    /// In training, whether samples are repeated where all ranks would not get as many; otherwise those are left out.
     pub round_up: bool,
     /// Pictures in a row of each class, where classes come in turn (`ClassAwareSampler`).
     pub class_aware: Option<usize>,
@@ -47,6 +44,8 @@ pub struct LoaderConfig {
     pub seed: u64,
     /// This process among those that train together.
     pub rank: Rank,
+    /// What these share.
+    pub sharing: Sharing,
     /// What happens when a picture cannot be read.
     pub on_bad_image: OnBadImage,
 }
@@ -64,6 +63,7 @@ impl Default for LoaderConfig {
             is_grouped: false,
             seed: 0,
             rank: Rank::default(),
+            sharing: Sharing::default(),
             on_bad_image: OnBadImage::Stop,
         }
     }
@@ -123,55 +123,6 @@ impl LoaderConfig {
         self.round_up = declared.round_up;
         self.seed = declared.seed.unwrap_or(self.seed);
         Ok(())
-    }
-
-    /// Batches of an epoch of a data set of this size, on this rank.
-    ///
-    /// An infinite stream has as many as the data set gives on one rank, as `len(dataloader)` is in MMEngine.
-    pub fn batches(&self, samples: usize) -> usize {
-        if self.is_infinite {
-            return match samples {
-                0 => 0,
-                _ => (samples / self.batch_size).max(1),
-            };
-        }
-        let own = match self.class_aware {
-            Some(num_sample_class) => {
-                ClassAwareSampler { seed: self.seed, num_sample_class }.len(samples, self.rank)
-            }
-            None => self.finite().len(samples, self.rank),
-        };
-        if self.drop_last { own / self.batch_size } else { own.div_ceil(self.batch_size) }
-    }
-
-    /// The samples of an epoch of a data set, in order, on this rank.
-    pub fn indices(&self, dataset: &dyn Dataset, epoch: u64) -> Vec<usize> {
-        let samples = dataset.len();
-        let most = self.batches(samples).saturating_mul(self.batch_size);
-        let mut indices = match self.class_aware {
-            Some(num_sample_class) => {
-                let sampler = ClassAwareSampler { seed: self.seed, num_sample_class };
-                sampler.indices(dataset, epoch, self.rank)
-            }
-            None if self.is_infinite => {
-                let stream = InfiniteSampler { shuffle: self.shuffle, seed: self.seed };
-                stream.indices(samples, most, epoch, self.rank)
-            }
-            None => self.finite().indices(samples, epoch, self.rank),
-        };
-        if self.is_grouped {
-            let is_wide = |index: usize| {
-                let record = dataset.record(index);
-                record.width >= record.height
-            };
-            indices = grouped(&indices, self.batch_size, is_wide);
-        }
-        indices.truncate(most);
-        indices
-    }
-
-    fn finite(&self) -> DefaultSampler {
-        DefaultSampler { shuffle: self.shuffle, seed: self.seed, round_up: self.round_up }
     }
 }
 

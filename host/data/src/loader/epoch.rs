@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::bound::{Bound, Waiting, Work};
+use super::order::Turn;
 use super::queue::OrderedQueue;
 use super::{Batch, Loader, LoaderConfig, OnBadImage};
 use crate::dataset::{BadImages, Dataset, Draw, draw_usable};
@@ -17,9 +18,8 @@ type Made = Result<Option<Sample>, DataError>;
 /// What it takes to make the samples of an epoch, from any thread and in any order.
 struct Recipe {
     dataset: Arc<dyn Dataset>,
-    /// Data set index at each position of this rank, from the first one asked for.
-    indices: Vec<usize>,
-    first_position: usize,
+    /// What this rank makes, from the first sample asked for.
+    turns: Vec<Turn>,
     epoch: u64,
     config: LoaderConfig,
     bad_images: Arc<BadImages>,
@@ -29,10 +29,9 @@ struct Recipe {
 impl Recipe {
     /// Makes the sample at a position; a panic becomes an error, or nobody would ever deliver it.
     fn make(&self, at: usize) -> Made {
-        let index = self.indices[at];
-        let position = (self.first_position + at) * self.config.rank.world + self.config.rank.rank;
+        let Turn { index, drawn_for: (pass, place) } = self.turns[at];
         let mut draw = Draw {
-            rng: SampleRng::for_sample(self.config.seed, self.epoch, position as u64),
+            rng: SampleRng::for_sample(self.config.seed, pass, place),
             bad_images: (self.config.on_bad_image == OnBadImage::Skip)
                 .then(|| self.bad_images.clone()),
         };
@@ -66,15 +65,13 @@ impl EpochBatches {
     pub(super) fn start(loader: &Loader, epoch: u64, start_batch: u64) -> Self {
         let config = loader.config;
         let dataset = loader.dataset();
-        let mut indices = config.indices(&*dataset, epoch);
-        let first_position =
-            (start_batch as usize).saturating_mul(config.batch_size).min(indices.len());
-        indices.drain(..first_position);
+        let mut turns = config.turns(&*dataset, epoch);
+        turns.drain(..(start_batch as usize).saturating_mul(config.batch_size).min(turns.len()));
         let capacity = 2 * config.batch_size + config.num_workers;
-        let queue = Arc::new(OrderedQueue::new(indices.len(), capacity));
+        let queue = Arc::new(OrderedQueue::new(turns.len(), capacity));
         let bad_images = loader.bad_images.clone();
         let work = Work::default();
-        let recipe = Recipe { dataset, indices, first_position, epoch, config, bad_images, work };
+        let recipe = Recipe { dataset, turns, epoch, config, bad_images, work };
         let mut batches = Self {
             recipe: Arc::new(recipe),
             queue,
@@ -90,7 +87,7 @@ impl EpochBatches {
     }
 
     fn start_threads(&mut self) {
-        for number in 0..self.recipe.config.num_workers.min(self.recipe.indices.len()) {
+        for number in 0..self.recipe.config.num_workers.min(self.recipe.turns.len()) {
             let (recipe, queue) = (self.recipe.clone(), self.queue.clone());
             let work = move || {
                 while let Some(position) = queue.take_position() {
@@ -107,7 +104,7 @@ impl EpochBatches {
     fn next_sample(&mut self) -> Option<Made> {
         let (recipe, queue, done) = (&self.recipe, &self.queue, self.done);
         let made = self.waiting.timed(|| match recipe.config.num_workers {
-            0 => (done < recipe.indices.len()).then(|| recipe.make(done)),
+            0 => (done < recipe.turns.len()).then(|| recipe.make(done)),
             _ => queue.next(),
         });
         self.done += usize::from(made.is_some());
@@ -121,12 +118,12 @@ impl EpochBatches {
             let _ = thread.join();
         }
         self.tell_bound();
-        self.done = self.recipe.indices.len();
+        self.done = self.recipe.turns.len();
     }
 
     /// Once, at the end of an epoch of training that was gone through.
     fn tell_bound(&self) {
-        let is_through = self.done == self.recipe.indices.len() && self.failed_start.is_none();
+        let is_through = self.done == self.recipe.turns.len() && self.failed_start.is_none();
         if is_through && !self.recipe.dataset.is_test_mode() {
             let mut before = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
             let line = self.waiting.line(&self.recipe.work, &mut before, self.recipe.epoch);

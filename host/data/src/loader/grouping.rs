@@ -1,8 +1,10 @@
 //! `AspectRatioBatchSampler`: batches of pictures of one orientation.
 //! Knows nothing of how the samples are ordered before.
 //!
-//! Source: MMDetection 3.3.0 `samplers/batch_sampler.py`. We differ in two points: with `drop_last` a last batch that is
-//! full is kept, as its length says; of an endless stream, each epoch is grouped by itself.
+//! Source: MMDetection 3.3.0 `samplers/batch_sampler.py`. We differ in three points: with `drop_last` a last batch that is
+//! full is kept, as its length says; of an endless stream, each epoch is grouped by itself; and the batches of all
+//! processes together are formed here, where in MMDetection each process forms its own of its share. So all of them have
+//! the same orientation at a step, and see what one process would.
 
 /// Puts indices into an order whose successive batches are of one kind each; only the last ones, of what is left over,
 /// may hold both.

@@ -5,7 +5,9 @@ mod bound;
 mod config;
 mod epoch;
 mod grouping;
+mod order;
 mod queue;
+mod share;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +15,7 @@ use serde_json::Value;
 
 pub use config::{LoaderConfig, OnBadImage};
 pub use epoch::EpochBatches;
+pub use share::{Rank, Sharing};
 
 use bound::Bound;
 
@@ -61,9 +64,9 @@ impl Loader {
         Ok(Self::new(dataset, config))
     }
 
-    /// The same, where no sample is repeated to give all ranks as many: for evaluations.
-    pub fn without_repeats(self) -> Self {
-        Self { config: LoaderConfig { round_up: false, ..self.config }, ..self }
+    /// The same, whose whole batches are shared by ranks, with no sample twice: for evaluations.
+    pub fn sharing_batches(self) -> Self {
+        Self { config: LoaderConfig { sharing: Sharing::Batches, ..self.config }, ..self }
     }
 
     /// The data set that the next epoch will use.
@@ -79,6 +82,16 @@ impl Loader {
     /// Batches in an epoch, on this rank.
     pub fn len(&self) -> u64 {
         self.config.batches(self.dataset_len()) as u64
+    }
+
+    /// Batches in an epoch over all ranks; one that they share sample by sample counts once.
+    pub fn batches_of_all(&self) -> usize {
+        self.config.batches_of_all(self.dataset_len())
+    }
+
+    /// How many of the first `batches` of [`Loader::batches_of_all`] this rank makes, or makes a part of.
+    pub fn share_of(&self, batches: usize) -> usize {
+        self.config.share().of_batches(batches)
     }
 
     /// True if an epoch has no batch.

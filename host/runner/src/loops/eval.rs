@@ -5,12 +5,12 @@
 use serde_json::{Map, Value as Json, json};
 use snaphook_libtorch::Autocast;
 use snaphook_plugin_api::HookPoint;
-use tch::{Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::boundary;
 use crate::clock::Phase;
 use crate::machine::{ALL_LOSSES, Machine, stage};
-use crate::ranks::{Ranks, Share};
+use crate::ranks::{BatchLosses, Ranks, Share};
 use crate::run::Run;
 use crate::{AnyBatch, Evaluation, EvaluationSet, RunError, Task, saving};
 
@@ -170,7 +170,7 @@ fn all_sets(run: &mut Run, which: EvalStage, points: &Points) -> Result<Evaluati
         let set = &mut which.sets(task)[index];
         let name = set.name.clone();
         let found = ranks.evaluate(set.evaluator.as_mut(), share, set.data.samples())?;
-        losses.share(ranks)?;
+        let means = losses.take(ranks)?;
         if let Some(table) = &found.table {
             let heading = name.as_ref().map_or(String::new(), |name| format!("{name}:\n"));
             run.machine.log.info(format!("\n{heading}{table}"));
@@ -183,7 +183,7 @@ fn all_sets(run: &mut Run, which: EvalStage, points: &Points) -> Result<Evaluati
             snaphook_report::Diagnosed { name: names.join(", "), ..found }
         };
         all.diagnoses.extend(found.diagnoses.into_iter().map(of_set));
-        all.metrics.extend(losses.take().into_iter().map(named));
+        all.metrics.extend(means.into_iter().map(named));
     }
     Ok(all)
 }
@@ -256,7 +256,7 @@ fn predict(
     let taken = match taker {
         Taker::Evaluator => evaluator.process(&batch, &predictions),
         Taker::Share(share) => {
-            evaluator.pack(&batch, &predictions).map(|samples| share.add(samples))
+            evaluator.pack(&batch, &predictions).map(|samples| share.add(&samples))
         }
     };
     taken.map_err(RunError::Metric)?;
@@ -283,10 +283,9 @@ fn precision(machine: &Machine, which: EvalStage) -> Autocast {
 /// Source: `_update_losses` and `_parse_losses` in `mmengine/runner/loops.py`.
 #[derive(Default)]
 struct LossMeans {
-    sums: Vec<(String, Tensor)>,
-    batches: u64,
-    /// The sums over all ranks, once they were put together.
-    shared: Vec<(String, f64)>,
+    /// Of each batch on this rank, the names of its losses, and their values in a tensor that nobody has waited for; none of
+    /// a batch that had no picture.
+    batches: Vec<(Vec<String>, Option<Tensor>)>,
 }
 
 impl LossMeans {
@@ -296,41 +295,43 @@ impl LossMeans {
         let precision = precision(machine, EvalStage::Val);
         let Some(batch) = &machine.batch else { return Ok(()) };
         let losses = precision.run(|| machine.task.model.validation_loss(batch));
-        let losses = losses.map_err(failed)?.0;
-        if losses.is_empty() {
-            // None of its pictures could be read.
-            return Ok(());
-        }
-        for (name, loss) in losses {
-            match self.sums.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, sum)) => *sum += loss.detach(),
-                None => self.sums.push((name, loss.detach())),
+        let (names, losses): (Vec<_>, Vec<_>) = losses.map_err(failed)?.0.into_iter().unzip();
+        let number = |loss: &Tensor| loss.detach().to_kind(Kind::Double).reshape([1]);
+        let values: Vec<_> = losses.iter().map(number).collect();
+        self.batches.push((names, (!values.is_empty()).then(|| Tensor::cat(&values, 0))));
+        Ok(())
+    }
+
+    /// The means over the batches of all ranks, added up in the order of a single process; then their sum as
+    /// [`ALL_LOSSES`]. Empty when there were none. Starts anew.
+    ///
+    /// Errors: a rank that is gone.
+    fn take(&mut self, ranks: &Ranks) -> Result<Vec<(String, f64)>, RunError> {
+        let own = std::mem::take(&mut self.batches).into_iter().map(numbers).collect();
+        let batches = ranks.gather_losses(own)?;
+        let mut sums: Vec<(String, f64)> = Vec::new();
+        for (name, loss) in batches.iter().flatten() {
+            match sums.iter_mut().find(|(known, _)| known == name) {
+                Some((_, sum)) => *sum += loss,
+                None => sums.push((name.clone(), *loss)),
             }
         }
-        self.batches += 1;
-        Ok(())
-    }
-
-    /// Puts the sums of all ranks together.
-    fn share(&mut self, ranks: &Ranks) -> Result<(), RunError> {
-        let sums = std::mem::take(&mut self.sums);
-        let own = sums.iter().map(|(name, sum)| (name.clone(), sum.double_value(&[]))).collect();
-        (self.shared, self.batches) = ranks.sum_losses(own, self.batches)?;
-        Ok(())
-    }
-
-    /// The means, then their sum as [`ALL_LOSSES`]; empty when there were none. Starts anew.
-    fn take(&mut self) -> Vec<(String, f64)> {
-        let batches = std::mem::take(&mut self.batches).max(1) as f64;
-        let sums = std::mem::take(&mut self.shared);
-        let mut means: Vec<_> = sums.into_iter().map(|(name, sum)| (name, sum / batches)).collect();
+        let count = batches.iter().filter(|losses| !losses.is_empty()).count() as f64;
+        let mut means: Vec<_> = sums.into_iter().map(|(name, sum)| (name, sum / count)).collect();
         let total =
             means.iter().filter(|(name, _)| name.contains("loss")).map(|(_, mean)| mean).sum();
         if !means.is_empty() {
             means.push((ALL_LOSSES.to_owned(), total));
         }
-        means
+        Ok(means)
     }
+}
+
+/// A batch's losses, waiting for the device that computes them.
+fn numbers((names, values): (Vec<String>, Option<Tensor>)) -> BatchLosses {
+    let Some(values) = values else { return BatchLosses::new() };
+    let values = Vec::<f64>::try_from(values.to_device(Device::Cpu)).expect("a row of doubles");
+    names.into_iter().zip(values).collect()
 }
 
 /// For the report: what goes wrong where in the last evaluation.

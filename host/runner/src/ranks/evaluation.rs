@@ -1,20 +1,25 @@
-//! Evaluations by several ranks: each predicts its share, rank 0 scores all of it in the order of the data set, and
-//! every rank gets the numbers. So metrics are those of a single process, whatever the number of ranks.
+//! Evaluations by several ranks: each predicts whole batches of a single process, every world-th one; rank 0 scores all of
+//! them in their order, and every rank gets the numbers. So metrics and losses are those of a single process, whatever the
+//! number of ranks.
 
 use serde_json::{Value as Json, json};
 
 use super::Ranks;
 use crate::{Evaluation, Evaluator, RunError};
 
-/// The predictions of a rank for its share of a data set.
+/// The predictions of a rank for its batches, each with a piece for each of its samples.
 #[derive(Debug, Default)]
 pub(crate) struct Share(Vec<Vec<u8>>);
 
 impl Share {
-    pub(crate) fn add(&mut self, samples: Vec<Vec<u8>>) {
-        self.0.extend(samples);
+    /// Adds a batch, were it an empty one: those after it count on.
+    pub(crate) fn add(&mut self, samples: &[Vec<u8>]) {
+        self.0.push(framed(samples));
     }
 }
+
+/// The losses of one batch; none of a batch that had no picture.
+pub(crate) type BatchLosses = Vec<(String, f64)>;
 
 impl Ranks {
     /// Scores what all ranks have predicted.
@@ -44,29 +49,23 @@ impl Ranks {
         }
     }
 
-    /// Sums of losses with the number of batches behind them, over all ranks.
+    /// The losses of all batches, in the order in which a single process has them.
     ///
     /// Errors: a rank that is gone.
-    pub(crate) fn sum_losses(
+    pub(crate) fn gather_losses(
         &self,
-        sums: Vec<(String, f64)>,
-        batches: u64,
-    ) -> Result<(Vec<(String, f64)>, u64), RunError> {
-        let Some(group) = &self.group else { return Ok((sums, batches)) };
-        let bits: Vec<_> = sums.iter().map(|(name, sum)| json!([name, sum.to_bits()])).collect();
-        let own = json!([batches, bits]).to_string();
-        let (mut total, mut all): (Vec<(String, f64)>, u64) = (Vec::new(), 0);
-        for part in group.all_gather_bytes(own.as_bytes())? {
-            let part: Json = serde_json::from_slice(&part).unwrap_or_default();
-            all += part[0].as_u64().unwrap_or(0);
-            for (name, sum) in numbers(&part[1]) {
-                match total.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, known)) => *known += sum,
-                    None => total.push((name, sum)),
-                }
-            }
-        }
-        Ok((total, all))
+        own: Vec<BatchLosses>,
+    ) -> Result<Vec<BatchLosses>, RunError> {
+        let Some(group) = &self.group else { return Ok(own) };
+        let bits = |(name, loss): &(String, f64)| json!([name, loss.to_bits()]);
+        let batch = |losses: &BatchLosses| losses.iter().map(bits).collect::<Vec<_>>();
+        let own = json!(own.iter().map(batch).collect::<Vec<_>>()).to_string();
+        let parts = group.all_gather_bytes(own.as_bytes())?;
+        let part = |bytes: &Vec<u8>| {
+            let part: Json = serde_json::from_slice(bytes).unwrap_or_default();
+            part.as_array().map_or(&[][..], Vec::as_slice).iter().map(numbers).collect()
+        };
+        Ok(in_order(parts.iter().map(part).collect()))
     }
 }
 
@@ -75,15 +74,25 @@ fn score(
     parts: &[Vec<u8>],
     samples: usize,
 ) -> Result<Evaluation, RunError> {
-    let parts: Vec<Vec<&[u8]>> = parts.iter().map(|part| unframed(part)).collect();
-    let longest = parts.iter().map(Vec::len).max().unwrap_or(0);
-    // Rank r has the samples r, r + world, r + 2 world, …
-    for at in 0..longest {
-        for part in parts.iter().filter_map(|part| part.get(at)) {
-            evaluator.process_packed(part).map_err(RunError::Metric)?;
+    for batch in in_order(parts.iter().map(|part| unframed(part)).collect()) {
+        for sample in unframed(batch) {
+            evaluator.process_packed(sample).map_err(RunError::Metric)?;
         }
     }
     evaluator.evaluate(samples).map_err(RunError::Metric)
+}
+
+/// What each rank has of its batches, as one process has them: rank r has the batches r, r + world, r + 2 world, …
+fn in_order<T>(parts: Vec<Vec<T>>) -> Vec<T> {
+    let mut all = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+    loop {
+        let before = all.len();
+        all.extend(parts.iter_mut().filter_map(Iterator::next));
+        if all.len() == before {
+            return all;
+        }
+    }
 }
 
 /// Each piece after its length.
@@ -140,6 +149,17 @@ mod tests {
             pieces.iter().map(Vec::as_slice).collect::<Vec<_>>()
         );
         assert!(unframed(&[]).is_empty());
+    }
+
+    #[test]
+    fn batches_come_in_the_order_of_one_process() {
+        assert_eq!(in_order(vec![vec![0, 3, 6], vec![1, 4], vec![2, 5]]), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(in_order(vec![vec![0], vec![], vec![]]), [0]);
+        let mut share = Share::default();
+        [vec![b"a".to_vec(), b"b".to_vec()], vec![]].iter().for_each(|batch| share.add(batch));
+        let bytes = framed(&share.0);
+        assert_eq!(unframed(unframed(&bytes)[0]), [b"a", b"b"]);
+        assert!(unframed(&bytes)[1].is_empty());
     }
 
     #[test]

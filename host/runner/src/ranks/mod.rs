@@ -23,7 +23,7 @@ use snaphook_heartbeat::{Heartbeat, Stays};
 use tch::{Tensor, no_grad};
 
 pub(crate) use agreement::Wishes;
-pub(crate) use evaluation::Share;
+pub(crate) use evaluation::{BatchLosses, Share};
 pub use lateness::Records;
 pub use settings::RankSettings;
 

@@ -8,6 +8,7 @@
 mod edits;
 mod ending;
 mod gradients;
+mod place;
 mod restore;
 mod save;
 mod start;

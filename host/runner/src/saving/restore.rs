@@ -6,10 +6,11 @@ use snaphook_plugin_api::HookState;
 use snaphook_schedules::LoadedSchedules;
 
 use super::edits;
-use crate::RunError;
+use super::place::{self, Data, Done, Pace};
 use crate::checkpoint::Checkpoint;
 use crate::machine::Machine;
 use crate::run::Run;
+use crate::{Order, Rest, RunError};
 
 /// Everything but the weights.
 pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunError> {
@@ -37,11 +38,7 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
     if checkpoint.meta["dataset_meta"] != machine.data_meta("train") {
         machine.log.warn("The checkpoint was trained on a data set with other classes or colours");
     }
-    let data = machine.task.train_data.as_ref().and_then(|data| data.fingerprint());
-    let saved_data = checkpoint.meta["data"].as_str();
-    if let (Some(saved), Some(now)) = (saved_data, data)
-        && saved != now
-    {
+    if has_other_data(machine, &checkpoint.meta) {
         machine.log.warn(
             "The checkpoint was trained on other pictures or other annotations than this run's: its place in the data is \
              kept, and batches are not those that its run would have seen",
@@ -90,26 +87,38 @@ fn resize(machine: &mut Machine, meta: &Json, world: u64) -> Result<(), RunError
         );
         return Err(RunError::config("auto_scale_lr.enable", message));
     }
-    let progress = &mut machine.progress;
-    let old_iter = progress.iter;
-    if progress.by_epoch != 0 {
-        let within = old_iter.saturating_sub(progress.epoch * number(&meta["epoch_length"]));
-        // A step that would begin among samples that are done is trained again.
-        let batches = (within * before / after.max(1)).min(progress.epoch_length);
-        progress.iter = progress.epoch * progress.epoch_length + batches;
-    }
-    let what = match (old_iter == progress.iter, before == after) {
-        (true, true) => "every step sees the same samples as before".to_owned(),
-        (true, false) => format!("iteration {old_iter} stays, and later ones see other samples"),
-        (false, _) => format!(
-            "iteration {old_iter} is now {}, at the same place in the data, and schedules by iteration go on from there",
-            progress.iter
-        ),
+    let progress = &machine.progress;
+    let length = number(&meta["epoch_length"]);
+    let done = Done {
+        epochs: (progress.by_epoch != 0).then_some(progress.epoch),
+        iterations: progress.iter,
     };
+    let paces = [
+        Pace { world, step: before.max(1), length },
+        Pace { world: now, step: after.max(1), length: progress.epoch_length },
+    ];
+    let place = place::go_on(done, paces, data(machine, meta));
+    machine.progress.iter = place.iteration;
     machine.log.warn(format!(
-        "The checkpoint was saved by {world} ranks with {before} samples a step, this run has {now} with {after}: {what}"
+        "The checkpoint was saved by {world} ranks with {before} samples a step, this run has {now} with {after}: {}",
+        place.words
     ));
     Ok(())
+}
+
+fn data(machine: &Machine, meta: &Json) -> Data {
+    let data = machine.task.train_data.as_ref();
+    Data {
+        samples: data.map_or(0, |data| data.samples() as u64),
+        order: data.map_or(Order::Passes(Rest::Repeated), |data| data.order()),
+        is_same: !has_other_data(machine, meta),
+    }
+}
+
+/// Whether both this run's data and the checkpoint's are known, and differ.
+fn has_other_data(machine: &Machine, meta: &Json) -> bool {
+    let now = machine.task.train_data.as_ref().and_then(|data| data.fingerprint());
+    matches!((meta["data"].as_str(), now), (Some(saved), Some(now)) if saved != now)
 }
 
 /// Takes over optimizer and schedules; what was edited since the save holds, and is told.

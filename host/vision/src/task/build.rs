@@ -278,8 +278,8 @@ fn evaluated(
     options: &TaskOptions,
     most_classes: &MostClasses,
 ) -> Result<Evaluated, BuildError> {
-    // Samples that two ranks score would count twice.
-    let loader = loader_of(data, data_path, options, most_classes)?.without_repeats();
+    // A picture may be predicted otherwise in other company: every batch is one of a single process.
+    let loader = loader_of(data, data_path, options, most_classes)?.sharing_batches();
     let dataset = loader.dataset();
     // MMEngine takes one metric or a list of them.
     let entries = metric.as_array().map_or(std::slice::from_ref(metric), Vec::as_slice);

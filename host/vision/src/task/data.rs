@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 use snaphook_data::{EpochBatches, Loader};
-use snaphook_runner::{AnyBatch, BoxError, DataSource};
+use snaphook_runner::{AnyBatch, BoxError, DataSource, Order, Rest};
 
 /// Batches of pictures with boxes; each is a [`snaphook_data::Batch`].
 pub struct DetectionData {
@@ -33,6 +33,29 @@ impl DataSource for DetectionData {
 
     fn samples(&self) -> usize {
         self.loader.dataset_len()
+    }
+
+    fn batches_of_all(&self) -> usize {
+        self.loader.batches_of_all()
+    }
+
+    fn share_of(&self, batches: usize) -> usize {
+        self.loader.share_of(batches)
+    }
+
+    fn order(&self) -> Order {
+        let config = self.loader.config();
+        let rest = match (config.drop_last, config.round_up) {
+            (true, _) => Rest::Dropped,
+            (false, true) => Rest::Repeated,
+            (false, false) => Rest::Shared,
+        };
+        match (config.is_grouped, config.is_infinite) {
+            (false, false) => Order::Passes(rest),
+            (false, true) => Order::Stream,
+            (true, false) => Order::Steps(rest),
+            (true, true) => Order::Steps(Rest::Dropped),
+        }
     }
 
     /// An epoch set with `set_epoch` since the last start goes before `epoch`.
