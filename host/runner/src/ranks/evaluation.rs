@@ -3,7 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::Ranks;
+use super::{Occasion, Ranks};
 use crate::{Evaluation, Evaluator, RunError};
 
 /// The predictions of a rank for its share of a data set.
@@ -34,7 +34,7 @@ impl Ranks {
             Some(parts) => score(evaluator, &parts, samples).map(Some),
             None => Ok(None),
         };
-        let scored = self.agree_on(scored)?;
+        let scored = self.agree_on(Occasion::Evaluation, scored)?;
         let own =
             scored.as_ref().map_or(Vec::new(), |found| packed(found).to_string().into_bytes());
         let bytes = group.broadcast_bytes(&own, 0)?;
