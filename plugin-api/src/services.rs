@@ -82,7 +82,10 @@ groups! {
     checkpoints: Checkpoints;
     /// The course of the run.
     control: Control;
-    /// The other processes of the job.
+    /// The other processes of the job. Whatever is called here but `rank` and `world_size` takes all of them: each must call it,
+    /// from the same hook at the same point, with as many numbers. Where one does not, all get an error that names the hook, the
+    /// point and what every process was at, and the run ends; at once where the others come to a service of a hook or to the end
+    /// of the iteration, epoch or validation, else after the time that processes wait for each other.
     distributed: Distributed;
     /// Scalars and pictures for people.
     visuals: Visuals;
@@ -329,22 +332,23 @@ impl Distributed<'_> {
         self.world("world_size").unwrap_or(1)
     }
 
-    /// The element-wise mean over all processes. Every process must call it.
+    /// The element-wise mean over all processes, of as many numbers on each.
     pub fn all_reduce_mean(&self, values: &[f64]) -> ServiceResult<Vec<f64>> {
+        let values: Vec<Json> = values.iter().map(|value| number_to_json(*value)).collect();
         let arguments = json!({ "values": values, "op": "mean" });
         let answer = self.host.call(ids::DISTRIBUTED, "all_reduce", &arguments)?;
         let Some(means) = answer.as_array() else {
             return Err(wrong("distributed.all_reduce", "an array", &answer));
         };
-        Ok(means.iter().map(|mean| mean.as_f64().unwrap_or(f64::NAN)).collect())
+        Ok(means.iter().map(number_from_json).collect())
     }
 
-    /// The value of rank 0. Every process must call it.
+    /// The value of rank 0.
     pub fn broadcast(&self, value: Json) -> ServiceResult<Json> {
         self.host.call(ids::DISTRIBUTED, "broadcast", &json!({ "value": value }))
     }
 
-    /// The values of all processes, by rank. Every process must call it.
+    /// The values of all processes, by rank.
     pub fn gather(&self, value: Json) -> ServiceResult<Vec<Json>> {
         match self.host.call(ids::DISTRIBUTED, "gather", &json!({ "value": value }))? {
             Json::Array(values) => Ok(values),
@@ -364,11 +368,24 @@ impl Distributed<'_> {
 }
 
 impl Distributed<'_> {
-    /// Replaces every buffer of the model, such as running means, by its mean over all processes. Every process must
-    /// call it.
+    /// Replaces every buffer of the model, such as running means, by its mean over all processes.
     pub fn average_buffers(&self) -> ServiceResult<()> {
         self.host.call(ids::DISTRIBUTED, "average_buffers", &json!({})).map(drop)
     }
+}
+
+/// JSON has no infinities and no NaN: text stands for them, and null for NaN in what older hosts say.
+fn number_to_json(value: f64) -> Json {
+    if value.is_finite() {
+        json!(value)
+    } else {
+        json!(value.to_string())
+    }
+}
+
+fn number_from_json(value: &Json) -> f64 {
+    let told = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+    told.unwrap_or(f64::NAN)
 }
 
 impl Visuals<'_> {
@@ -397,5 +414,21 @@ impl Averaging<'_> {
     /// Exchanges the model's weights with the average; a second call exchanges them back.
     pub fn swap(&self) -> ServiceResult<()> {
         self.host.call(ids::AVERAGING, "swap", &json!({})).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_json_does_not_know_come_back() {
+        for value in [1.5, -0.0, 1e300, f64::INFINITY, f64::NEG_INFINITY] {
+            let told = number_to_json(value).to_string();
+            let back = number_from_json(&serde_json::from_str(&told).unwrap());
+            assert_eq!(back.to_bits(), value.to_bits(), "{told}");
+        }
+        assert!(number_from_json(&number_to_json(f64::NAN)).is_nan());
+        assert!(number_from_json(&Json::Null).is_nan());
     }
 }

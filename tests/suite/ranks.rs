@@ -276,6 +276,67 @@ fn a_hook_that_fails_on_one_rank_ends_all_with_its_reason() {
 }
 
 #[test]
+fn a_service_that_a_hook_calls_on_one_rank_alone_ends_all_and_is_named_on_all() {
+    let workspace = meeting("alone");
+    let outcomes = workspace.train_ranks(2, &[]);
+    expect_codes(&outcomes, 3);
+    let called = "rank 1: MeetHook at after_train_iter called all_reduce_mean of 1 number (";
+    let places = format!("ranks are at different places: rank 0: between two iterations; {called}");
+    for outcome in &outcomes {
+        outcome.expect_error(&[&places]);
+    }
+    let place = "hook MeetHook (plugin meet 0.1.0) at after_train_iter (epoch 2, iteration 2)";
+    outcomes[1].expect_error(&[place]);
+}
+
+#[test]
+fn a_hook_that_keeps_such_an_error_to_itself_ends_all_the_same() {
+    let workspace = meeting("swallow");
+    let outcomes = workspace.train_ranks(2, &[]);
+    expect_codes(&outcomes, 3);
+    let called = "rank 1: MeetHook at after_train_iter called broadcast (";
+    let places = format!("ranks are at different places: rank 0: between two iterations; {called}");
+    for outcome in &outcomes {
+        outcome.expect_error(&[&places]);
+    }
+}
+
+#[test]
+fn a_service_with_other_numbers_on_each_rank_is_told_on_all() {
+    let workspace = meeting("lengths");
+    let outcomes = workspace.train_ranks(2, &[]);
+    expect_codes(&outcomes, 3);
+    let called =
+        |length| format!("MeetHook at after_train_iter called all_reduce_mean of {length}");
+    let places = format!("rank 0: {}; rank 1: {} (", called("1 number"), called("2 numbers"));
+    for outcome in &outcomes {
+        outcome.expect_error(&[&places]);
+    }
+}
+
+#[test]
+fn a_hook_that_fails_on_one_rank_where_others_call_a_service_is_the_reason_on_all() {
+    let workspace = meeting("misses");
+    let outcomes = workspace.train_ranks(2, &[]);
+    expect_codes(&outcomes, 3);
+    let failed = "hook MeetHook (plugin meet 0.1.0) at after_train_iter (epoch 2, iteration 2): misses the others";
+    outcomes[1].expect_error(&[failed]);
+    outcomes[0].expect_error(&["rank 1 failed, and the run ends on every rank: ", failed]);
+}
+
+#[test]
+fn a_service_on_one_rank_while_the_others_compute_is_named_after_the_timeout() {
+    let workspace = meeting("alone_before");
+    let outcomes = workspace.train_ranks(2, &["env_cfg.dist_cfg.timeout=4"]);
+    expect_codes(&outcomes, 3);
+    let called = "; rank 1: MeetHook at before_train_iter called barrier; ";
+    for outcome in &outcomes {
+        outcome
+            .expect_error(&["ranks lost each other, and all of them are there: rank 0: ", called]);
+    }
+}
+
+#[test]
 fn a_rank_that_is_gone_is_named() {
     let workspace = meeting("abort");
     let outcomes = workspace.train_ranks(3, &["env_cfg.dist_cfg.timeout=30"]);

@@ -2,6 +2,7 @@
 // calling thread until its next call.
 #pragma once
 
+#include <algorithm>
 #include <new>
 #include <string>
 
@@ -19,9 +20,22 @@ inline std::string& last_words() {
   return words;
 }
 
-// The first line: libtorch adds a stack of addresses below it.
-inline std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
+// What libtorch says, in one line, without the stack of addresses that it adds below.
+inline std::string words_of(std::string text) {
+  for (const char* mark : {"\nException raised from", "\nC++ CapturedTraceback", "\nframe #"}) {
+    text.resize(std::min(text.find(mark), text.size()));
+  }
+  std::string line;
+  for (const char letter : text) {
+    const bool is_space = letter == '\n' || letter == '\t' || letter == ' ';
+    if (!is_space) {
+      line += letter;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  line.resize(line.find_last_not_of(' ') + 1);
+  return line;
 }
 
 inline bool contains(const std::string& text, const char* part) {
@@ -53,16 +67,16 @@ int guarded(Function&& function) noexcept {
     function();
     return kNone;
   } catch (const c10::DistStoreError& error) {
-    auto text = first_line(error.what_without_backtrace());
+    auto text = words_of(error.what_without_backtrace());
     return fail(contains(text, "imeout") || contains(text, "imed out") ? kTimeout : kConnection, text);
   } catch (const c10::DistNetworkError& error) {
-    auto text = first_line(error.what_without_backtrace());
+    auto text = words_of(error.what_without_backtrace());
     return fail(contains(text, "imed out") ? kTimeout : kConnection, text);
   } catch (const c10::Error& error) {
-    auto text = first_line(error.what_without_backtrace());
+    auto text = words_of(error.what_without_backtrace());
     return fail(kind_of(text), text);
   } catch (const std::exception& error) {
-    auto text = first_line(error.what());
+    auto text = words_of(error.what());
     return fail(kind_of(text), text);
   } catch (...) {
     return fail(kOther, "an exception without a text");

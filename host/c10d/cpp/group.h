@@ -12,12 +12,19 @@ inline const GroupHandle& open_group(const GroupHandle* group) {
   return *group;
 }
 
-// libtorch keeps the connections of a group to itself and its subclasses.
-struct Contexts : c10d::ProcessGroupGloo {
-  static auto member() {
-    return &Contexts::contexts_;
+// The parts of a group that talk over Gloo: one, and where ranks compare what they are about to do, one for that.
+inline std::vector<c10::intrusive_ptr<c10d::ProcessGroupGloo>> gloos_of(const GroupHandle& group) {
+  auto backend = group->getBackend(c10d::ProcessGroup::GLOO);
+  std::vector<c10::intrusive_ptr<c10d::Backend>> parts{backend};
+  if (auto* checked = dynamic_cast<c10d::ProcessGroupWrapper*>(backend.get())) {
+    parts = {checked->getWrappedPg(), checked->*reveal(Comparing{})};
   }
-};
+  std::vector<c10::intrusive_ptr<c10d::ProcessGroupGloo>> gloos;
+  for (auto& part : parts) {
+    gloos.push_back(c10::static_intrusive_pointer_cast<c10d::ProcessGroupGloo>(part));
+  }
+  return gloos;
+}
 
 // The part of a group that talks between GPUs, if it has one.
 inline c10::intrusive_ptr<c10d::Backend> nccl_of(const GroupHandle& group) {
@@ -53,13 +60,14 @@ inline WorkHandle* keep(WorkHandle work) {
 extern "C" {
 
 // `address` is a host name or an IP address to listen on, `interface` the name of a network card, or several
-// with commas between; both may be empty.
+// with commas between; both may be empty. `checks`: before each collective ranks compare what they are about to do.
 int snaphook_c10d_group_gloo(
     const StoreHandle* store,
     int rank,
     int size,
     const char* address,
     const char* interface,
+    bool checks,
     int64_t timeout_ms,
     GroupHandle** out) noexcept {
   return snaphook::guarded([&] {
@@ -77,7 +85,15 @@ int snaphook_c10d_group_gloo(
     }
     // As torch.distributed names it, so that a process of PyTorch finds ours.
     auto scoped = c10::make_intrusive<c10d::PrefixStore>("cpu/", *store);
-    auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(scoped, rank, size, options);
+    c10::intrusive_ptr<c10d::Backend> gloo =
+        c10::make_intrusive<c10d::ProcessGroupGloo>(scoped, rank, size, options);
+    if (checks) {
+      // As torch.distributed names that of TORCH_DISTRIBUTED_DEBUG=DETAIL.
+      auto beside = c10::make_intrusive<c10d::PrefixStore>("pg_wrapper:0", scoped);
+      c10::intrusive_ptr<c10d::Backend> comparing =
+          c10::make_intrusive<c10d::ProcessGroupGloo>(beside, rank, size, options);
+      gloo = c10::make_intrusive<c10d::ProcessGroupWrapper>(gloo, comparing);
+    }
     auto group = c10::make_intrusive<c10d::ProcessGroup>(*store, rank, size);
     group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::GLOO, gloo);
     group->setDefaultBackend(c10d::ProcessGroup::GLOO);
@@ -99,10 +115,10 @@ void snaphook_c10d_group_free(GroupHandle* group) noexcept {
 // that it is left as it is.
 void snaphook_c10d_group_close(GroupHandle* group) noexcept {
   snaphook::guarded([&] {
-    auto backend = (*group)->getBackend(c10d::ProcessGroup::GLOO);
-    auto* gloo = static_cast<c10d::ProcessGroupGloo*>(backend.get());
-    for (auto& context : gloo->*snaphook::Contexts::member()) {
-      context->closeConnections();
+    for (auto& gloo : snaphook::gloos_of(*group)) {
+      for (auto& context : (*gloo).*snaphook::Contexts::member()) {
+        context->closeConnections();
+      }
     }
     if (auto nccl = snaphook::nccl_of(*group)) {
       nccl->abort();
@@ -114,7 +130,9 @@ void snaphook_c10d_group_close(GroupHandle* group) noexcept {
 int snaphook_c10d_group_set_timeout(const GroupHandle* group, int64_t timeout_ms) noexcept {
   return snaphook::guarded([&] {
     const std::chrono::milliseconds timeout(timeout_ms);
-    snaphook::open_group(group)->setTimeout(timeout);
+    for (auto& gloo : snaphook::gloos_of(snaphook::open_group(group))) {
+      gloo->setTimeout(timeout);
+    }
     if (auto nccl = snaphook::nccl_of(*group)) {
       nccl->setTimeout(snaphook::nccl_timeout(timeout));
     }
@@ -213,6 +231,18 @@ int snaphook_c10d_reduce_scatter(
     c10d::ReduceScatterOptions options;
     options.reduceOp = static_cast<c10d::ReduceOp::RedOpType>(op);
     *out = snaphook::keep(snaphook::open_group(group)->reduce_scatter(outputs, all, options));
+  });
+}
+
+int snaphook_c10d_all_to_all(
+    const GroupHandle* group,
+    at::Tensor* output,
+    at::Tensor* input,
+    WorkHandle** out) noexcept {
+  return snaphook::guarded([&] {
+    // Equal parts.
+    std::vector<int64_t> none;
+    *out = snaphook::keep(snaphook::open_group(group)->alltoall_base(*output, *input, none, none));
   });
 }
 

@@ -26,13 +26,6 @@ inline Buckets lasting_buckets(const std::vector<at::Tensor>& parameters, const 
   return std::get<0>(c10d::compute_bucket_assignment_by_size(reversed, limits, sparse, indices));
 }
 
-// libtorch keeps it to the reducer and its subclasses whether buckets have been made anew.
-struct Rebuilding : c10d::Reducer {
-  static auto is_over() {
-    return &Rebuilding::has_rebuilt_bucket_;
-  }
-};
-
 } // namespace snaphook
 
 extern "C" {
@@ -46,10 +39,14 @@ int snaphook_c10d_reducer_new(
     int64_t first_bucket_bytes,
     bool finds_unused,
     bool keeps_buckets,
+    bool verifies,
     ReducerHandle** out) noexcept {
   return snaphook::guarded([&] {
     auto parameters = snaphook::tensors(pointers, count);
-    c10d::verify_params_across_processes(snaphook::open_group(group), parameters, std::nullopt);
+    const auto& open = snaphook::open_group(group);
+    if (verifies) {
+      c10d::verify_params_across_processes(open, parameters, std::nullopt);
+    }
     std::vector<size_t> limits{static_cast<size_t>(first_bucket_bytes), static_cast<size_t>(bucket_bytes)};
     if (!finds_unused && !keeps_buckets) {
       limits = {std::numeric_limits<size_t>::max()};
@@ -63,7 +60,7 @@ int snaphook_c10d_reducer_new(
     auto reducer = std::make_shared<c10d::Reducer>(
         std::move(parameters),
         std::move(buckets),
-        *group,
+        open,
         std::vector<bool>(count, false),
         bucket_bytes,
         finds_unused,
@@ -74,7 +71,7 @@ int snaphook_c10d_reducer_new(
         /*use_python_reducer=*/false,
         std::vector<int64_t>{});
     if (keeps_buckets) {
-      (*reducer).*snaphook::Rebuilding::is_over() = true;
+      (*reducer).*snaphook::Standing::has_made_buckets_anew() = true;
     }
     *out = new ReducerHandle(std::move(reducer));
   });
@@ -96,6 +93,24 @@ int snaphook_c10d_reducer_prepare_backward(
     at::Tensor* const* outputs,
     size_t count) noexcept {
   return snaphook::guarded([&] { (*reducer)->prepare_for_backward(snaphook::tensors(outputs, count)); });
+}
+
+// Writes which parameters took no part in the backward pass that was to end with an exchange, `*count` at most, and sets
+// `*count` to how many they are; 0 after one that did. `is_over`: that pass has just been made, otherwise it is asked whether one
+// was begun and left undone.
+int snaphook_c10d_reducer_left_out(
+    const ReducerHandle* reducer,
+    bool is_over,
+    size_t* indices,
+    size_t* count) noexcept {
+  return snaphook::guarded([&] {
+    auto& standing = **reducer;
+    const bool is_undone = standing.*snaphook::Standing::is_unfinished() ||
+        (is_over && standing.*snaphook::Standing::awaits_gradients());
+    const auto found = is_undone ? (standing.*reveal(snaphook::LeftOut{}))() : std::vector<size_t>{};
+    std::copy_n(found.begin(), std::min(*count, found.size()), indices);
+    *count = found.size();
+  });
 }
 
 int snaphook_c10d_backward(at::Tensor* loss) noexcept {

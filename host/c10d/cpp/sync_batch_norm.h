@@ -23,15 +23,21 @@ inline std::vector<int64_t> all_but_channels(const at::Tensor& input) {
   return dimensions;
 }
 
+// What statistics are computed in: f32, and f64 for input of f64.
+inline at::ScalarType precision_of(const at::Tensor& input) {
+  return input.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
 // Mean, biased variance and number of elements over all ranks. Deviations are from each rank's own mean, and put together
 // by the law of total variance: sums of squares would lose digits.
 inline std::tuple<at::Tensor, at::Tensor, at::Tensor> statistics(const at::Tensor& input, const GroupHandle& group) {
   const int64_t channels = input.size(1);
   const int64_t own = input.numel() / std::max<int64_t>(channels, 1);
-  auto options = input.options().dtype(at::kFloat);
+  const auto precision = precision_of(input);
+  auto options = input.options().dtype(precision);
   auto packed = at::zeros({2 * channels + 1}, options);
   if (own > 0) {
-    auto [variance, mean] = at::var_mean(input.to(at::kFloat), all_but_channels(input), /*unbiased=*/false);
+    auto [variance, mean] = at::var_mean(input.to(precision), all_but_channels(input), /*unbiased=*/false);
     packed.narrow(0, 0, channels).copy_(mean);
     packed.narrow(0, channels, channels).copy_(variance);
   }
@@ -85,8 +91,9 @@ struct SyncBatchNorm : torch::autograd::Function<SyncBatchNorm> {
     const auto shape = per_channel(input);
     const auto dimensions = all_but_channels(input);
     const int64_t channels = input.size(1);
-    auto gradient = gradients[0].to(at::kFloat);
-    auto centred = input.to(at::kFloat) - mean.view(shape);
+    const auto precision = precision_of(input);
+    auto gradient = gradients[0].to(precision);
+    auto centred = input.to(precision) - mean.view(shape);
     auto sums = at::empty({2, channels}, mean.options());
     sums[0].copy_(gradient.sum(dimensions));
     sums[1].copy_((gradient * centred).sum(dimensions));
@@ -98,7 +105,7 @@ struct SyncBatchNorm : torch::autograd::Function<SyncBatchNorm> {
     }
     std::vector<at::Tensor> all{sums};
     group->allreduce(all)->wait();
-    auto scale = weight.defined() ? inverse_deviation * weight.to(at::kFloat) : inverse_deviation;
+    auto scale = weight.defined() ? inverse_deviation * weight.to(precision) : inverse_deviation;
     auto means = sums / total;
     auto slope = (means[1] * inverse_deviation.square()).view(shape);
     auto input_gradient =
@@ -120,6 +127,12 @@ extern "C" int snaphook_c10d_sync_batch_norm(
     const GroupHandle* group,
     at::Tensor** out) noexcept {
   return snaphook::guarded([&] {
+    TORCH_CHECK(
+        at::isFloatingType(input->scalar_type()) && input->dim() >= 2,
+        "expected input of floating point, [N, C, ...], found ",
+        input->scalar_type(),
+        " ",
+        input->sizes());
     auto optional = [](at::Tensor* tensor) { return tensor ? std::optional<at::Tensor>(*tensor) : std::nullopt; };
     *out = new at::Tensor(snaphook::SyncBatchNorm::apply(
         *input,

@@ -1,53 +1,72 @@
-//! Which rank an address belongs to: each rank leaves word in the store of the addresses that its sockets have, and looks
-//! there when libtorch names the address at the other end of a broken connection. Linux alone; elsewhere no peer is known.
+//! Which rank an address belongs to: when a group is formed each rank tells the others the addresses of its sockets, and knows
+//! from then on who is at the other end of its own; libtorch names the address at the other end of a broken connection. Linux
+//! alone; elsewhere no peer is known.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
-use crate::store::Store;
+use crate::error::Error;
+use crate::group::Group;
 
-/// For the store to answer; one whose process stands still never does.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The ranks at the other ends of this process's sockets.
+#[derive(Debug, Default)]
+pub(crate) struct Peers(HashMap<SocketAddr, usize>);
 
-/// Tells the others what this process's sockets are called, once all connections are made.
-pub(crate) fn publish(store: &Store, rank: usize) {
-    let own: Vec<String> = own().iter().map(SocketAddr::to_string).collect();
-    // Without it, messages name no peer.
-    let _ = store.set(&key(rank), own.join("\n").as_bytes());
-}
-
-/// The rank that has the address which these words name: `Connection closed by peer [127.0.0.1]:14240`.
-pub(crate) fn rank_in(words: &str, store: &Store, size: usize) -> Option<usize> {
-    let named = named_in(words)?;
-    let store = store.clone();
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(owner(named, &store, size)));
-    receiver.recv_timeout(PATIENCE).ok().flatten()
-}
-
-fn owner(named: SocketAddr, store: &Store, size: usize) -> Option<usize> {
-    let told = |rank: usize| -> Option<String> {
-        let is_told = store.has(&key(rank)).ok()?;
-        let bytes = if is_told { store.get(&key(rank)).ok()? } else { Vec::new() };
-        Some(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let told: Vec<String> = (0..size).map_while(told).collect();
-    // Gloo prints a port as it is on the wire, so that its bytes are the other way round on most machines.
-    let swapped = SocketAddr::new(named.ip(), named.port().swap_bytes());
-    [swapped, named].into_iter().find_map(|address| {
-        let mut has =
-            told.iter().map(|lines| lines.lines().any(|line| line == address.to_string()));
-        let first = has.position(|has| has)?;
+impl Peers {
+    /// Tells the others what this process's sockets are called, once all connections are made, and hears of theirs. Each rank
+    /// tells about three bytes for each of them: 1.5 KB with 512 ranks.
+    ///
+    /// Errors: as [`Group::all_reduce`].
+    pub(crate) fn tell(group: &Group) -> Result<Peers, Error> {
+        let (own, others): (Vec<_>, HashSet<_>) = sockets().into_iter().unzip();
+        let told = group.all_gather_bytes(packed(own).as_bytes())?;
+        let told = told.iter().map(|told| unpacked(&String::from_utf8_lossy(told)));
+        let mut found: HashMap<SocketAddr, Vec<usize>> = HashMap::new();
+        for (rank, addresses) in told.enumerate() {
+            for address in addresses.into_iter().filter(|address| others.contains(address)) {
+                found.entry(address).or_default().push(rank);
+            }
+        }
         // Two ranks with one address, such as behind a translation of networks, tell nothing.
-        (!has.any(|has| has)).then_some(first)
-    })
+        let only = |(address, ranks): (_, Vec<usize>)| match ranks.as_slice() {
+            [rank] if *rank != group.rank() => Some((address, *rank)),
+            _ => None,
+        };
+        Ok(Peers(found.into_iter().filter_map(only).collect()))
+    }
+
+    /// The rank that has the address which these words name: `Connection closed by peer [127.0.0.1]:14240`.
+    pub(crate) fn rank_in(&self, words: &str) -> Option<usize> {
+        let named = named_in(words)?;
+        // Gloo prints a port as it is on the wire, so that its bytes are the other way round on most machines.
+        let swapped = SocketAddr::new(named.ip(), named.port().swap_bytes());
+        [swapped, named].iter().find_map(|address| self.0.get(address).copied())
+    }
 }
 
-fn key(rank: usize) -> String {
-    format!("snaphook/c10d/addresses/{rank}")
+/// `127.0.0.1 39939 40001`, a line for each host.
+fn packed(addresses: Vec<SocketAddr>) -> String {
+    let mut hosts: BTreeMap<IpAddr, BTreeSet<u16>> = BTreeMap::new();
+    for address in addresses {
+        hosts.entry(address.ip()).or_default().insert(address.port());
+    }
+    let line = |(host, ports): (IpAddr, BTreeSet<u16>)| {
+        let ports: String = ports.iter().map(|port| format!(" {port}")).collect();
+        format!("{host}{ports}\n")
+    };
+    hosts.into_iter().map(line).collect()
+}
+
+fn unpacked(text: &str) -> Vec<SocketAddr> {
+    let of_host = |line: &str| -> Vec<SocketAddr> {
+        let (host, ports) = line.split_once(' ').unwrap_or((line, ""));
+        let Ok(host) = host.parse() else { return Vec::new() };
+        ports
+            .split(' ')
+            .filter_map(|port| Some(SocketAddr::new(host, port.parse().ok()?)))
+            .collect()
+    };
+    text.lines().flat_map(of_host).collect()
 }
 
 fn named_in(words: &str) -> Option<SocketAddr> {
@@ -57,8 +76,8 @@ fn named_in(words: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(host.parse::<IpAddr>().ok()?.to_canonical(), rest[..digits].parse().ok()?))
 }
 
-/// The local addresses of the TCP sockets of this process.
-fn own() -> Vec<SocketAddr> {
+/// The addresses of both ends of the TCP sockets of this process: its own, then the other one.
+fn sockets() -> Vec<(SocketAddr, SocketAddr)> {
     let Ok(files) = std::fs::read_dir("/proc/self/fd") else { return Vec::new() };
     let inode = |file: std::fs::DirEntry| {
         let target = std::fs::read_link(file.path()).ok()?.into_os_string().into_string().ok()?;
@@ -70,13 +89,14 @@ fn own() -> Vec<SocketAddr> {
     let rows = tables.iter().flat_map(|table| table.lines().skip(1));
     rows.filter_map(|row| {
         let fields: Vec<&str> = row.split_whitespace().collect();
-        inodes.contains(*fields.get(9)?).then(|| local_address(fields.get(1)?))?
+        let ends = || Some((address(fields.get(1)?)?, address(fields.get(2)?)?));
+        inodes.contains(*fields.get(9)?).then(ends)?
     })
     .collect()
 }
 
 /// `0100007F:9C03`, the words of the address as they lie in memory, is 127.0.0.1:39939.
-fn local_address(text: &str) -> Option<SocketAddr> {
+fn address(text: &str) -> Option<SocketAddr> {
     let (host, port) = text.split_once(':')?;
     let words = host.as_bytes().chunks(8).map(|word| {
         let number = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
@@ -102,17 +122,28 @@ mod tests {
         let here = listener.local_addr().unwrap();
         let there = std::net::TcpStream::connect(here).unwrap().local_addr().unwrap();
         let open = std::net::TcpStream::connect(here).unwrap();
-        let own = own();
-        assert!(own.contains(&here) && own.contains(&open.local_addr().unwrap()), "{own:?}");
-        assert!(!own.contains(&there), "it is closed");
+        let sockets = sockets();
+        let has = |own: SocketAddr| sockets.iter().any(|(address, _)| *address == own);
+        assert!(has(here) && sockets.contains(&(open.local_addr().unwrap(), here)), "{sockets:?}");
+        assert!(!has(there), "it is closed");
+    }
+
+    #[test]
+    fn addresses_arrive_as_they_were_told() {
+        let all: Vec<SocketAddr> = ["127.0.0.1:1", "127.0.0.1:40000", "[fe80::1]:5"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        assert_eq!(packed(all.clone()), "127.0.0.1 1 40000\nfe80::1 5\n");
+        assert_eq!(unpacked(&packed(all.clone())), all);
+        assert!(unpacked("").is_empty() && unpacked("nothing 5\n").is_empty());
     }
 
     #[test]
     fn addresses_are_read_from_tables_and_messages() {
-        assert_eq!(local_address("0100007F:9C03"), "127.0.0.1:39939".parse().ok());
+        assert_eq!(address("0100007F:9C03"), "127.0.0.1:39939".parse().ok());
         let six = "0000000000000000FFFF00000100007F:0050";
-        assert_eq!(local_address(six), "127.0.0.1:80".parse().ok());
-        assert_eq!(local_address("nothing"), None);
+        assert_eq!(address(six), "127.0.0.1:80".parse().ok());
+        assert_eq!(address("nothing"), None);
         let words = "[/pytorch/gloo/transport/tcp/pair.cc:538] Read error [127.0.0.1]:14240: Connection reset";
         assert_eq!(named_in(words), "127.0.0.1:14240".parse().ok());
         assert_eq!(named_in("closed by peer [fe80::1]:5"), "[fe80::1]:5".parse().ok());

@@ -25,7 +25,7 @@ pub fn default_group() -> Option<Group> {
 }
 
 /// This thread's group, where it has more than one rank.
-fn company() -> Option<Group> {
+pub(crate) fn company() -> Option<Group> {
     default_group().filter(|group| group.size() > 1)
 }
 

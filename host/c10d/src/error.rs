@@ -102,7 +102,7 @@ impl Error {
     }
 
     /// The ranks at the other end, in order, where they are known: the one whose connection broke, by the address that
-    /// libtorch names; those that did not come, of [`await_ranks`](crate::await_ranks) and
+    /// libtorch names, or as the only other one; those that did not come, of [`await_ranks`](crate::await_ranks) and
     /// [`Group::with_missing`](crate::Group::with_missing).
     ///
     /// A rank whose connection broke need not be the first that left: one that finds a connection closed may close its own.

@@ -103,6 +103,7 @@ unsafe extern "C" {
         size: c_int,
         address: *const c_char,
         interface: *const c_char,
+        checks: bool,
         timeout_ms: i64,
         out: *mut *mut GroupHandle,
     ) -> c_int;
@@ -161,6 +162,12 @@ unsafe extern "C" {
         op: u8,
         out: *mut *mut WorkHandle,
     ) -> c_int;
+    pub(crate) fn snaphook_c10d_all_to_all(
+        group: *const GroupHandle,
+        output: TensorPointer,
+        input: TensorPointer,
+        out: *mut *mut WorkHandle,
+    ) -> c_int;
     pub(crate) fn snaphook_c10d_barrier(
         group: *const GroupHandle,
         out: *mut *mut WorkHandle,
@@ -178,6 +185,7 @@ unsafe extern "C" {
         first_bucket_bytes: i64,
         finds_unused: bool,
         keeps_buckets: bool,
+        verifies: bool,
         out: *mut *mut ReducerHandle,
     ) -> c_int;
     pub(crate) fn snaphook_c10d_reducer_free(reducer: *mut ReducerHandle);
@@ -186,6 +194,12 @@ unsafe extern "C" {
         reducer: *const ReducerHandle,
         outputs: *const TensorPointer,
         count: usize,
+    ) -> c_int;
+    pub(crate) fn snaphook_c10d_reducer_left_out(
+        reducer: *const ReducerHandle,
+        is_over: bool,
+        indices: *mut usize,
+        count: *mut usize,
     ) -> c_int;
     pub(crate) fn snaphook_c10d_backward(loss: TensorPointer) -> c_int;
 

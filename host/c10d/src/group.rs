@@ -1,6 +1,6 @@
 //! Process groups: collectives on tensors. Knows nothing of gradients.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::os::raw::c_int;
 use std::ptr::null_mut;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Tensor, no_grad};
 
-use crate::addresses;
+use crate::addresses::Peers;
 use crate::error::{Error, Failure, check};
 use crate::ffi::{self, TensorPointer};
 use crate::options::{GroupOptions, ReduceOp};
@@ -18,6 +18,11 @@ use crate::work::Work;
 /// The processes of a job, as one of them sees it: its rank, how many there are, and collectives.
 ///
 /// A clone is the same group. After an error of a collective the group is of no use, since ranks are at different places.
+///
+/// Every rank must make the same collectives in the same order, with the same root and operation, with tensors of the same shape and
+/// kind. Nobody compares: where lengths differ, Gloo ends the process without an error (`gloo::EnforceNotMet`) or leaves a part of
+/// the larger tensor as it was; where kinds of the same length differ, numbers are wrong; another collective is waited for until the
+/// timeout. [`GroupOptions::checks`] finds such a mistake.
 #[derive(Clone, Debug)]
 pub struct Group {
     inner: Rc<Inner>,
@@ -36,6 +41,7 @@ struct Inner {
     failure: RefCell<Option<Error>>,
     synchronizes_norms: Cell<bool>,
     has_nccl: Cell<bool>,
+    peers: OnceCell<Peers>,
 }
 
 impl Drop for Inner {
@@ -54,9 +60,13 @@ pub(crate) fn pointers(tensors: &[Tensor]) -> Vec<TensorPointer> {
 }
 
 impl Group {
-    /// Joins the ranks that meet at `store`, over TCP with Gloo; returns when all `size` have come.
+    /// Joins the ranks that meet at `store`, over TCP with Gloo; returns when all `size` have come. Ranks tell each other the
+    /// addresses of their connections, so that errors name the rank whose connection broke, also when the store is gone.
     ///
-    /// Errors: one of them does not come within the timeout, or cannot be reached.
+    /// A second group needs a store with another [prefix](Store::with_prefix), also where the first one is no more.
+    ///
+    /// Errors: one of them does not come within the timeout, or cannot be reached; this rank has joined a group at this
+    /// store before.
     pub fn gloo(
         store: &Store,
         rank: usize,
@@ -69,6 +79,12 @@ impl Group {
                 format!("expected a rank below {size}, the size of the group, found {rank}");
             return Err(Error::new(operation, Failure::Other, &message));
         }
+        let joined = format!("snaphook/c10d/joined/{rank}");
+        if store.has(&joined)? {
+            let message = "expected a store, or a prefix in it, of its own for each group, found one at which this rank has \
+                           joined before (see Store::with_prefix)";
+            return Err(Error::new(operation, Failure::Other, message).at(rank, size));
+        }
         let address = text(options.address.as_deref().unwrap_or(""), operation)?;
         let interface = text(options.interface.as_deref().unwrap_or(""), operation)?;
         let mut handle = null_mut();
@@ -80,13 +96,13 @@ impl Group {
                 size as c_int,
                 address.as_ptr(),
                 interface.as_ptr(),
+                options.checks,
                 milliseconds(options.timeout),
                 &mut handle,
             )
         };
         check(code, operation).map_err(|error| error.at(rank, size))?;
-        addresses::publish(store, rank);
-        Ok(Group {
+        let group = Group {
             inner: Rc::new(Inner {
                 handle,
                 rank,
@@ -99,8 +115,15 @@ impl Group {
                 failure: RefCell::new(None),
                 synchronizes_norms: Cell::new(false),
                 has_nccl: Cell::new(false),
+                peers: OnceCell::new(),
             }),
-        })
+        };
+        store.set(&joined, b"")?;
+        if !options.with_pytorch && size > 1 {
+            let peers = Peers::tell(&group)?;
+            group.inner.peers.get_or_init(|| peers);
+        }
+        Ok(group)
     }
 
     /// From now on collectives on tensors of GPUs go over NCCL, and those on the CPU over Gloo as before. `device` is the
@@ -213,10 +236,17 @@ impl Group {
                 return error;
             }
             self.give_up();
-            let peer = addresses::rank_in(error.message(), self.store(), self.size());
-            let error = error.with_peers(peer.into_iter().collect());
+            let peers = self.peer_of(&error).into_iter().collect();
+            let error = error.with_peers(peers);
             self.inner.broken_by.borrow_mut().get_or_insert(error).clone()
         })
+    }
+
+    /// The rank at the other end of a connection that broke, if it is known.
+    fn peer_of(&self, error: &Error) -> Option<usize> {
+        let named = self.inner.peers.get().and_then(|peers| peers.rank_in(error.message()));
+        let is_pair = self.size() == 2 && error.failure() == Failure::Connection;
+        named.or(is_pair.then_some(1 - self.rank().min(1)))
     }
 
     /// As [`Group::checked`], with the time that it took where it fails.
@@ -230,7 +260,7 @@ impl Group {
         self.inner.timeout.get()
     }
 
-    /// Sets how long collectives from now on wait for other ranks.
+    /// Sets how long collectives from now on wait for other ranks; more than ten years are ten years.
     pub fn set_timeout(&self, timeout: Duration) -> Result<(), Error> {
         // SAFETY: the group lives.
         let code =
@@ -241,7 +271,11 @@ impl Group {
     }
 
     /// Gloo takes as many elements from the first one on as the tensor has, whatever its strides say.
-    fn check_contiguous(&self, tensor: &Tensor, operation: &'static str) -> Result<(), Error> {
+    pub(crate) fn check_contiguous(
+        &self,
+        tensor: &Tensor,
+        operation: &'static str,
+    ) -> Result<(), Error> {
         if tensor.is_contiguous() {
             return Ok(());
         }
@@ -251,7 +285,7 @@ impl Group {
         self.checked(Err(Error::new(operation, Failure::Other, &message)))
     }
 
-    fn start(
+    pub(crate) fn start(
         &self,
         operation: &'static str,
         begin: impl FnOnce(*const ffi::GroupHandle, *mut *mut ffi::WorkHandle) -> c_int,
@@ -262,12 +296,24 @@ impl Group {
         Ok(Work::new(work, self, operation))
     }
 
+    /// What is wrong with a tensor for this operation.
+    pub(crate) fn check_reducible(
+        &self,
+        tensor: &Tensor,
+        op: ReduceOp,
+        operation: &'static str,
+    ) -> Result<(), Error> {
+        self.check_contiguous(tensor, operation)?;
+        let refusal = op.refusal(tensor).map(|words| Error::new(operation, Failure::Other, &words));
+        self.checked(refusal.map_or(Ok(()), Err))
+    }
+
     /// Makes the tensor of each rank the sum, mean, … of all.
     ///
-    /// Shapes: the same on all ranks, contiguous.
+    /// Shapes and kinds: the same on all ranks, see [`Group`]; contiguous.
     ///
     /// Errors: a rank that does not come in time or is gone; a tensor that is not contiguous, or of a kind that the backend
-    /// does not know.
+    /// does not know; a mean of whole numbers.
     pub fn all_reduce(&self, tensor: &mut Tensor, op: ReduceOp) -> Result<(), Error> {
         self.start_all_reduce(tensor, op)?.wait()
     }
@@ -276,7 +322,7 @@ impl Group {
     ///
     /// Errors: as there.
     pub fn start_all_reduce(&self, tensor: &Tensor, op: ReduceOp) -> Result<Work, Error> {
-        self.check_contiguous(tensor, "all-reduce")?;
+        self.check_reducible(tensor, op, "all-reduce")?;
         let (pointer, device) = (tensor.as_ptr().cast_mut(), tensor.device());
         let work = self.start("all-reduce", |group, out| {
             // SAFETY: group and tensor live during the call; what goes on after it holds the tensor by itself.
@@ -290,7 +336,7 @@ impl Group {
 
     /// Gives every rank the values of `root`'s tensor.
     ///
-    /// Shapes: the same on all ranks, contiguous. Errors: as [`Group::all_reduce`].
+    /// Shapes and kinds: the same on all ranks, see [`Group`]; contiguous. Errors: as [`Group::all_reduce`].
     pub fn broadcast(&self, tensor: &mut Tensor, root: usize) -> Result<(), Error> {
         self.start_broadcast(tensor, root)?.wait()
     }
@@ -331,7 +377,7 @@ impl Group {
 
     /// The tensors of all ranks, by rank.
     ///
-    /// Shapes: the same on all ranks, contiguous. Errors: as [`Group::all_reduce`].
+    /// Shapes and kinds: the same on all ranks, see [`Group`]; contiguous. Errors: as [`Group::all_reduce`].
     pub fn all_gather(&self, tensor: &Tensor) -> Result<Vec<Tensor>, Error> {
         let (outputs, work) = self.start_all_gather(tensor)?;
         work.wait().map(|()| outputs)
@@ -355,7 +401,7 @@ impl Group {
 
     /// The tensors of all ranks by rank, on `root` alone.
     ///
-    /// Shapes: the same on all ranks, contiguous. Errors: as [`Group::all_reduce`].
+    /// Shapes and kinds: the same on all ranks, see [`Group`]; contiguous. Errors: as [`Group::all_reduce`].
     pub fn gather(&self, tensor: &Tensor, root: usize) -> Result<Option<Vec<Tensor>>, Error> {
         self.check_contiguous(tensor, "gather")?;
         let is_root = self.rank() == root;
@@ -372,44 +418,6 @@ impl Group {
 
     fn places_for(&self, tensor: &Tensor) -> Vec<Tensor> {
         (0..self.size()).map(|_| no_grad(|| tensor.empty_like())).collect()
-    }
-
-    /// Reduces the parts of all ranks: rank r gets the sum, mean, … of everybody's `parts[r]`.
-    ///
-    /// Shapes: the same for all parts on all ranks; as many parts as ranks. Errors: as [`Group::all_reduce`].
-    pub fn reduce_scatter(&self, parts: &[Tensor], op: ReduceOp) -> Result<Tensor, Error> {
-        let (output, work) = self.start_reduce_scatter(parts, op)?;
-        work.wait().map(|()| output)
-    }
-
-    /// As [`Group::reduce_scatter`], in the background: the tensor has its values after the wait.
-    ///
-    /// Errors: as there.
-    pub fn start_reduce_scatter(
-        &self,
-        parts: &[Tensor],
-        op: ReduceOp,
-    ) -> Result<(Tensor, Work), Error> {
-        if parts.len() != self.size() {
-            let message =
-                format!("expected {} parts, one for each rank, found {}", self.size(), parts.len());
-            let error = Error::new("reduce-scatter", Failure::Other, &message);
-            return self.checked(Err(error));
-        }
-        parts.iter().try_for_each(|part| self.check_contiguous(part, "reduce-scatter"))?;
-        let output = no_grad(|| parts[0].empty_like());
-        let (pointers, place) = (pointers(parts), output.as_ptr().cast_mut());
-        let (device, code) = (output.device(), op.code(output.device()));
-        let work = self.start("reduce-scatter", |group, out| {
-            let (inputs, count) = (pointers.as_ptr(), pointers.len());
-            // SAFETY: as for all-reduce.
-            unsafe { ffi::snaphook_c10d_reduce_scatter(group, place, inputs, count, code, out) }
-        })?;
-        let work = match op.is_divided_after(device) {
-            true => work.divided(output.shallow_clone()),
-            false => work,
-        };
-        Ok((output, work))
     }
 
     /// Waits until every rank is here.

@@ -37,8 +37,33 @@
 //!
 //! A whole training program is in `examples/data_parallel.rs`.
 //!
-//! Every rank must make the same calls in the same order: collectives are matched by their number. That is why a
+//! Every rank must make the same calls in the same order, with tensors of the same shapes and kinds: collectives are matched by
+//! their number, and libtorch compares nothing unless it is asked to ([`GroupOptions::checks`]). That is why a
 //! [`Group`] stays in its thread, and why ranks are processes: libtorch 2.11 has races between groups of one process.
+//!
+//! # With PyTorch
+//!
+//! [`Store::pytorch`] and [`GroupOptions::with_pytorch`] join ranks of PyTorch 2.11 that call `init_process_group("gloo")`, whoever is
+//! rank 0; [`ReducerOptions::compares`] must be off where they use `DistributedDataParallel`. The tests of it need a Python with
+//! torch 2.11, and say "not run" without one:
+//!
+//! ```sh
+//! python3 -m venv peer && peer/bin/pip install torch==2.11.0
+//! SNAPHOOK_TORCH_PYTHON=$PWD/peer/bin/python cargo test -p snaphook-c10d --test suite python
+//! ```
+//!
+//! # Finding libtorch
+//!
+//! Programs of this crate find the libtorch that they were linked to. Cargo does not hand that on to crates that depend on it, whose
+//! programs end with `libtorch_cpu.so: cannot open shared object file` then. Either their own `build.rs` has
+//!
+//! ```no_run
+//! // With torch-sys among the dependencies, as tch itself asks for: it is what tells the folder.
+//! let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys tells where libtorch is");
+//! println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+//! ```
+//!
+//! or they are started with `LD_LIBRARY_PATH=$LIBTORCH/lib`.
 
 mod addresses;
 mod bytes;
@@ -47,6 +72,8 @@ mod error;
 mod ffi;
 mod group;
 mod options;
+mod parameters;
+mod parts;
 mod reducer;
 mod roll_call;
 mod store;

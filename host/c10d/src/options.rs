@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 /// How values of several ranks become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReduceOp {
     /// Their sum.
     Sum,
-    /// Their sum over the number of ranks; for floating point.
+    /// Their sum over the number of ranks; for floating point alone.
     Mean,
     /// Their product.
     Product,
@@ -31,6 +31,15 @@ impl ReduceOp {
         }
     }
 
+    /// What is wrong with a tensor for it.
+    pub(crate) fn refusal(self, tensor: &Tensor) -> Option<String> {
+        use Kind::{Bool, Int, Int8, Int16, Int64, Uint8};
+        let kind = tensor.kind();
+        let is_whole = matches!(kind, Bool | Int | Int8 | Int16 | Int64 | Uint8);
+        (self == ReduceOp::Mean && is_whole)
+            .then(|| format!("expected a tensor of floating point for a mean, found {kind:?}"))
+    }
+
     /// Gloo has no mean, so that is a sum which is divided at the end.
     pub(crate) fn is_divided_after(self, device: Device) -> bool {
         self == ReduceOp::Mean && device == Device::Cpu
@@ -40,19 +49,36 @@ impl ReduceOp {
 /// How a group talks.
 #[derive(Clone, Debug)]
 pub struct GroupOptions {
-    /// How long a collective waits for other ranks.
+    /// How long a collective waits for other ranks; more than ten years are ten years.
     pub timeout: Duration,
     /// The host name or address that this rank listens at; the machine's own name where there is neither.
     pub address: Option<String>,
     /// The network card that this rank listens at, or several with commas between, which take turns: as PyTorch's
     /// `GLOO_SOCKET_IFNAME`.
     pub interface: Option<String>,
+    /// Whether ranks compare before each collective what they are about to do: which one it is, its number, the shapes, kinds and
+    /// devices of its tensors. Ranks that differ get an error that names them; without it libtorch ends the process, waits
+    /// until the timeout, or goes on with wrong numbers. It costs two more exchanges for each collective and a second
+    /// connection between any two ranks, so it is for looking for a mistake; all ranks must have the same. PyTorch's
+    /// `TORCH_DISTRIBUTED_DEBUG=DETAIL`, which PyTorch's ranks must have where they are in the group.
+    ///
+    /// Source: `torch/csrc/distributed/c10d/ProcessGroupWrapper.cpp`.
+    pub checks: bool,
+    /// Whether ranks of PyTorch are in the group. It then makes no collectives of its own, which they would not make with it, so
+    /// that errors know no peer where there are more than two ranks. All ranks of this crate must have the same.
+    pub with_pytorch: bool,
 }
 
 impl Default for GroupOptions {
     /// Half an hour, as in PyTorch.
     fn default() -> GroupOptions {
-        GroupOptions { timeout: Duration::from_secs(30 * 60), address: None, interface: None }
+        GroupOptions {
+            timeout: Duration::from_secs(30 * 60),
+            address: None,
+            interface: None,
+            checks: false,
+            with_pytorch: false,
+        }
     }
 }
 

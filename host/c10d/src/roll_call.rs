@@ -16,7 +16,7 @@ const ARRIVED: &str = "snaphook/c10d/arrived";
 /// `look` is called about twenty times a second with the time that was waited; it can ask for the ranks that are missing, and
 /// ends the wait by saying no.
 ///
-/// All ranks must call it: PyTorch's do not.
+/// All ranks must call it: PyTorch's do not. One that gave up may call it again, and counts once.
 ///
 /// Errors: ranks that do not come within `timeout`, which are the error's [`peers`](Error::peers); `look` said no; the store
 /// does not answer.
@@ -28,8 +28,8 @@ pub fn await_ranks(
 ) -> Result<(), Error> {
     let placed = |error: Error| error.at(rank, size);
     let arrivals = Arrivals { store, size, began: Instant::now() };
-    store.set(&key(rank), b"").map_err(placed)?;
-    let mut come = store.add(ARRIVED, 1).map_err(placed)?;
+    let is_first = store.add(&key(rank), 1).map_err(placed)? == 1;
+    let mut come = store.add(ARRIVED, i64::from(is_first)).map_err(placed)?;
     while come < size as i64 {
         let waited = arrivals.waited();
         if !look(&arrivals) {
@@ -88,11 +88,20 @@ impl Group {
     /// and waits `patience` at most for the others. Empty where all are there. It closes the group's connections first, so
     /// that ranks which still wait for this one come here, too; a rank that stands still or is gone does not.
     ///
-    /// The process that serves the store must live; where it is the missing one, asking it is the error.
+    /// Where the store does not answer, which ends with the process that serves it, nobody can be asked: then they are the
+    /// [`peers`](Error::peers) of the group's failure, as far as they are known. The process that is gone is one of them where it
+    /// was the first to close a connection.
     ///
-    /// Errors: the store does not answer.
+    /// Errors: the store does not answer, and no peer is known.
     pub fn missing_ranks(&self, patience: Duration) -> Result<Vec<usize>, Error> {
         self.close();
+        self.ask_all(patience).or_else(|error| {
+            let peers = self.broken_by().map(|failure| failure.peers().to_vec());
+            peers.filter(|peers| !peers.is_empty()).ok_or(error)
+        })
+    }
+
+    fn ask_all(&self, patience: Duration) -> Result<Vec<usize>, Error> {
         let (store, size) = (self.store(), self.size());
         let key = |rank: usize| format!("snaphook/c10d/here/{rank}");
         store.set(&key(self.rank()), b"")?;

@@ -13,6 +13,8 @@ use crate::ffi;
 ///
 /// A clone is the same store. A TCP store lives as long as the process that serves it: keep that one until all others
 /// have ended. One that waits for a key keeps other threads from using the same store meanwhile.
+///
+/// Each group that is made needs a store of its own, or a prefix of its own in one: [`Store::with_prefix`].
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -35,8 +37,11 @@ impl Drop for Inner {
     }
 }
 
+/// libtorch adds it to the time that it is, in nanoseconds of 64 bits, which hold 292 years.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 pub(crate) fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 1_000_000).max(1)
+    i64::try_from(duration.min(LONGEST).as_millis()).expect("ten years fit").max(1)
 }
 
 pub(crate) fn text(value: &str, operation: &str) -> Result<CString, Error> {
@@ -49,21 +54,54 @@ pub(crate) fn text(value: &str, operation: &str) -> Result<CString, Error> {
 impl Store {
     /// Serves a store on `port` (0: any that is free, see [`Store::port`]) of `host`; one process of a job does.
     ///
-    /// `timeout` is how long a [`get`](Store::get) waits for its key. Errors: the port is taken.
+    /// `timeout` is how long a [`get`](Store::get) waits for its key, ten years at most. Errors: the port is taken.
     pub fn tcp_server(host: &str, port: u16, timeout: Duration) -> Result<Store, Error> {
-        Store::connect((host, port), true, timeout)
+        Store::connect((host, port), true, None, timeout)
     }
 
     /// Connects to the store that another process serves; waits until it is there, `timeout` at most.
     ///
     /// Errors: nobody serves one there.
     pub fn tcp(host: &str, port: u16, timeout: Duration) -> Result<Store, Error> {
-        Store::connect((host, port), false, timeout)
+        Store::connect((host, port), false, None, timeout)
     }
 
+    /// The store in which the ranks of PyTorch meet that call `init_process_group("gloo")` with `MASTER_ADDR=host` and
+    /// `MASTER_PORT=port` in the environment (its `env://`), with the prefixes of PyTorch's default group; rank 0, of PyTorch or
+    /// of this crate, serves it. Makes them one group with
+    /// [`GroupOptions::with_pytorch`](crate::GroupOptions::with_pytorch):
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use snaphook_c10d::{Group, GroupOptions, Store};
+    ///
+    /// # let (rank, size, port) = (0, 1, 0);
+    /// let store = Store::pytorch(("127.0.0.1", port), (rank, size), Duration::from_secs(20))?;
+    /// let options = GroupOptions { with_pytorch: true, ..GroupOptions::loopback() };
+    /// let group = Group::gloo(&store, rank, size, &options)?;
+    /// # group.barrier()?;
+    /// # Ok::<(), snaphook_c10d::Error>(())
+    /// ```
+    ///
+    /// Under `torchrun`, whose own process serves the store, ranks of PyTorch use other prefixes.
+    ///
+    /// Errors: nobody serves one there; on rank 0, the port is taken, or others do not come in time.
+    ///
+    /// Source: `torch/distributed/rendezvous.py` and `distributed_c10d.py` of PyTorch 2.11.
+    pub fn pytorch(
+        (host, port): (&str, u16),
+        (rank, size): (usize, usize),
+        timeout: Duration,
+    ) -> Result<Store, Error> {
+        let store = Store::connect((host, port), rank == 0, Some(size), timeout)?;
+        store.with_prefix("default_pg")?.with_prefix("0/")
+    }
+
+    /// With a number of `workers` each says that it has come, and the server waits for all.
     fn connect(
         (host, port): (&str, u16),
         is_server: bool,
+        workers: Option<usize>,
         timeout: Duration,
     ) -> Result<Store, Error> {
         let operation = format!("store at {host}:{port}");
@@ -75,8 +113,8 @@ impl Store {
                 host.as_ptr(),
                 port,
                 is_server,
-                -1,
-                false,
+                workers.map_or(-1, |workers| workers as i64),
+                workers.is_some(),
                 timeout,
                 &mut handle,
             )
@@ -209,5 +247,17 @@ impl Store {
             unsafe { ffi::snaphook_c10d_store_delete(self.handle(), key.as_ptr(), &mut found) };
         check(code, &operation)?;
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_stay_below_what_a_clock_can_add() {
+        assert_eq!(milliseconds(Duration::from_micros(1)), 1);
+        assert_eq!(milliseconds(Duration::from_millis(1500)), 1500);
+        assert_eq!(milliseconds(Duration::MAX), 315_360_000_000);
     }
 }

@@ -11,9 +11,9 @@ use crate::group::Group;
 /// What batch normalisation has beside its input.
 #[derive(Debug)]
 pub struct NormParameters<'a> {
-    /// Scale and shift, each `[C]`.
+    /// Scale and shift, each `[C]`; f64 with input of f64, else f32 or of the input's kind.
     pub affine: Option<(&'a Tensor, &'a Tensor)>,
-    /// Running mean and variance, each `[C]` f32; updated in place.
+    /// Running mean and variance, each `[C]`, f32 or f64; updated in place.
     pub running: Option<(&'a Tensor, &'a Tensor)>,
     /// Share of the new statistics in the running ones.
     pub momentum: f64,
@@ -23,9 +23,10 @@ pub struct NormParameters<'a> {
 
 /// Normalises over the batches of all ranks, in training; autograd knows its derivative, which is a collective too.
 ///
-/// Shapes: `input` [N, C, ...], N of its own on each rank and 0 at least; the output is of the same shape.
+/// Shapes: `input` [N, C, ...] of floating point, N of its own on each rank and 0 at least, C the same on all; the output is of
+/// the same shape and kind. Statistics are computed in f32, and in f64 for input of f64.
 ///
-/// Errors: as [`Group::all_reduce`].
+/// Errors: input of whole numbers or without channels; as [`Group::all_reduce`].
 ///
 /// Source: `torch/nn/modules/_functions.py`, `SyncBatchNorm`; unlike it, this runs on the CPU too.
 pub fn sync_batch_norm(

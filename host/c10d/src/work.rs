@@ -11,7 +11,8 @@ use crate::store::milliseconds;
 
 /// A collective that has begun; its tensors have their values once [`wait`](Work::wait) has returned.
 ///
-/// One that is dropped goes on, and its tensors stay alive as long.
+/// One that is dropped goes on, and its tensors stay alive as long. Then nobody divides a mean on the CPU: it stays the sum,
+/// since Gloo has no mean, and scaling what is added up would round otherwise.
 #[must_use = "tensors have their values after wait()"]
 #[derive(Debug)]
 pub struct Work {

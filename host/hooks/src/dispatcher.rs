@@ -18,6 +18,10 @@ pub trait Host: Services + Sized {
     fn has_requests(&self) -> bool;
     /// Does it; may call hooks itself (`before_save_checkpoint`).
     fn carry_out(&mut self, hooks: &mut Dispatcher) -> Result<(), Self::Error>;
+    /// A hook is about to be called at `point`; for those who must know whose requests come.
+    fn hook_called(&mut self, hook: &dyn HookInstance, point: HookPoint) {
+        let _ = (hook, point);
+    }
     /// A hook was called at `point` and has returned; for those who trace what happens.
     fn hook_returned(&mut self, hook: &dyn HookInstance, point: HookPoint, began: Instant) {
         let _ = (hook, point, began);
@@ -225,6 +229,7 @@ impl Dispatcher {
         let progress = host.progress();
         let number = point.number() as usize;
         self.heartbeat.enter_hook(index, number, progress.epoch, progress.iter);
+        host.hook_called(&*registered.hook, point);
         let result = registered.hook.call(point, batch_idx, host);
         self.heartbeat.leave_hook();
         let after = Instant::now();

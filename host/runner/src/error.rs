@@ -98,6 +98,12 @@ pub enum RunError {
         /// What it said.
         message: String,
     },
+    /// Ranks that had come for different things, such as a service that a hook has called on one of them alone.
+    #[error("ranks are at different places: {message}")]
+    Apart {
+        /// `rank 0: SumHook at after_train_iter called barrier; rank 1: between two iterations`.
+        message: String,
+    },
     /// A rank for which the others had waited until their time was up, and that came then.
     #[error("rank {rank}{}: {doing}; {message}", words::WAS_LATE)]
     LateRank {
@@ -144,7 +150,7 @@ impl RunError {
             RunError::Hook(fault) if fault.point == HookPoint::BeforeRun => 1,
             RunError::Hook(_) | RunError::Model { .. } | RunError::Metric(_) => 3,
             RunError::Panic { .. } => 3,
-            RunError::Ranks(_) | RunError::OtherRank { .. } => 3,
+            RunError::Ranks(_) | RunError::OtherRank { .. } | RunError::Apart { .. } => 3,
             RunError::LateRank { .. } | RunError::LostRanks { .. } => 3,
             RunError::Checkpoint(error) if error.is_write() => 3,
             RunError::File { .. } => 3,
@@ -170,7 +176,7 @@ impl RunError {
             RunError::Checkpoint(_) | RunError::Averaging(_) | RunError::History(_) => "checkpoint",
             RunError::File { .. } => "file",
             RunError::Interrupted { .. } => "interrupted",
-            RunError::Ranks(_) | RunError::OtherRank { .. } => "ranks",
+            RunError::Ranks(_) | RunError::OtherRank { .. } | RunError::Apart { .. } => "ranks",
             RunError::LateRank { .. } | RunError::LostRanks { .. } => "ranks",
         }
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde_json::{Map, Value as Json, json};
 use snaphook_hooks::FinalCopy;
 use snaphook_libtorch::{Listener, Total};
+use snaphook_plugin_api::HookPoint;
 use snaphook_plugin_api::host::Progress;
 use tch::{Device, Tensor};
 
@@ -105,6 +106,8 @@ pub struct Machine {
     pub messages: Messages,
     /// The processes that train together.
     pub ranks: Ranks,
+    /// The hook that is being called, with the point; where several processes train alone.
+    pub(crate) caller: Option<(String, HookPoint)>,
     /// What is known of each plugin that the run loaded (`name`, `version`, `sha256`, …); goes into checkpoints.
     pub plugins: Vec<Json>,
     /// The average of the weights, if a hook asked for one.
@@ -193,6 +196,7 @@ impl Machine {
             schedules: None,
             messages: Messages::default(),
             ranks: Ranks::single(),
+            caller: None,
             plugins: Vec::new(),
             averager: None,
             outputs: Vec::new(),

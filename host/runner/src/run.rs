@@ -18,6 +18,7 @@ use crate::machine::{Machine, stage};
 use crate::optim::{OptimError, OptimWrapper};
 use crate::panics;
 use crate::progress_bar::TrainingBar;
+use crate::ranks::Occasion;
 use crate::record::RecordKeeper;
 use crate::saving;
 use crate::settings::{EvalSettings, Length, Start, TrainSettings};
@@ -150,7 +151,7 @@ impl Run {
         }
         if self.sanity_batches > 0 {
             let checked = loops::sanity_check(self, self.sanity_batches);
-            self.machine.ranks.agree_on(checked)?;
+            self.machine.ranks.agree_on(Occasion::Start, checked)?;
         }
         self.bar = TrainingBar::new(&self.machine);
         let began = Instant::now();

@@ -162,9 +162,18 @@ struct Case {
     has_norm: bool,
     accumulates: u64,
     leaves_out_spare: bool,
+    looks_for_none: bool,
 }
 
 fn train(case: Case, group: Option<Group>, info: RunInfo) -> Vec<f32> {
+    let mut run = prepared(case, group, info);
+    run.train(&Start::Fresh).unwrap();
+    let entries = run.machine.task.model.state().entries();
+    let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor.detach().reshape([-1])).unwrap();
+    entries.iter().flat_map(|entry| values(&entry.tensor)).collect()
+}
+
+fn prepared(case: Case, group: Option<Group>, info: RunInfo) -> Run {
     let config = json!({
         "train_cfg": { "type": "EpochBasedTrainLoop", "max_epochs": 1 },
         "optim_wrapper": { "type": "OptimWrapper", "accumulative_counts": case.accumulates.max(1),
@@ -172,7 +181,10 @@ fn train(case: Case, group: Option<Group>, info: RunInfo) -> Vec<f32> {
     });
     let ranks = Ranks::new(
         group,
-        RankSettings { find_unused_parameters: case.leaves_out_spare, ..RankSettings::default() },
+        RankSettings {
+            find_unused_parameters: case.leaves_out_spare && !case.looks_for_none,
+            ..RankSettings::default()
+        },
     );
     let (rank, world) = (ranks.rank() as i64, ranks.world() as i64);
     let task = Task {
@@ -187,10 +199,7 @@ fn train(case: Case, group: Option<Group>, info: RunInfo) -> Vec<f32> {
     machine.ranks = ranks;
     let mut run = Run::new(machine, Dispatcher::default());
     run.prepare().unwrap();
-    run.train(&Start::Fresh).unwrap();
-    let entries = run.machine.task.model.state().entries();
-    let values = |tensor: &Tensor| Vec::<f32>::try_from(tensor.detach().reshape([-1])).unwrap();
-    entries.iter().flat_map(|entry| values(&entry.tensor)).collect()
+    run
 }
 
 /// `rank world port folder`, in a process that is a rank.
@@ -211,15 +220,22 @@ fn info(folder: &Path) -> RunInfo {
 
 /// Trains as the rank that the variable tells of, and leaves the weights in the folder.
 fn train_as_rank(case: Case, told: &str) {
+    as_rank(told, |group, rank, folder| {
+        let weights = train(case, Some(group), info(folder));
+        let bytes: Vec<u8> = weights.iter().flat_map(|value| value.to_le_bytes()).collect();
+        std::fs::write(folder.join(format!("rank{rank}")), bytes).unwrap();
+    });
+}
+
+/// Runs `act` in the group that the variable tells of.
+fn as_rank(told: &str, act: impl FnOnce(Group, usize, &Path)) {
     let [rank, world, port, folder] = told.split(' ').collect::<Vec<_>>().try_into().unwrap();
     let (rank, world) = (rank.parse().unwrap(), world.parse().unwrap());
     let store = Store::tcp("127.0.0.1", port.parse().unwrap(), PATIENCE).unwrap();
     let group = Group::gloo(&store, rank, world, &GroupOptions::loopback()).unwrap();
     set_default_group(Some(group.clone()));
-    let weights = train(case, Some(group), info(Path::new(folder)));
+    act(group, rank, Path::new(folder));
     set_default_group(None);
-    let bytes: Vec<u8> = weights.iter().flat_map(|value| value.to_le_bytes()).collect();
-    std::fs::write(Path::new(folder).join(format!("rank{rank}")), bytes).unwrap();
 }
 
 /// The weights of every rank.
@@ -228,13 +244,23 @@ fn weights(case: Case, world: usize) -> Vec<Vec<f32>> {
     if world == 1 {
         return vec![train(case, None, info(folder.path()))];
     }
+    start_ranks(world, folder.path());
+    let weights = |rank: usize| {
+        let bytes = std::fs::read(folder.path().join(format!("rank{rank}"))).unwrap();
+        bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+    };
+    (0..world).map(weights).collect()
+}
+
+/// Runs this test as each rank, in a process with the variable.
+fn start_ranks(world: usize, folder: &Path) {
     let server = Store::tcp_server("127.0.0.1", 0, PATIENCE).unwrap();
     let port = server.port().unwrap();
     let test = std::thread::current().name().unwrap().to_owned();
     let start = |rank: usize| {
         Command::new(std::env::current_exe().unwrap())
             .args([&test, "--exact", "--nocapture"])
-            .env(VARIABLE, format!("{rank} {world} {port} {}", folder.path().display()))
+            .env(VARIABLE, format!("{rank} {world} {port} {}", folder.display()))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -243,11 +269,6 @@ fn weights(case: Case, world: usize) -> Vec<Vec<f32>> {
     let ranks: Vec<_> = (0..world).map(start).collect();
     let ended: Vec<_> = ranks.into_iter().map(|rank| rank.wait_with_output().unwrap()).collect();
     assert!(ended.iter().all(|output| output.status.success()), "{ended:?}");
-    let weights = |rank: usize| {
-        let bytes = std::fs::read(folder.path().join(format!("rank{rank}"))).unwrap();
-        bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
-    };
-    (0..world).map(weights).collect()
 }
 
 #[track_caller]
@@ -287,4 +308,25 @@ fn gradients_can_be_added_up_before_they_are_exchanged() {
 #[test]
 fn parameters_can_be_left_out_where_they_are_looked_for() {
     assert_equal_for_worlds(Case { leaves_out_spare: true, ..Case::default() }, &[2], 1e-5);
+}
+
+#[test]
+fn a_parameter_that_takes_no_part_ends_all_ranks_in_the_first_iteration_with_its_name() {
+    tch::set_num_threads(1);
+    if let Ok(told) = std::env::var(VARIABLE) {
+        return as_rank(&told, |group, rank, folder| {
+            let case = Case { leaves_out_spare: true, looks_for_none: true, ..Case::default() };
+            let mut run = prepared(case, Some(group), info(folder));
+            let error = run.train(&Start::Fresh).unwrap_err().to_string();
+            let words = "expected all 4 parameters to take part in the backward pass, found 1 that did not: spare (";
+            assert!(error.starts_with(&format!("rank {rank} of 2, ")), "{error}");
+            assert!(
+                error.contains(words) && error.contains("find_unused_parameters=True"),
+                "{error}"
+            );
+            assert_eq!(run.machine.progress.iter, 0);
+        });
+    }
+    let folder = tempfile::tempdir().unwrap();
+    start_ranks(2, folder.path());
 }

@@ -76,7 +76,13 @@ impl Company {
             (None, false) => own_address(&store, (&master, port), (rank, world))
                 .map_err(TrainerError::Company)?,
         };
-        let options = GroupOptions { timeout: joining.left(), address, interface };
+        let timeout_to_come = joining.left();
+        let options = GroupOptions {
+            timeout: timeout_to_come,
+            address,
+            interface,
+            ..GroupOptions::default()
+        };
         let group = Group::gloo(&store, rank, world, &options).map_err(TrainerError::Company)?;
         drop(joining);
         heartbeat::enter(Starting::Preparing);

@@ -114,3 +114,36 @@ fn a_group_of_one_needs_nobody() {
         assert_eq!(group.all_gather_bytes(b"x").unwrap(), [b"x"]);
     });
 }
+
+#[test]
+fn each_rank_gets_its_part_of_all() {
+    on_ranks(3, |group| {
+        let rank = group.rank() as i64;
+        let parts = Tensor::arange(6, tch::kind::INT64_CPU).view([3, 2]) + 10 * rank;
+        let own = group.all_to_all(&parts).unwrap();
+        let part = |other: i64| [10 * other + 2 * rank, 10 * other + 2 * rank + 1];
+        let expected = [part(0), part(1), part(2)].concat();
+        assert_eq!(
+            values(&own.view([-1])),
+            expected.iter().map(|at| *at as f64).collect::<Vec<_>>()
+        );
+        let uneven = group.all_to_all(&Tensor::zeros([4], tch::kind::FLOAT_CPU)).unwrap_err();
+        assert!(!group.is_broken(), "{uneven}");
+    });
+}
+
+#[test]
+fn a_mean_of_whole_numbers_is_refused_without_breaking_the_group() {
+    on_ranks(2, |group| {
+        let mut whole = Tensor::from_slice(&[1i64, 2]);
+        let error = group.all_reduce(&mut whole, ReduceOp::Mean).unwrap_err().to_string();
+        assert!(
+            error.contains("expected a tensor of floating point for a mean, found Int64"),
+            "{error}"
+        );
+        let parts = [whole.copy(), whole.copy()];
+        assert!(group.reduce_scatter(&parts, ReduceOp::Mean).is_err());
+        group.all_reduce(&mut whole, ReduceOp::Sum).unwrap();
+        assert_eq!(values(&whole), [2.0, 4.0]);
+    });
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use snaphook_c10d::{Failure, Group, GroupOptions, ReduceOp, Store, await_ranks};
 use tch::Tensor;
 
-use crate::processes::{TIMEOUT, alone, on_ranks};
+use crate::processes::{TIMEOUT, alone, on_ranks, on_ranks_like, on_ranks_of_rank_0};
 
 #[test]
 fn a_rank_that_does_not_come_is_waited_for_until_the_timeout() {
@@ -179,5 +179,103 @@ fn a_roll_call_names_the_ranks_that_are_gone() {
         let error = group.barrier().unwrap_err();
         assert_eq!(group.with_missing(error, Duration::from_secs(2)).peers(), [1]);
         assert_eq!(group.missing_ranks(Duration::ZERO).unwrap(), [1]);
+    });
+}
+
+#[test]
+fn the_rank_that_is_gone_with_the_store_is_known_all_the_same() {
+    on_ranks_of_rank_0(2, |group| {
+        group.barrier().unwrap();
+        if group.rank() == 0 {
+            return;
+        }
+        let error = group.barrier().unwrap_err();
+        assert_eq!((error.failure(), error.peers()), (Failure::Connection, &[0][..]), "{error}");
+        // Until the process has ended, the store answers.
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(group.missing_ranks(Duration::from_millis(100)).unwrap(), [0]);
+    });
+}
+
+#[test]
+fn one_of_many_ranks_is_known_when_the_store_is_gone() {
+    on_ranks_of_rank_0(3, |group| {
+        group.barrier().unwrap();
+        if group.rank() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(group.store().has("anything").is_err());
+        let error = group.all_reduce(&mut Tensor::from(1.0), ReduceOp::Sum).unwrap_err();
+        // Rank 0's connection was closed first, or the other one has noticed before.
+        let [peer] = error.peers() else { panic!("{error}") };
+        assert_ne!(*peer, group.rank(), "{error}");
+        assert_eq!(group.missing_ranks(Duration::from_millis(100)).unwrap(), [*peer]);
+    });
+}
+
+#[test]
+fn a_rank_that_asks_twice_for_the_others_counts_once() {
+    alone(|| {
+        let store = Store::tcp_server("127.0.0.1", 0, TIMEOUT).unwrap();
+        let wait = || await_ranks(&store, (0, 2), Duration::from_millis(100), |_| true);
+        assert_eq!(wait().unwrap_err().peers(), [1]);
+        assert_eq!(wait().unwrap_err().peers(), [1]);
+        await_ranks(&store, (1, 2), TIMEOUT, |_| true).unwrap();
+        wait().unwrap();
+    });
+}
+
+#[test]
+fn a_second_group_at_the_same_store_is_refused_at_once() {
+    on_ranks(2, |group| {
+        let options = GroupOptions { timeout: TIMEOUT, ..GroupOptions::loopback() };
+        let again = Group::gloo(group.store(), group.rank(), 2, &options).unwrap_err();
+        assert!(again.to_string().contains("of its own for each group"), "{again}");
+        let store = group.store().with_prefix("second").unwrap();
+        group.barrier().unwrap();
+        let second = Group::gloo(&store, group.rank(), 2, &options).unwrap();
+        second.barrier().unwrap();
+    });
+}
+
+#[test]
+fn a_timeout_without_an_end_does_not_end_at_once() {
+    let options = GroupOptions { timeout: Duration::MAX, ..GroupOptions::loopback() };
+    on_ranks_like(options, 2, |group| {
+        group.barrier().unwrap();
+        std::thread::sleep(Duration::from_millis(300 * group.rank() as u64));
+        group.barrier().unwrap();
+        group.set_timeout(Duration::MAX).unwrap();
+        group.start_barrier().unwrap().wait_for(Duration::MAX).unwrap();
+    });
+}
+
+#[test]
+fn ranks_that_check_are_told_of_another_shape_kind_or_collective() {
+    let options = GroupOptions { checks: true, timeout: TIMEOUT, ..GroupOptions::loopback() };
+    on_ranks_like(options, 2, |group| {
+        let mut same = Tensor::from(1.0);
+        group.all_reduce(&mut same, ReduceOp::Sum).unwrap();
+        assert_eq!(same.double_value(&[]), 2.0);
+        group.set_timeout(TIMEOUT / 2).unwrap();
+        let rank = group.rank() as i64;
+        let mut shapes = Tensor::zeros([4 + 4 * rank], tch::kind::FLOAT_CPU);
+        let error = group.all_reduce(&mut shapes, ReduceOp::Sum).unwrap_err();
+        assert!(
+            error.message().contains("Detected mismatch between collectives on ranks"),
+            "{error}"
+        );
+        assert!(error.message().contains("TensorShape=[8]"), "{error}");
+        let kind = if rank == 0 { tch::Kind::Float } else { tch::Kind::Int };
+        let error = group.broadcast(&mut Tensor::zeros([4], (kind, tch::Device::Cpu)), 0);
+        assert!(error.unwrap_err().message().contains("TensorDtypes=Int"));
+        let error = match rank {
+            0 => group.all_reduce(&mut Tensor::from(1.0), ReduceOp::Sum),
+            _ => group.broadcast(&mut Tensor::from(1.0), 0),
+        };
+        let words = error.unwrap_err().to_string();
+        assert!(words.contains("ALLREDUCE") && words.contains("BROADCAST"), "{words}");
+        group.close();
     });
 }

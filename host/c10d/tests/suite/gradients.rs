@@ -81,18 +81,48 @@ fn gradients_that_are_views_stay_views() {
 }
 
 #[test]
-fn a_parameter_that_takes_no_part_is_refused_in_the_next_step() {
+fn parameters_that_take_no_part_are_named_at_once() {
     on_ranks(2, |group| {
         let all = parameters();
         let reducer = Reducer::new(group, &all, ReducerOptions::default()).unwrap();
         reducer.prepare_forward().unwrap();
-        let partly = loss(&all[..4], 1.0);
+        let partly = loss(&all[..3], 1.0);
         reducer.prepare_backward(&[&partly]).unwrap();
-        reducer.backward(&partly).unwrap();
-        let error = reducer.prepare_forward().and_then(|()| reducer.prepare_backward(&[&partly]));
-        let error = error.unwrap_err().to_string();
-        assert!(error.contains("find_unused_parameters"), "{error}");
+        let error = reducer.backward(&partly).unwrap_err().to_string();
+        let words = "exchange of gradients: expected all 5 parameters to take part in the backward pass, found 2 that did not: \
+                     layer3.weight, layer4.weight (leave them out of the model, freeze them, or set \
+                     find_unused_parameters=True)";
+        assert_eq!(error, format!("rank {} of 2, {words}", group.rank()));
         group.give_up();
+    });
+}
+
+#[test]
+fn parameters_that_took_no_part_are_named_before_the_next_step() {
+    on_ranks(2, |group| {
+        let all = parameters();
+        let reducer = Reducer::new(group, &all, ReducerOptions::default()).unwrap();
+        reducer.prepare_forward().unwrap();
+        let partly = loss(&all[1..], 1.0);
+        reducer.prepare_backward(&[&partly]).unwrap();
+        backward(&partly).unwrap();
+        let error = reducer.prepare_forward().unwrap_err().to_string();
+        assert!(error.contains("found 1 that did not: layer0.weight ("), "{error}");
+        group.give_up();
+    });
+}
+
+#[test]
+fn a_pass_in_which_no_parameter_takes_part_is_told() {
+    on_ranks(1, |group| {
+        let all = parameters();
+        let options = ReducerOptions { find_unused_parameters: true, ..ReducerOptions::default() };
+        let reducer = Reducer::new(group, &all, options).unwrap();
+        reducer.prepare_forward().unwrap();
+        let other = Tensor::from(1f32).set_requires_grad(true) * 2.0;
+        reducer.prepare_backward(&[&other]).unwrap();
+        let error = reducer.backward(&other).unwrap_err().to_string();
+        assert!(error.contains("found 5 that did not"), "{error}");
     });
 }
 
@@ -114,15 +144,96 @@ fn a_parameter_that_takes_no_part_is_looked_for_when_asked() {
 }
 
 #[test]
-fn ranks_with_other_parameters_are_refused() {
+fn ranks_with_other_parameters_are_refused_with_the_first_that_differs() {
     on_ranks(2, |group| {
-        let mut all = parameters();
-        if group.rank() == 1 {
-            all.pop();
+        let is_other = group.rank() == 1;
+        let refusal = |change: fn(&mut Vec<(String, Tensor)>)| {
+            let mut all = parameters();
+            if is_other {
+                change(&mut all);
+            }
+            Reducer::new(group, &all, ReducerOptions::default()).unwrap_err().to_string()
+        };
+        let begin = format!(
+            "rank {} of 2, comparing parameters: expected the same on all ranks, found as parameter",
+            group.rank()
+        );
+        let fewer = refusal(|all| drop(all.pop()));
+        let words = " 5: layer4.weight Float [3, 4] on rank 0, none on rank 1";
+        assert_eq!(fewer, format!("{begin}{words}"));
+        let kind = refusal(|all| {
+            all[2].1 = Tensor::ones([3, 4], tch::kind::DOUBLE_CPU).set_requires_grad(true);
+        });
+        assert!(kind.ends_with("layer2.weight Double [3, 4] on rank 1"), "{kind}");
+        let shape = refusal(|all| {
+            all[2].1 = Tensor::ones([4, 3], tch::kind::FLOAT_CPU).set_requires_grad(true);
+        });
+        assert!(shape.ends_with("layer2.weight Float [4, 3] on rank 1"), "{shape}");
+        let swapped = refusal(|all| all.swap(0, 1));
+        let words =
+            " 1: layer0.weight Float [3, 4] on rank 0, layer1.weight Float [3, 4] on rank 1";
+        assert_eq!(swapped, format!("{begin}{words}"));
+        assert!(!group.is_broken());
+    });
+}
+
+#[test]
+fn parameters_that_cannot_be_trained_are_refused_on_all_ranks() {
+    on_ranks(2, |group| {
+        let refusal = |all: &[(String, Tensor)]| {
+            let error = Reducer::new(group, all, ReducerOptions::default()).unwrap_err();
+            assert_eq!(error.rank(), Some(group.rank()));
+            error.message().to_owned()
+        };
+        let on_one = |change: fn(&mut Vec<(String, Tensor)>)| {
+            let mut all = parameters();
+            if group.rank() == 1 {
+                change(&mut all);
+            }
+            let words = refusal(&all);
+            words.strip_prefix("on rank 1: ").unwrap_or(&words).to_owned()
+        };
+        assert_eq!(refusal(&[]), "expected parameters, found none");
+        assert_eq!(on_one(Vec::clear), "expected parameters, found none");
+        let trained = "layer3.weight: expected a parameter that is trained, found";
+        let frozen = on_one(|all| all[3].1 = Tensor::ones([3], tch::kind::FLOAT_CPU));
+        assert_eq!(frozen, format!("{trained} one that needs no gradient"));
+        let computed = on_one(|all| all[3].1 = &all[2].1 * 2.0);
+        assert_eq!(computed, format!("{trained} the result of a computation"));
+        assert_eq!(on_one(|all| all[3].1 = Tensor::new()), format!("{trained} nothing"));
+        assert!(!group.is_broken());
+    });
+}
+
+#[test]
+fn a_group_of_one_refuses_parameters_that_cannot_be_trained() {
+    on_ranks(1, |group| {
+        for compares in [true, false] {
+            let options = ReducerOptions { compares, ..ReducerOptions::default() };
+            assert!(Reducer::new(group, &[], options).is_err());
+            let frozen = [("a".to_owned(), Tensor::from(1f32))];
+            assert!(Reducer::new(group, &frozen, options).is_err());
         }
-        let error = Reducer::new(group, &all, ReducerOptions::default()).unwrap_err();
-        assert!(error.to_string().contains("comparing parameters"), "{error}");
-        group.give_up();
+    });
+}
+
+#[test]
+fn a_backward_pass_outside_the_reducer_knows_the_default_group() {
+    on_ranks(2, |group| {
+        let all = parameters();
+        let reducer = Reducer::new(group, &all, ReducerOptions::default()).unwrap();
+        reducer.prepare_forward().unwrap();
+        let loss = loss(&all, 1.0);
+        reducer.prepare_backward(&[&loss]).unwrap();
+        if group.rank() == 1 {
+            group.close();
+            return;
+        }
+        snaphook_c10d::set_default_group(Some(group.clone()));
+        let error = backward(&loss).unwrap_err();
+        snaphook_c10d::set_default_group(None);
+        assert_eq!((error.rank(), error.peers()), (Some(0), &[1][..]), "{error}");
+        assert!(group.is_broken() && !error.waited().is_zero());
     });
 }
 

@@ -107,3 +107,36 @@ fn a_norm_without_scale_or_running_statistics_works_too() {
         assert!(part.grad().isfinite().all().int64_value(&[]) == 1);
     });
 }
+
+#[test]
+fn input_of_f64_is_normalised_in_f64_and_whole_numbers_are_refused() {
+    let whole = input().to_kind(Kind::Double).set_requires_grad(true);
+    let weight = Tensor::from_slice(&[0.5f64, 1.5, -1.0]);
+    let bias = Tensor::from_slice(&[0.1f64, 0.2, 0.3]);
+    let none = None::<&Tensor>;
+    let output =
+        whole.batch_norm(Some(&weight), Some(&bias), none, none, true, MOMENTUM, EPS, false);
+    backward(&output.square().sum(Kind::Double)).unwrap();
+    let expected = [output.detach(), whole.grad()];
+    on_ranks(2, |group| {
+        let (first, count) = [(0, 4), (4, 3)][group.rank()];
+        let part = input().to_kind(Kind::Double).narrow(0, first, count).set_requires_grad(true);
+        let parameters = NormParameters {
+            affine: Some((&weight, &bias)),
+            running: None,
+            momentum: MOMENTUM,
+            eps: EPS,
+        };
+        let output = sync_batch_norm(group, &part, &parameters).unwrap();
+        backward(&output.square().sum(Kind::Double)).unwrap();
+        for (own, whole) in [(output.detach(), &expected[0]), (part.grad(), &expected[1])] {
+            assert_eq!(own.kind(), Kind::Double);
+            let furthest = (own - whole.narrow(0, first, count)).abs().max().double_value(&[]);
+            // Sums of 28 numbers of f64 in another order.
+            assert!(furthest < 1e-12, "{furthest}");
+        }
+        let error = sync_batch_norm(group, &part.to_kind(Kind::Int64), &parameters).unwrap_err();
+        assert!(error.to_string().contains("expected input of floating point"), "{error}");
+        group.barrier().unwrap();
+    });
+}

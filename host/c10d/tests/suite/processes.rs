@@ -20,11 +20,37 @@ pub(crate) fn on_ranks(size: usize, act: impl FnOnce(&Group)) {
 
 /// The same, with these variables in the environment of each.
 pub(crate) fn on_ranks_with(variables: &[(&str, PathBuf)], size: usize, act: impl FnOnce(&Group)) {
-    in_processes(variables, size, |rank, port| {
-        let store = Store::tcp("127.0.0.1", port, TIMEOUT).unwrap();
-        let options = GroupOptions { timeout: TIMEOUT, ..GroupOptions::loopback() };
+    in_processes(variables, size, |rank, store| act(&join(&store, rank, size)));
+}
+
+/// The same, with a group of these options.
+pub(crate) fn on_ranks_like(options: GroupOptions, size: usize, act: impl FnOnce(&Group)) {
+    in_processes(&[], size, |rank, store| {
         act(&Group::gloo(&store, rank, size, &options).unwrap());
     });
+}
+
+/// The same, with a store that rank 0 serves and that ends with it.
+pub(crate) fn on_ranks_of_rank_0(size: usize, act: impl FnOnce(Group)) {
+    in_processes(&[], size, |rank, meeting| {
+        let store = match rank {
+            0 => {
+                let server = Store::tcp_server("127.0.0.1", 0, TIMEOUT).unwrap();
+                meeting.set("port", server.port().unwrap().to_string().as_bytes()).unwrap();
+                server
+            }
+            _ => {
+                let port = String::from_utf8(meeting.get("port").unwrap()).unwrap();
+                Store::tcp("127.0.0.1", port.parse().unwrap(), TIMEOUT).unwrap()
+            }
+        };
+        act(join(&store, rank, size));
+    });
+}
+
+fn join(store: &Store, rank: usize, size: usize) -> Group {
+    let options = GroupOptions { timeout: TIMEOUT, ..GroupOptions::loopback() };
+    Group::gloo(store, rank, size, &options).unwrap()
 }
 
 /// Runs `act` in one process that forms its group by itself.
@@ -32,12 +58,13 @@ pub(crate) fn alone(act: impl FnOnce()) {
     in_processes(&[], 1, |_, _| act());
 }
 
-/// Runs `act` with the rank and the port of a store that the test serves.
-fn in_processes(variables: &[(&str, PathBuf)], size: usize, act: impl FnOnce(usize, u16)) {
+/// Runs `act` with the rank and a store that the test serves.
+fn in_processes(variables: &[(&str, PathBuf)], size: usize, act: impl FnOnce(usize, Store)) {
     if let Ok(own) = std::env::var(VARIABLE) {
         let numbers: Vec<u16> = own.split(' ').map(|number| number.parse().unwrap()).collect();
         tch::set_num_threads(1);
-        return act(usize::from(numbers[0]), numbers[1]);
+        let store = Store::tcp("127.0.0.1", numbers[1], TIMEOUT).unwrap();
+        return act(usize::from(numbers[0]), store);
     }
     let server = Store::tcp_server("127.0.0.1", 0, TIMEOUT).unwrap();
     let port = server.port().unwrap();

@@ -30,6 +30,19 @@ print(model.module.weight.grad.tolist(), flush=True)
 dist.barrier()
 "#;
 
+/// Rank RANK of a group that is found by the environment alone.
+const PEER_OF_ENVIRONMENT: &str = r#"
+import datetime
+import torch
+import torch.distributed as dist
+
+dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=30))
+tensor = torch.tensor([1.0, 2.0])
+dist.all_reduce(tensor)
+print(tensor.tolist(), flush=True)
+dist.barrier()
+"#;
+
 fn python() -> Option<String> {
     let asked = std::env::var("SNAPHOOK_TORCH_PYTHON").ok();
     let python = asked.clone().unwrap_or_else(|| "python3".to_owned());
@@ -43,14 +56,64 @@ fn python() -> Option<String> {
     fits.then_some(python)
 }
 
-#[test]
-fn a_process_of_pytorch_and_one_of_ours_are_one_group() {
+/// Runs `act` in a process of its own with a Python that has torch, if there is one.
+fn with_python(act: impl FnOnce(&str)) {
     let Some(python) = python() else {
         let words = "not run: no python3 with torch 2.11 (name one with SNAPHOOK_TORCH_PYTHON)\n";
         std::io::stderr().write_all(words.as_bytes()).unwrap();
         return;
     };
-    alone(|| meet(&python));
+    alone(|| act(&python));
+}
+
+#[test]
+fn a_process_of_pytorch_and_one_of_ours_are_one_group() {
+    with_python(meet);
+}
+
+#[test]
+fn pytorch_meets_us_as_rank_0_by_its_environment_alone() {
+    with_python(|python| meet_by_environment(python, 0));
+}
+
+#[test]
+fn we_meet_pytorch_as_rank_0_by_its_environment_alone() {
+    with_python(|python| meet_by_environment(python, 1));
+}
+
+/// `rank` is ours.
+fn meet_by_environment(python: &str, rank: usize) {
+    // Free now, and not in the range of connections' own ports.
+    let port =
+        (20_000..29_500).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let port: u16 = port.unwrap();
+    let peer = Command::new(python)
+        .args(["-c", PEER_OF_ENVIRONMENT])
+        .env("MASTER_ADDR", "127.0.0.1")
+        .env("MASTER_PORT", port.to_string())
+        .env("RANK", (1 - rank).to_string())
+        .env("WORLD_SIZE", "2")
+        .env("OMP_NUM_THREADS", "1")
+        .env("GLOO_SOCKET_IFNAME", "lo")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let store = Store::pytorch(("127.0.0.1", port), (rank, 2), TIMEOUT);
+    let result = store.and_then(|store| {
+        let options =
+            GroupOptions { timeout: TIMEOUT, with_pytorch: true, ..GroupOptions::loopback() };
+        let group = Group::gloo(&store, rank, 2, &options)?;
+        let mut tensor = Tensor::from_slice(&[10f32, 20.0]);
+        group.all_reduce(&mut tensor, ReduceOp::Sum)?;
+        group.barrier()?;
+        Ok(Vec::<f32>::try_from(tensor).unwrap())
+    });
+    let output = peer.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words} {result:?}");
+    assert_eq!(result.unwrap(), [11.0, 22.0], "{words}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "[11.0, 22.0]");
 }
 
 fn meet(python: &str) {
@@ -65,7 +128,7 @@ fn meet(python: &str) {
         .unwrap();
     // What init_process_group puts before the keys of its default group.
     let store = server.with_prefix("both").unwrap().with_prefix("0/").unwrap();
-    let options = GroupOptions { timeout: TIMEOUT, ..GroupOptions::loopback() };
+    let options = GroupOptions { timeout: TIMEOUT, with_pytorch: true, ..GroupOptions::loopback() };
     let joined = Group::gloo(&store, 0, 2, &options);
     let result = joined.and_then(|group| {
         let mut tensor = Tensor::from_slice(&[10f32, 20.0]);
@@ -73,7 +136,11 @@ fn meet(python: &str) {
         group.broadcast(&mut Tensor::from_slice(&[7f32, 8.0]), 0)?;
         let weight = Tensor::ones([1, 4], tch::kind::FLOAT_CPU).set_requires_grad(true);
         let parameters = [("weight".to_owned(), weight.shallow_clone())];
-        let reducer = Reducer::new(&group, &parameters, ReducerOptions::default())?;
+        let reducer = Reducer::new(
+            &group,
+            &parameters,
+            ReducerOptions { compares: false, ..ReducerOptions::default() },
+        )?;
         // What DistributedDataParallel does before the first step.
         group.broadcast_all(&[weight.detach()], 0)?;
         reducer.prepare_forward()?;

@@ -2,7 +2,7 @@
 //! hooks, and a request to end the process is honoured.
 
 use crate::RunError;
-use crate::ranks::Wishes;
+use crate::ranks::{Occasion, Wishes};
 use crate::run::Run;
 use crate::saving;
 
@@ -14,20 +14,25 @@ use crate::saving;
 pub(super) fn check(run: &mut Run, over: Result<(), RunError>) -> Result<(), RunError> {
     let over = over.and_then(|()| saving::tell_finished(run));
     let signal = run.machine.interrupt.signal();
-    agree(run, over, signal)
+    agree(run, Occasion::Iteration, over, signal)
 }
 
 /// At the end of an epoch, where hooks may have failed or asked for something, and the next batch is not far.
 ///
 /// Errors: `over`'s; a failure of another rank.
 pub(super) fn settle(run: &mut Run, over: Result<(), RunError>) -> Result<(), RunError> {
-    agree(run, over, None)
+    agree(run, Occasion::Epoch, over, None)
 }
 
-fn agree(run: &mut Run, over: Result<(), RunError>, signal: Option<usize>) -> Result<(), RunError> {
+fn agree(
+    run: &mut Run,
+    occasion: Occasion,
+    over: Result<(), RunError>,
+    signal: Option<usize>,
+) -> Result<(), RunError> {
     let machine = &mut run.machine;
     let own = Wishes { signal, stop: machine.stop.clone(), validation: machine.wants_validation };
-    let agreed = machine.ranks.agree(over, own)?;
+    let agreed = machine.ranks.agree(occasion, over, own)?;
     machine.stop = agreed.stop;
     machine.wants_validation = agreed.validation;
     Ok(())

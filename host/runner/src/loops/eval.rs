@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::boundary;
 use crate::clock::Phase;
 use crate::machine::{ALL_LOSSES, Machine, stage};
-use crate::ranks::{BatchLosses, Ranks, Share};
+use crate::ranks::{BatchLosses, Occasion, Ranks, Share};
 use crate::run::Run;
 use crate::{AnyBatch, Evaluation, EvaluationSet, RunError, Task, saving};
 
@@ -165,7 +165,7 @@ fn all_sets(run: &mut Run, which: EvalStage, points: &Points) -> Result<Evaluati
     for index in 0..which.sets(&mut run.machine.task).len() {
         let mut share = Share::default();
         let gone = all_batches(run, (which, index), points, batch_idx, (&mut losses, &mut share));
-        batch_idx = run.machine.ranks.agree_on(gone)?;
+        batch_idx = run.machine.ranks.agree_on(Occasion::Evaluation, gone)?;
         let (ranks, task) = (&mut run.machine.ranks, &mut run.machine.task);
         let set = &mut which.sets(task)[index];
         let name = set.name.clone();

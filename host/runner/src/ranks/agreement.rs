@@ -1,10 +1,11 @@
-//! What ranks agree upon between two iterations, so that all go on or all end: one small all-reduce where there is more
+//! What ranks agree upon between two iterations, so that all go on or all end: one small exchange where there is more
 //! than one rank.
 
 use serde_json::{Value as Json, json};
-use snaphook_c10d::{Group, ReduceOp};
+use snaphook_c10d::Group;
 
 use super::Ranks;
+use super::meeting::{FAILED, Occasion};
 use crate::RunError;
 
 /// What a rank brings to the meeting.
@@ -21,25 +22,34 @@ pub(crate) struct Wishes {
 impl Ranks {
     /// Makes the failure, the signal, the stop request and the wish for a validation of any rank those of all.
     ///
-    /// `over` is how the iteration ended on this rank. Errors: that failure; one of another rank; an interrupt; a rank that
-    /// is gone.
+    /// `over` is how what this rank did before ended. Errors: that failure; one of another rank; an interrupt; a rank that
+    /// is gone, or has come for something else.
     pub(crate) fn agree(
         &mut self,
+        occasion: Occasion,
         over: Result<(), RunError>,
         wishes: Wishes,
     ) -> Result<Wishes, RunError> {
-        let Some(group) = &self.group else { return alone(over, wishes) };
+        let Some(group) = self.group.clone() else { return alone(over, wishes) };
         group.check()?;
         let flag = |is_set: bool| f64::from(u8::from(is_set));
         let (failed, asked) = (flag(over.is_err()), flag(wishes.signal.is_some()));
         let own = [failed, asked, flag(wishes.stop.is_some()), flag(wishes.validation)];
-        let all = group.all_reduce_numbers(&own, ReduceOp::Max)?;
-        let validation = all[3] > 0.0;
-        if all[..3] == [0.0; 3] {
+        let met = self.meet(occasion, own, over.as_ref().err().map(chain));
+        if self.apart.is_some() {
+            // What failed here comes before what it did to the others.
+            over?;
+            return met.map(|_| wishes);
+        }
+        let met = met?;
+        let any = |flag: usize| met.iter().any(|flags| flags[flag] > 0.0);
+        let validation = any(3);
+        if ![FAILED, 1, 2].into_iter().any(any) {
             return Ok(Wishes { validation, ..Wishes::default() });
         }
-        let words = Words::exchange(group, &over, &wishes)?;
-        if all[0] > 0.0 {
+        let is_failed = any(FAILED);
+        let words = Words::exchange(&group, &over, &wishes)?;
+        if is_failed {
             self.is_agreed = true;
             over?;
             let (rank, message) = words.first("failure").unwrap_or_default();
@@ -59,7 +69,11 @@ impl Ranks {
     /// Ends on all ranks what failed on one.
     ///
     /// Errors: as [`Ranks::agree`].
-    pub(crate) fn agree_on<T>(&mut self, result: Result<T, RunError>) -> Result<T, RunError> {
+    pub(crate) fn agree_on<T>(
+        &mut self,
+        occasion: Occasion,
+        result: Result<T, RunError>,
+    ) -> Result<T, RunError> {
         if self.group.is_none() {
             return result;
         }
@@ -68,7 +82,7 @@ impl Ranks {
             Err(RunError::Interrupted { signal }) => (Some(signal), Ok(()), None),
             Err(error) => (None, Err(error), None),
         };
-        self.agree(over, Wishes { signal, ..Wishes::default() })?;
+        self.agree(occasion, over, Wishes { signal, ..Wishes::default() })?;
         Ok(value.expect("a rank without a value has told a failure or a signal"))
     }
 }

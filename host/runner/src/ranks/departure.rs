@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use snaphook_c10d::{Error, Failure, Group, Store};
 
 use super::Ranks;
 use super::agreement::chain;
 use super::lateness::{Coming, late_rank, own_lateness};
+use super::meeting::places;
 use crate::RunError;
 
 /// How long ranks wait for each other's words at the end.
@@ -20,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const MARGIN: Duration = Duration::from_secs(3);
 const REASON: &str = "snaphook/failure/reason";
 const READ: &str = "snaphook/failure/read";
+/// What a rank was in when it lost the others.
+const DOING: &str = "doing";
 
 impl Ranks {
     /// Tells the others why this rank leaves, or finds out why they have left; returns the error that people should see.
@@ -57,8 +60,7 @@ impl Ranks {
         group.close();
         let (store, rank, size) = (group.store().clone(), group.rank(), group.size());
         let words = format!("{lost} ({place})");
-        let own = Coming::own(group, self.stays.as_ref());
-        let told = own.map_or(Json::Null, |coming| coming.to_json()).to_string();
+        let told = self.what_to_tell(group).to_string();
         let silent = Arc::new(Mutex::new(Vec::new()));
         let known = Arc::clone(&silent);
         let found = within(GRACE + MARGIN, move || roll_call(&store, rank, size, &told, &silent));
@@ -72,6 +74,9 @@ impl Ranks {
                 RunError::LateRank { rank, doing, message: words }
             }
             Some(Ok(RollCall::Missing(ranks))) => self.lost(ranks, words),
+            Some(Ok(RollCall::Together(places))) => {
+                self.lost(Vec::new(), format!("{places}; {words}"))
+            }
             // The store has ended with rank 0, which alone keeps it: it may have waited for this rank.
             Some(Err(_)) | None => match own_lateness(group, self.stays.as_ref()) {
                 Some(stay) => {
@@ -81,6 +86,15 @@ impl Ranks {
                 None => self.lost(not_heard(rank, &known), words),
             },
         }
+    }
+
+    /// How this rank came to what failed, and what that was.
+    fn what_to_tell(&self, group: &Group) -> Json {
+        let coming = Coming::own(group, self.stays.as_ref());
+        let mut told = coming.map_or_else(|| json!({}), |coming| coming.to_json());
+        let operation = group.broken_by().map(|error| error.operation().to_owned());
+        told[DOING] = json!(self.doing.as_deref().map(str::to_owned).or(operation));
+        told
     }
 
     fn lost(&self, ranks: Vec<usize>, words: String) -> RunError {
@@ -96,6 +110,8 @@ enum RollCall {
     Reason(String),
     /// All are there, and this one came too late; with what it did meanwhile.
     Late(usize, String),
+    /// All are there, and were here, as far as they know.
+    Together(String),
     /// These have not, and do not answer.
     Missing(Vec<usize>),
 }
@@ -139,12 +155,8 @@ fn roll_call(
         if missing.is_empty() {
             let told =
                 (0..size).map(|rank| store.get(&key(rank))).collect::<Result<Vec<_>, _>>()?;
-            let read = |told: &Vec<u8>| Coming::of_json(&serde_json::from_slice(told).ok()?);
-            let all: Vec<_> = told.iter().map(read).collect();
-            break match late_rank(&all) {
-                Some((rank, doing)) => RollCall::Late(rank, doing),
-                None => RollCall::Missing(missing),
-            };
+            let read = |told: &Vec<u8>| serde_json::from_slice(told).unwrap_or_default();
+            break together(&told.iter().map(read).collect::<Vec<Json>>());
         }
         if Instant::now() > end {
             break RollCall::Missing(missing);
@@ -153,6 +165,16 @@ fn roll_call(
     };
     store.add(READ, 1)?;
     Ok(found)
+}
+
+/// What all ranks tell together.
+fn together(told: &[Json]) -> RollCall {
+    let all: Vec<_> = told.iter().map(Coming::of_json).collect();
+    let doing = |told: &Json| told[DOING].as_str().map(str::to_owned);
+    match late_rank(&all) {
+        Some((rank, doing)) => RollCall::Late(rank, doing),
+        None => RollCall::Together(places(&told.iter().map(doing).collect::<Vec<_>>())),
+    }
 }
 
 /// Whether an error says that a collective failed, which other ranks know of.

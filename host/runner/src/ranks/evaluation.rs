@@ -4,7 +4,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::Ranks;
+use super::{Occasion, Ranks};
 use crate::{Evaluation, Evaluator, RunError};
 
 /// The predictions of a rank for its batches, each with a piece for each of its samples.
@@ -39,7 +39,7 @@ impl Ranks {
             Some(parts) => score(evaluator, &parts, samples).map(Some),
             None => Ok(None),
         };
-        let scored = self.agree_on(scored)?;
+        let scored = self.agree_on(Occasion::Evaluation, scored)?;
         let own =
             scored.as_ref().map_or(Vec::new(), |found| packed(found).to_string().into_bytes());
         let bytes = group.broadcast_bytes(&own, 0)?;

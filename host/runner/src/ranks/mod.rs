@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! step        prepare ─► forward ─► backward with the exchange of gradients
+//! meeting     all have come for the same: an agreement, or the same service of the same hook
 //! boundary    agree: failures, interrupts, stop requests and wishes of any rank become those of all
 //! evaluation  each rank its share ─► rank 0 puts them in order and scores ─► all have the metrics
 //! end         depart: why this rank leaves, for the others; or why they left, from them
@@ -13,8 +14,10 @@ mod agreement;
 mod departure;
 mod evaluation;
 mod lateness;
+mod meeting;
 mod settings;
 
+use std::borrow::Cow;
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +28,8 @@ use tch::{Tensor, no_grad};
 pub(crate) use agreement::Wishes;
 pub(crate) use evaluation::{BatchLosses, Share};
 pub use lateness::Records;
+use meeting::Apart;
+pub(crate) use meeting::{CALLED, Occasion};
 pub use settings::RankSettings;
 
 use crate::RunError;
@@ -38,6 +43,10 @@ pub struct Ranks {
     settings: RankSettings,
     /// Whether all ranks know of the end that comes.
     is_agreed: bool,
+    /// What this rank waits for the others for, or does with them for a hook.
+    doing: Option<Cow<'static, str>>,
+    /// Ranks had come for different things.
+    apart: Option<Apart>,
     /// Where this rank stayed for long.
     stays: Option<Stays>,
     records: Option<Records>,
@@ -104,7 +113,7 @@ impl Ranks {
 
     /// Gives all ranks the weights of rank 0, and prepares the exchange of gradients.
     ///
-    /// Errors: ranks with other models; a rank that is gone.
+    /// Errors: ranks with other models, of which the first parameter that differs is named; a rank that is gone.
     pub(crate) fn start_training(&mut self, state: &ModelState) -> Result<(), Error> {
         let Some(group) = &self.group else { return Ok(()) };
         let trained: Vec<_> = state
@@ -118,7 +127,7 @@ impl Ranks {
             keep_buckets: true,
             ..ReducerOptions::default()
         };
-        // Compares names and shapes first: broadcasting what differs would hang.
+        // Compares names, kinds and shapes first: broadcasting what differs would hang.
         self.reducer = Some(Reducer::new(group, &trained, options)?);
         share(group, state.entries().iter().map(|entry| &entry.tensor))
     }
@@ -145,7 +154,7 @@ impl Ranks {
 
     /// The backward pass, with the exchange of gradients or, where they are only added up, without.
     ///
-    /// Errors: a rank that is gone or does not come; whatever autograd refuses.
+    /// Errors: parameters that took no part in it, which are named; a rank that is gone or does not come; whatever autograd refuses.
     pub(crate) fn backward(&self, loss: &Tensor, exchanges: bool) -> Result<(), Error> {
         match &self.reducer {
             Some(reducer) if exchanges => {
@@ -217,24 +226,24 @@ impl Ranks {
     /// one rank may take longer at the end than a collective may, so the others wait for a day, and show by `beat` that they
     /// do not hang. `signal` asked this process to end meanwhile.
     ///
-    /// Errors: a rank that is gone; [`RunError::Interrupted`] when a process was asked to end.
+    /// Errors: a rank that is gone or has come for something else; [`RunError::Interrupted`] when a process was asked to end.
     pub(crate) fn finish(
         &mut self,
         signal: Option<usize>,
         mut beat: impl FnMut(),
     ) -> Result<(), RunError> {
         self.reducer = None;
-        if let Some(group) = &self.group {
+        if let Some(group) = self.group.clone() {
             group.set_timeout(WAIT_AT_THE_END)?;
-            let (meeting, mut pause) = (group.start_barrier()?, FIRST_PAUSE);
-            while !meeting.is_completed() {
+            let (meeting, mut pause) = (self.begin_meeting(&group, Occasion::End)?, FIRST_PAUSE);
+            while !meeting.is_complete() {
                 thread::sleep(pause);
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 beat();
             }
-            meeting.wait()?;
+            self.end_meeting(&group, (meeting, Occasion::End))?;
         }
-        self.agree(Ok(()), Wishes { signal, ..Wishes::default() }).map(drop)
+        self.agree(Occasion::End, Ok(()), Wishes { signal, ..Wishes::default() }).map(drop)
     }
 }
 

@@ -40,6 +40,12 @@ impl Host for Machine {
         result
     }
 
+    fn hook_called(&mut self, hook: &dyn HookInstance, point: HookPoint) {
+        if self.ranks.are_many() {
+            self.caller = Some((hook.type_name().to_owned(), point));
+        }
+    }
+
     fn hook_returned(&mut self, hook: &dyn HookInstance, point: HookPoint, began: Instant) {
         if self.clock.is_traced() {
             let details = json!({ "point": point.name() });
