@@ -42,6 +42,28 @@ inline std::chrono::milliseconds nccl_timeout(std::chrono::milliseconds timeout)
   return timeout + std::min(timeout, std::chrono::milliseconds(5'000));
 }
 
+// Waits until NCCL's threads of a group that was told to end are gone, at most so long: they look ten times a second whether
+// they are to end, and one that is at work while the process ends takes it down with SIGABRT.
+inline void await_nccl_threads() {
+  constexpr auto kPatience = std::chrono::seconds(3);
+  constexpr auto kPause = std::chrono::milliseconds(10);
+  auto is_there = [] {
+    std::error_code unreadable;
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", unreadable)) {
+      std::string name;
+      std::getline(std::ifstream(thread.path() / "comm"), name);
+      if (name.rfind("pt_nccl_", 0) == 0) {
+        return true;
+      }
+    }
+    return false;
+  };
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (is_there() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 inline std::vector<at::Tensor> tensors(at::Tensor* const* pointers, size_t count) {
   std::vector<at::Tensor> all;
   all.reserve(count);
@@ -107,6 +129,7 @@ void snaphook_c10d_group_free(GroupHandle* group) noexcept {
     std::unique_ptr<GroupHandle> owned(group);
     if (auto nccl = owned->defined() ? snaphook::nccl_of(*owned) : nullptr) {
       nccl->shutdown();
+      snaphook::await_nccl_threads();
     }
   });
 }
@@ -122,6 +145,7 @@ void snaphook_c10d_group_close(GroupHandle* group) noexcept {
     }
     if (auto nccl = snaphook::nccl_of(*group)) {
       nccl->abort();
+      snaphook::await_nccl_threads();
     }
     new GroupHandle(std::move(*group));
   });

@@ -177,6 +177,8 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
   static std::atomic<int> made{0};
   std::memset(id, 0, sizeof *id);
   std::snprintf(id->internal, sizeof id->internal, "/stand-in-%d-%d", getpid(), made.fetch_add(1));
+  // What a process with this number left.
+  shm_unlink(id->internal);
   return ncclSuccess;
 }
 

@@ -68,6 +68,13 @@ fn on_two_gpus(act: impl FnOnce(&Group)) {
     });
 }
 
+/// Both GPUs have reduced something: reading it waits for them.
+fn meet(group: &Group) {
+    let mut tensor = on_gpu(group.rank(), &[1.0]);
+    group.all_reduce(&mut tensor, ReduceOp::Sum).unwrap();
+    assert_eq!(values(&tensor), [2.0]);
+}
+
 #[test]
 fn collectives_of_two_gpus_give_the_answers_of_cpus() {
     on_two_gpus(|group| {
@@ -132,7 +139,7 @@ fn gradients_of_two_gpus_are_means() {
 fn a_group_of_gpus_closes_while_a_collective_waits_for_a_rank_that_is_gone() {
     on_two_gpus(|group| {
         let rank = group.rank();
-        group.all_reduce(&mut on_gpu(rank, &[1.0]), ReduceOp::Sum).unwrap();
+        meet(group);
         group.barrier().unwrap();
         if rank == 1 {
             return group.close();
@@ -151,7 +158,7 @@ fn a_group_of_gpus_closes_while_a_collective_waits_for_a_rank_that_is_gone() {
 fn a_rank_that_stands_still_is_told_before_nccl_ends_the_process() {
     on_two_gpus(|group| {
         let rank = group.rank();
-        group.all_reduce(&mut on_gpu(rank, &[1.0]), ReduceOp::Sum).unwrap();
+        meet(group);
         let timeout = Duration::from_secs(2);
         group.set_timeout(timeout).unwrap();
         group.barrier().unwrap();
@@ -174,7 +181,7 @@ fn a_rank_that_stands_still_is_told_before_nccl_ends_the_process() {
 fn what_waits_for_a_gpu_whose_rank_stands_still_is_let_go() {
     on_two_gpus(|group| {
         let rank = group.rank();
-        group.all_reduce(&mut on_gpu(rank, &[1.0]), ReduceOp::Sum).unwrap();
+        meet(group);
         let timeout = Duration::from_secs(2);
         group.set_timeout(timeout).unwrap();
         group.barrier().unwrap();
