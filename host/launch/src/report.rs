@@ -36,3 +36,29 @@ pub(crate) fn adopt(known: &mut Option<Failure>, failure: Failure) {
 pub(crate) fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n    {line}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(summary: &str) -> Failure {
+        Failure { summary: summary.to_owned(), details: Vec::new(), code: 3 }
+    }
+
+    #[test]
+    fn what_machine_0_says_counts_and_what_stood_still_here_is_kept() {
+        for (known, heard, expected) in [
+            (None, "rank 3 ended", "rank 3 ended"),
+            (Some("rank 1 ended"), "rank 3 ended", "rank 3 ended"),
+            (
+                Some("rank 3 ended, and these stand still: rank 1"),
+                "rank 3 ended",
+                "rank 3 ended, and these stand still: rank 1",
+            ),
+        ] {
+            let mut known = known.map(failure);
+            adopt(&mut known, failure(heard));
+            assert_eq!(known, Some(failure(expected)));
+        }
+    }
+}

@@ -185,8 +185,13 @@ impl<'a> Round<'a> {
     fn pass_on(&mut self, signal: i32, whose: &str) {
         let space = if whose.is_empty() { "" } else { " " };
         let (name, running) = (signal_name(signal), self.running());
-        if self.ranks.iter().any(|rank| rank.end().is_none()) {
-            say(&format!("{name}{space}{whose}: passed on to {running}"));
+        let are_over = self.ranks.iter().all(|rank| rank.end().is_some());
+        match (are_over, self.plan.nnodes) {
+            (true, 1) => {}
+            (true, _) => say(&format!(
+                "{name}{space}{whose}: the ranks of this machine have ended; passed on to the other machines"
+            )),
+            _ => say(&format!("{name}{space}{whose}: passed on to {running}")),
         }
         if let Some(signal) = Signal::from_named_raw(signal) {
             self.ranks.iter().for_each(|rank| rank.send(signal));

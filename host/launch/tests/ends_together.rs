@@ -184,10 +184,10 @@ fn a_machine_hears_which_other_one_did_not_come() {
     let port = free_port();
     let second = start_of_three(&place, 1, &port, &[], "true");
     until("a word", || second.stderr().contains("looks for machine 0"));
-    let first = start_of_three(&place, 0, &port, &["--join-timeout", "2"], "true");
-    let reason = "expected 3 machines, found 2 for 2 s; missing: 2";
+    let first = start_of_three(&place, 0, &port, &["--join-timeout", "3"], "true");
+    let reason = "expected 3 machines, found 2 for 3 s; missing: 2";
     first.wait().expect(1, &[reason]);
-    second.wait().expect(1, &[reason]);
+    second.wait().expect(1, &[reason, "machine 1 waits: for machine 2"]);
 }
 
 #[test]
@@ -202,8 +202,9 @@ fn a_wish_for_the_end_between_two_rounds_ends_the_job_on_all_machines() {
     }
     send(third.id(), "-KILL");
     let words = "to come again";
-    until(words, || first.stderr().contains(words));
+    until(words, || [&first, &second].iter().all(|one| one.stderr().contains(words)));
     send(second.id(), "-TERM");
     first.wait().expect(143, &["ended by SIGTERM before the ranks were started"]);
-    second.wait().expect(143, &["ended by SIGTERM before the ranks were started"]);
+    let waits = "machine 1 waits: for machine 2 to come again";
+    second.wait().expect(143, &[waits, "ended by SIGTERM before the ranks were started"]);
 }

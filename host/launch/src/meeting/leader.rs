@@ -13,7 +13,7 @@ use crate::port::ClaimedPort;
 use crate::signals::{Caught, INTERRUPT, asks_for_an_end};
 use crate::{Endpoint, LaunchError, LaunchPlan};
 
-/// Before those that are missing at a restart are named.
+/// Before those that are waited for are named.
 const A_WHILE: Duration = Duration::from_secs(2);
 
 /// Where a machine stands in the round.
@@ -84,7 +84,10 @@ impl Leader {
         self.machines.values_mut().for_each(|machine| machine.stage = Stage::Waiting);
         self.is_in_round = false;
         let began = Instant::now();
-        let mut is_told = false;
+        let (mut is_told, master, nnodes) = (false, &plan.master, plan.nnodes);
+        if standing.restart == 0 {
+            say(&format!("waiting at {master} for {} of {nnodes} machines", nnodes - 1));
+        }
         loop {
             self.look();
             // Of a machine that may be there, as far as the next round goes.
@@ -102,7 +105,7 @@ impl Leader {
                 let (nnodes, seconds) = (plan.nnodes, plan.patience.join.as_secs_f64());
                 return Err(LaunchError::MachinesMissing { nnodes, missing, seconds });
             }
-            if !is_told && (standing.restart == 0 || began.elapsed() > A_WHILE) {
+            if !is_told && began.elapsed() > A_WHILE {
                 is_told = true;
                 self.tell_waiting(plan, &missing, standing.restart);
             }
@@ -126,12 +129,14 @@ impl Leader {
         (1..nnodes).filter(|number| !is_here(number)).collect()
     }
 
-    fn tell_waiting(&self, plan: &LaunchPlan, missing: &[u32], restart: u32) {
-        let (master, nnodes) = (&plan.master, plan.nnodes);
-        say(&match restart {
-            0 => format!("waiting at {master} for {} of {nnodes} machines", nnodes - 1),
-            _ => format!("waiting at {master} for {} to come again", machines(missing)),
-        });
+    /// Here and where machines wait with this one.
+    fn tell_waiting(&mut self, plan: &LaunchPlan, missing: &[u32], restart: u32) {
+        let again = if restart == 0 { "" } else { " to come again" };
+        let why = format!("for {}{again}", machines(missing));
+        say(&format!("waiting at {} {why}", plan.master));
+        for machine in self.machines.values_mut().filter(|machine| machine.ready.is_some()) {
+            machine.link.send(&Message::Wait { why: why.clone() });
+        }
     }
 
     fn start(
@@ -260,7 +265,7 @@ impl Leader {
     pub(super) fn end_round(&mut self, own: &OwnEnd, caught: &Caught) -> Summary {
         let has_failed = self.round.failure.is_some();
         let (mut here, mut decision) = (own.caught, None);
-        let mut is_told = own.asked.is_none();
+        let (mut is_told, began) = (false, Instant::now());
         while decision.is_none() {
             // Those of other machines were passed on already; no rank of this one is left.
             while self.news().is_some() {}
@@ -268,7 +273,8 @@ impl Leader {
             if running.is_empty() {
                 break;
             }
-            if !std::mem::replace(&mut is_told, true) {
+            if !is_told && began.elapsed() > A_WHILE {
+                is_told = true;
                 let others = machines(&running);
                 say(&format!("the ranks of this machine have ended; waiting for {others}"));
             }
