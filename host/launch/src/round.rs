@@ -390,7 +390,7 @@ impl<'a> Round<'a> {
         let rank = &self.ranks[index];
         if let Some(end) = rank.end() {
             let rank = rank.rank;
-            say(&format!("rank {rank} {end}: somebody interrupted it, and with it the job"));
+            say(&format!("rank {rank} {end}: the job was interrupted"));
         }
         peers.ask(signal, false);
         self.pass_on(signal, "of that rank");

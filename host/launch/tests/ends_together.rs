@@ -92,7 +92,7 @@ fn an_interrupt_of_one_rank_ends_the_job() {
     let ranks = [0, 1].map(|rank| place.process(&format!("pid.{rank}")));
     send(ranks[1], "-INT");
     let ended = one.wait();
-    ended.expect(130, &["rank 1 ended with exit code 130: somebody interrupted it", "ended by"]);
+    ended.expect(130, &["rank 1 ended with exit code 130: the job was interrupted", "ended by"]);
     expect_no_restart(&ended);
 
     let place = Place::new();
