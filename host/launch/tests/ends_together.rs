@@ -1,4 +1,4 @@
-//! Jobs that are asked to end, or fail, at one place: they end everywhere, with the same reason, and are not started again by mistake.
+//! Jobs that are asked to end, or fail, at one place: they end everywhere, with the same reason.
 
 #![allow(clippy::unwrap_used)] // outside #[test] functions, too
 

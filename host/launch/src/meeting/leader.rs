@@ -90,7 +90,7 @@ impl Leader {
         }
         loop {
             self.look();
-            // Of a machine that may be there, as far as the next round goes.
+            // First: the next round, whose machines may all be there, would forget it.
             if let Some((signal, _)) = self.asks.pop_front() {
                 return Err(self.interrupted(signal, standing));
             }
