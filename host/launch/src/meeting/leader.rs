@@ -279,6 +279,7 @@ impl Leader {
                 say(&format!("the ranks of this machine have ended; waiting for {others}"));
             }
             let Some(signal) = caught.next(PAUSE) else { continue };
+            is_told = true;
             let (name, others) = (signal_name(signal), machines(&running));
             if signal == INTERRUPT && here == Some(INTERRUPT) {
                 say(&format!("{name} again: ending at once, {others} too"));
