@@ -7,6 +7,8 @@ use std::process::ExitStatus;
 use serde::{Deserialize, Serialize};
 pub(crate) use snaphook_heartbeat::words::signal_name;
 
+use crate::signals::is_sent_by_people;
+
 /// The state was saved; the same command goes on from there (`EX_TEMPFAIL`).
 pub const START_AGAIN: u8 = 75;
 /// A job that failed while its ranks ran, by none of their own exit codes.
@@ -34,6 +36,15 @@ impl RankEnd {
             RankEnd::Code(code) => u8::try_from(code).unwrap_or(1),
             RankEnd::Signal(signal) => u8::try_from(SIGNALLED + signal).unwrap_or(1),
         }
+    }
+
+    /// The signal by which somebody interrupted this rank, as a shell shows it or as it is.
+    pub(crate) fn interrupted_by(self) -> Option<i32> {
+        let signal = match self {
+            RankEnd::Code(code) => code - SIGNALLED,
+            RankEnd::Signal(signal) => signal,
+        };
+        Some(signal).filter(|signal| is_sent_by_people(*signal))
     }
 
     /// Whether something went wrong, when the job was asked to end with these signals, or not at all.
@@ -131,6 +142,20 @@ mod tests {
         ] {
             assert!(ends.iter().all(|end| !end.is_failure(asked.as_slice())), "{ends:?}");
             assert_eq!(RoundEnd::of(ends.clone(), asked).exit_code(None), expected, "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn a_rank_that_somebody_interrupted_is_known_by_its_end() {
+        for (end, signal) in [
+            (RankEnd::Code(130), Some(2)),
+            (RankEnd::Signal(2), Some(2)),
+            (RankEnd::Signal(3), Some(3)),
+            (RankEnd::Code(2), None),
+            (RankEnd::Signal(15), None),
+            (RankEnd::Signal(9), None),
+        ] {
+            assert_eq!(end.interrupted_by(), signal, "{end}");
         }
     }
 

@@ -6,11 +6,12 @@ use std::ffi::OsString;
 
 use nix::sys::signal::SigSet;
 
-use crate::ending::{Failure, RoundEnd};
-use crate::meeting::{Beginning, Decision, Peers, RoundPlace, Standing};
+use crate::ending::{Failure, RankEnd, RoundEnd, START_AGAIN, signal_name};
+use crate::meeting::{Beginning, Decision, OwnEnd, Peers, RoundPlace, Standing};
 use crate::output::say;
+use crate::report::RoundReport;
 use crate::roles::Guard;
-use crate::round::{Round, RoundReport, RoundRequest};
+use crate::round::{Round, RoundRequest};
 use crate::signals::{Caught, holding_back, passed_on};
 use crate::{LaunchError, LaunchPlan};
 
@@ -108,7 +109,7 @@ impl Job<'_> {
             let report = self.round(&place, &arguments, standing.restart)?;
             let (report, decision) = self.decision(report, standing.restart);
             if let Decision::Over(code) = decision {
-                tell_end(&report, code);
+                tell_end(&report, code, self.program.saved());
                 return Ok(code);
             }
             standing.restart += 1;
@@ -145,13 +146,11 @@ impl Job<'_> {
 
     /// What comes next; machine 0 decides, and a machine that has lost it.
     fn decision(&mut self, mut report: RoundReport, restart: u32) -> (RoundReport, Decision) {
-        let summary = self.peers.sum_up(report.end, report.asked, &self.caught);
+        let RoundReport { end, asked, caught, .. } = report;
+        let summary = self.peers.sum_up(OwnEnd { end, asked, caught }, &self.caught);
         (report.end, report.asked) = (summary.end, summary.asked);
-        if let Some(failure) = summary.failure
-            && report.failure.is_none()
-        {
-            say(&failure.summary);
-            report.failure = Some(failure);
+        if let Some(failure) = summary.failure {
+            report.adopt(failure);
         }
         let decision = summary.decision.unwrap_or_else(|| self.decide(restart, &report));
         self.peers.announce(decision, &reason(&report));
@@ -188,13 +187,18 @@ impl Job<'_> {
         match (error, last) {
             (
                 error @ (LaunchError::MachinesMissing { .. } | LaunchError::NoLauncher { .. }),
-                Some(RoundReport { failure: Some(failure), end, asked }),
+                Some(RoundReport { failure: Some(failure), end, asked, caught }),
             ) => {
                 say(&format!("not started again: {}", told(&error)));
                 let (code, summary) = (failure.code, failure.summary.clone());
                 self.peers.leave(Failure { summary, details: Vec::new(), code });
-                tell_end(&RoundReport { failure: Some(failure), end, asked }, code);
+                tell_end(&RoundReport { failure: Some(failure), end, asked, caught }, code, None);
                 Ok(code)
+            }
+            (LaunchError::Interrupted { signal, saved }, _) if standing.restart > 0 => {
+                // Ranks ran already, so that somebody wants this job to end and not another command.
+                self.peers.ask(signal, false);
+                Err(knowing(LaunchError::Interrupted { signal, saved }, standing))
             }
             (error, _) => Err(knowing(error, standing)),
         }
@@ -260,10 +264,17 @@ fn tell_start(plan: &LaunchPlan, place: &RoundPlace, restart: u32) {
 }
 
 /// The reason once more, below whatever the other ranks said while they ended.
-fn tell_end(report: &RoundReport, code: u8) {
-    match (&report.failure, report.end) {
+fn tell_end(report: &RoundReport, code: u8, saved: Option<String>) {
+    let signal = report.asked.filter(|signal| code == RankEnd::Signal(*signal).exit_code());
+    match (&report.failure, signal) {
         (Some(failure), _) => say(&format!("failed: {} (exit code {code})", failure.summary)),
-        (None, RoundEnd::Saved) => {
+        (None, Some(signal)) => {
+            let resume =
+                saved.map(|saved| format!("; the same command with --resume goes on from {saved}"));
+            let (name, resume) = (signal_name(signal), resume.unwrap_or_default());
+            say(&format!("ended by {name}, as somebody asked{resume} (exit code {code})"));
+        }
+        (None, None) if code == START_AGAIN => {
             say(&format!(
                 "all ranks ended as they were asked to, with what they had saved; the same command with --resume goes on (exit code {code})"
             ));

@@ -44,6 +44,7 @@ mod plan;
 mod port;
 mod rank;
 mod redirection;
+mod report;
 mod roles;
 mod round;
 mod second_interrupt;

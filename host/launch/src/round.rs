@@ -9,6 +9,7 @@ use crate::ending::{Failure, RankEnd, RoundEnd, START_AGAIN, signal_name};
 use crate::meeting::{News, Peers, RoundPlace};
 use crate::output::say;
 use crate::rank::Rank;
+use crate::report::{RoundReport, adopt, indented};
 use crate::roles::Guard;
 use crate::signals::{Caught, INTERRUPT, asks_for_an_end};
 use crate::start::{heartbeat_file, rank_start};
@@ -50,8 +51,10 @@ pub(crate) struct Round<'a> {
     judged_at: Option<Instant>,
     /// Until when a rank that is stopped may go on, once all were asked to end.
     stopped_until: Option<Instant>,
-    /// The first rank that ended because of another one, and until when that one may end.
-    follower: Option<(usize, Instant)>,
+    /// The last signal that this launcher caught.
+    caught: Option<i32>,
+    /// The first rank that ended because of another one.
+    blaming: Option<Blaming>,
     failure: Option<Failure>,
     kill_at: Option<Instant>,
     is_saving: bool,
@@ -59,11 +62,11 @@ pub(crate) struct Round<'a> {
     is_killed: bool,
 }
 
-/// How it went.
-pub(crate) struct RoundReport {
-    pub(crate) end: RoundEnd,
-    pub(crate) failure: Option<Failure>,
-    pub(crate) asked: Option<i32>,
+/// A rank that ended because of another one, which may end until then, and then is the one to be told.
+struct Blaming {
+    index: usize,
+    cause: u32,
+    until: Instant,
 }
 
 impl<'a> Round<'a> {
@@ -93,7 +96,8 @@ impl<'a> Round<'a> {
             judged_at: None,
             stopped_until: None,
             failure: None,
-            follower: None,
+            caught: None,
+            blaming: None,
             kill_at: None,
             is_saving: false,
             is_killed: false,
@@ -109,13 +113,14 @@ impl<'a> Round<'a> {
     ) -> RoundReport {
         while !self.is_over() {
             if let Some(signal) = caught.next(PAUSE) {
-                self.asked_here(signal);
+                self.asked_here(signal, peers);
             }
             self.look_for_ends(guard);
             guard.reap_orphans();
+            // First: what others were asked or failed with may be why ranks ended here.
+            self.hear(peers);
             self.judge(peers);
             self.look_for_causes(peers);
-            self.hear(peers);
             self.look_for_hangs(peers);
             self.look_for_stopped(peers);
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
@@ -128,16 +133,21 @@ impl<'a> Round<'a> {
             Some(_) => RoundEnd::Failed,
             None => RoundEnd::of(ends, self.asked.last().copied()),
         };
-        RoundReport { end, failure: self.failure, asked: self.asked.last().copied() }
+        let asked = self.asked.last().copied();
+        RoundReport { end, failure: self.failure, asked, caught: self.caught }
     }
 
     /// Whether all ranks have ended, and what that means is known.
     fn is_over(&self) -> bool {
-        self.unjudged.is_empty() && self.ranks.iter().all(|rank| rank.end().is_some())
+        let is_judged = self.unjudged.is_empty() && self.blaming.is_none();
+        is_judged && self.ranks.iter().all(|rank| rank.end().is_some())
     }
 
     fn hear(&mut self, peers: &mut Peers) {
         match peers.news() {
+            Some(News::Failed(failure)) if self.failure.is_some() => {
+                adopt(&mut self.failure, failure);
+            }
             Some(News::Failed(failure)) => {
                 let failure = self.with_standing(failure, &[]);
                 self.fail(failure);
@@ -153,13 +163,21 @@ impl<'a> Round<'a> {
     }
 
     /// The launcher caught a signal.
-    fn asked_here(&mut self, signal: i32) {
+    fn asked_here(&mut self, signal: i32, peers: &mut Peers) {
+        if asks_for_an_end(signal) {
+            self.caught = Some(signal);
+        }
         if self.asked_elsewhere.take() == Some(signal) {
             // Whoever asks all machines at once asks each rank once.
             return say(&format!("{}: was passed on already", signal_name(signal)));
         }
         if signal == INTERRUPT && self.asked.last() == Some(&INTERRUPT) {
+            peers.ask(signal, true);
             return self.kill_all(signal);
+        }
+        if asks_for_an_end(signal) {
+            // Before the ranks here, which those elsewhere may follow.
+            peers.ask(signal, false);
         }
         self.pass_on(signal, "");
     }
@@ -167,7 +185,14 @@ impl<'a> Round<'a> {
     fn pass_on(&mut self, signal: i32, whose: &str) {
         let space = if whose.is_empty() { "" } else { " " };
         let (name, running) = (signal_name(signal), self.running());
-        say(&format!("{name}{space}{whose}: passed on to {running}"));
+        let are_over = self.ranks.iter().all(|rank| rank.end().is_some());
+        match (are_over, self.plan.nnodes) {
+            (true, 1) => {}
+            (true, _) => say(&format!(
+                "{name}{space}{whose}: the ranks of this machine have ended; passed on to the other machines"
+            )),
+            _ => say(&format!("{name}{space}{whose}: passed on to {running}")),
+        }
         if let Some(signal) = Signal::from_named_raw(signal) {
             self.ranks.iter().for_each(|rank| rank.send(signal));
         }
@@ -182,6 +207,7 @@ impl<'a> Round<'a> {
         self.ranks.iter().for_each(Rank::kill);
         self.asked.push(signal);
         self.is_killed = true;
+        self.blaming = None;
     }
 
     /// Ranks were asked to end with this signal. One whose process is stopped cannot hear it, and all others wait for it.
@@ -272,30 +298,41 @@ impl<'a> Round<'a> {
             let asks_again = end == RankEnd::Code(START_AGAIN.into());
             let is_told = self.failure.is_none() && !self.is_killed;
             if is_told && end.is_failure(&self.asked) {
-                if self.cause_still_runs(index) {
-                    // It ends in a moment, and then is the one to be told.
-                    self.follower.get_or_insert((index, Instant::now() + CAUSE_WAIT));
-                    continue;
+                if let Some(signal) = end.interrupted_by().filter(|_| self.is_left_alone()) {
+                    self.let_all_end(index, signal, peers);
+                } else if let Some(cause) = self.awaited_cause(index) {
+                    let until = Instant::now() + CAUSE_WAIT;
+                    self.blaming.get_or_insert(Blaming { index, cause, until });
+                } else {
+                    self.tell_failure_of(index, peers);
                 }
-                self.tell_failure_of(index, peers);
             } else if asks_again && self.is_left_alone() {
-                self.let_all_save(index);
+                self.let_all_save(index, peers);
             }
         }
     }
 
-    /// Whether this rank ended because of another one on this machine that has not ended yet: the one that failed serves the
-    /// others until they have heard why.
-    fn cause_still_runs(&self, index: usize) -> bool {
-        let cause = self.ranks[index].follows();
-        self.ranks.iter().any(|rank| Some(rank.rank) == cause && rank.end().is_none())
+    /// The rank because of which this one ended, if it has not ended yet: it serves the others until they have heard why. Of a
+    /// rank of another machine that machine tells the failure.
+    fn awaited_cause(&self, index: usize) -> Option<u32> {
+        self.ranks[index].follows().filter(|cause| self.is_awaited(*cause))
     }
 
-    /// A rank that ended because of another one is told after all, when that one does not end.
+    fn is_awaited(&self, cause: u32) -> bool {
+        match self.ranks.iter().find(|rank| rank.rank == cause) {
+            Some(rank) => rank.end().is_none(),
+            None => self.plan.nnodes > 1,
+        }
+    }
+
+    /// A rank that ended because of another one is told after all, when nothing is told of that one.
     fn look_for_causes(&mut self, peers: &mut Peers) {
-        let Some((index, until)) = self.follower else { return };
-        let is_over = until <= Instant::now() || self.is_over();
-        if self.failure.is_none() && is_over {
+        let Some(Blaming { index, cause, until }) = self.blaming else { return };
+        let is_judged = self.unjudged.is_empty() && !self.is_awaited(cause);
+        if self.failure.is_some() {
+            self.blaming = None;
+        } else if is_judged || until <= Instant::now() {
+            self.blaming = None;
             self.tell_failure_of(index, peers);
         }
     }
@@ -335,8 +372,9 @@ impl<'a> Round<'a> {
     }
 
     /// One rank saved because it alone was asked to: the others are to save, too.
-    fn let_all_save(&mut self, index: usize) {
+    fn let_all_save(&mut self, index: usize, peers: &mut Peers) {
         self.is_saving = true;
+        peers.ask(Signal::TERM.as_raw(), false);
         if self.ranks.iter().any(|rank| rank.end().is_none()) {
             let (rank, others) = (self.ranks[index].rank, self.running());
             say(&format!(
@@ -345,6 +383,18 @@ impl<'a> Round<'a> {
             self.ranks.iter().for_each(|rank| rank.send(Signal::TERM));
             self.asked_for(Signal::TERM.as_raw());
         }
+    }
+
+    /// Somebody interrupted one rank: the others are to end, too.
+    fn let_all_end(&mut self, index: usize, signal: i32, peers: &mut Peers) {
+        let rank = &self.ranks[index];
+        if let Some(end) = rank.end() {
+            let rank = rank.rank;
+            say(&format!("rank {rank} {end}: the job was interrupted"));
+        }
+        peers.ask(signal, false);
+        self.pass_on(signal, "of that rank");
+        self.asked_elsewhere = Some(signal);
     }
 
     /// Shows the reason first, then ends what still runs.
@@ -378,8 +428,4 @@ impl<'a> Round<'a> {
         }
         self.ranks.iter().for_each(Rank::kill);
     }
-}
-
-fn indented(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n    {line}")).collect()
 }

@@ -22,6 +22,12 @@ pub(crate) fn asks_to_save(signal: i32) -> bool {
     [SIGTERM, SIGUSR1, SIGHUP].contains(&signal)
 }
 
+/// Whether only people send this signal, who want a program to end and not to begin again: Ctrl-C, and Ctrl-\. What guards a
+/// machine's memory sends others.
+pub(crate) fn is_sent_by_people(signal: i32) -> bool {
+    [SIGINT, SIGQUIT].contains(&signal)
+}
+
 /// Catches signals while it lives.
 pub(crate) struct Caught {
     queue: Receiver<i32>,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::link::Link;
 use super::message::Message;
-use super::{Beginning, Decision, News, PAUSE, RoundPlace, Standing, Summary};
+use super::{Beginning, Decision, News, OwnEnd, PAUSE, RoundPlace, Standing, Summary};
 use crate::ending::{Failure, RoundEnd, signal_name};
 use crate::output::say;
 use crate::signals::{Caught, INTERRUPT, asks_for_an_end};
@@ -118,27 +118,27 @@ impl Follower {
         self.link.send(&Message::Failed { failure: failure.clone() });
     }
 
+    pub(super) fn ask(&mut self, signal: i32, at_once: bool) {
+        self.link.send(&Message::Ask { signal, at_once });
+    }
+
     pub(super) fn leave(&mut self, failure: Failure) {
         self.link.send(&Message::Leaving { failure });
     }
 
     /// Says that all ranks here have ended, and waits for what machine 0 makes of it; without it there is no decision.
-    pub(super) fn await_decision(
-        &mut self,
-        end: RoundEnd,
-        asked: Option<i32>,
-        caught: &Caught,
-    ) -> Summary {
+    pub(super) fn await_decision(&mut self, own: &OwnEnd, caught: &Caught) -> Summary {
+        let OwnEnd { end, asked, caught: mut here } = *own;
         self.link.send(&Message::Ended { end, asked });
         let mut summary = Summary { end, asked, failure: None, decision: None };
-        let mut here = None;
-        // The others are to end, too, if nothing ends them anyway.
-        let mut first = asked.filter(|_| end != RoundEnd::Failed);
         loop {
             for message in self.take() {
                 match message {
                     Message::Stop { failure } => summary.failure = Some(failure),
                     Message::Again => summary.decision = Some(Decision::Again),
+                    Message::Ask { signal, .. } if asks_for_an_end(signal) => {
+                        summary.asked = Some(signal);
+                    }
                     Message::Over { code, .. } => summary.decision = Some(Decision::Over(code)),
                     _ => {}
                 }
@@ -151,12 +151,12 @@ impl Follower {
                 summary.failure.get_or_insert_with(|| leader_is_gone(why));
                 return summary;
             }
-            let Some(signal) = first.take().or_else(|| caught.next(PAUSE)) else { continue };
+            let Some(signal) = caught.next(PAUSE) else { continue };
             let name = signal_name(signal);
             let (is_known, at_once) =
                 (here == Some(signal), here == Some(signal) && signal == INTERRUPT);
             if !is_known || at_once {
-                self.link.send(&Message::Ask { signal, at_once });
+                self.ask(signal, at_once);
             }
             if at_once {
                 say(&format!("{name} again: ending at once, the other machines too"));
@@ -172,7 +172,7 @@ impl Follower {
                 ),
             });
             here = Some(signal).filter(|signal| asks_for_an_end(*signal)).or(here);
-            summary.asked = here.or(asked);
+            summary.asked = here.or(summary.asked);
         }
     }
 }

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use super::arrivals::Arrivals;
 use super::link::Link;
 use super::message::Message;
-use super::{Decision, News, PAUSE, RoundPlace, Standing, Summary};
+use super::{Decision, News, OwnEnd, PAUSE, RoundPlace, Standing, Summary};
 use crate::ending::{FAILED, Failure, RoundEnd, signal_name};
 use crate::output::say;
 use crate::port::ClaimedPort;
 use crate::signals::{Caught, INTERRUPT, asks_for_an_end};
 use crate::{Endpoint, LaunchError, LaunchPlan};
 
-/// Before those that are missing at a restart are named.
+/// Before those that are waited for are named.
 const A_WHILE: Duration = Duration::from_secs(2);
 
 /// Where a machine stands in the round.
@@ -53,7 +53,7 @@ pub(crate) struct Leader {
     round: Heard,
     /// Whether ranks run, or are about to end.
     is_in_round: bool,
-    /// Signals of other machines whose ranks have ended, and whether they are meant for the second time.
+    /// Signals that other machines caught, and whether they are meant for the second time.
     asks: VecDeque<(i32, bool)>,
     /// Why a machine will not take part any more.
     left: Option<Failure>,
@@ -78,15 +78,22 @@ impl Leader {
     pub(super) fn begin(
         &mut self,
         plan: &LaunchPlan,
-        mut standing: Standing,
+        standing: Standing,
         caught: &Caught,
     ) -> Result<RoundPlace, LaunchError> {
         self.machines.values_mut().for_each(|machine| machine.stage = Stage::Waiting);
         self.is_in_round = false;
         let began = Instant::now();
-        let mut is_told = false;
+        let (mut is_told, master, nnodes) = (false, &plan.master, plan.nnodes);
+        if standing.restart == 0 {
+            say(&format!("waiting at {master} for {} of {nnodes} machines", nnodes - 1));
+        }
         loop {
             self.look();
+            // First: the next round, whose machines may all be there, would forget it.
+            if let Some((signal, _)) = self.asks.pop_front() {
+                return Err(self.interrupted(signal, standing));
+            }
             let missing = self.missing(plan.nnodes);
             if missing.is_empty() {
                 break;
@@ -98,19 +105,22 @@ impl Leader {
                 let (nnodes, seconds) = (plan.nnodes, plan.patience.join.as_secs_f64());
                 return Err(LaunchError::MachinesMissing { nnodes, missing, seconds });
             }
-            if !is_told && (standing.restart == 0 || began.elapsed() > A_WHILE) {
+            if !is_told && began.elapsed() > A_WHILE {
                 is_told = true;
                 self.tell_waiting(plan, &missing, standing.restart);
             }
-            let own = caught.next(PAUSE).filter(|signal| asks_for_an_end(*signal));
-            if let Some(signal) = own.or_else(|| self.asks.pop_front().map(|(signal, _)| signal)) {
-                for (_, theirs) in self.machines.values().filter_map(|other| other.ready.clone()) {
-                    standing.and(theirs);
-                }
-                return Err(LaunchError::Interrupted { signal, saved: standing.saved });
+            if let Some(signal) = caught.next(PAUSE).filter(|signal| asks_for_an_end(*signal)) {
+                return Err(self.interrupted(signal, standing));
             }
         }
         self.start(plan, standing)
+    }
+
+    fn interrupted(&self, signal: i32, mut standing: Standing) -> LaunchError {
+        for (_, theirs) in self.machines.values().filter_map(|other| other.ready.clone()) {
+            standing.and(theirs);
+        }
+        LaunchError::Interrupted { signal, saved: standing.saved }
     }
 
     fn missing(&self, nnodes: u32) -> Vec<u32> {
@@ -119,12 +129,14 @@ impl Leader {
         (1..nnodes).filter(|number| !is_here(number)).collect()
     }
 
-    fn tell_waiting(&self, plan: &LaunchPlan, missing: &[u32], restart: u32) {
-        let (master, nnodes) = (&plan.master, plan.nnodes);
-        say(&match restart {
-            0 => format!("waiting at {master} for {} of {nnodes} machines", nnodes - 1),
-            _ => format!("waiting at {master} for {} to come again", machines(missing)),
-        });
+    /// Here and where machines wait with this one.
+    fn tell_waiting(&mut self, plan: &LaunchPlan, missing: &[u32], restart: u32) {
+        let again = if restart == 0 { "" } else { " to come again" };
+        let why = format!("for {}{again}", machines(missing));
+        say(&format!("waiting at {} {why}", plan.master));
+        for machine in self.machines.values_mut().filter(|machine| machine.ready.is_some()) {
+            machine.link.send(&Message::Wait { why: why.clone() });
+        }
     }
 
     fn start(
@@ -202,7 +214,7 @@ impl Leader {
             Message::Ask { signal, at_once } => {
                 self.round.asked = Some(signal);
                 self.asks.push_back((signal, at_once));
-                self.pass_on(signal, at_once);
+                self.pass_on(signal, at_once, Some(number));
             }
             Message::Leaving { failure } => {
                 if machine.stage == Stage::Running {
@@ -221,8 +233,10 @@ impl Leader {
         running.map(|(number, machine)| (*number, &mut machine.link))
     }
 
-    fn pass_on(&mut self, signal: i32, at_once: bool) {
-        self.running().for_each(|(_, link)| link.send(&Message::Ask { signal, at_once }));
+    /// To all whose ranks run but the one that said so.
+    pub(super) fn pass_on(&mut self, signal: i32, at_once: bool, whose: Option<u32>) {
+        let others = self.running().filter(|(number, _)| Some(*number) != whose);
+        others.for_each(|(_, link)| link.send(&Message::Ask { signal, at_once }));
     }
 
     pub(super) fn has_left(&self) -> bool {
@@ -248,16 +262,10 @@ impl Leader {
     }
 
     /// Waits for the ranks of all machines to end.
-    pub(super) fn end_round(
-        &mut self,
-        mine: RoundEnd,
-        asked: Option<i32>,
-        caught: &Caught,
-    ) -> Summary {
+    pub(super) fn end_round(&mut self, own: &OwnEnd, caught: &Caught) -> Summary {
         let has_failed = self.round.failure.is_some();
-        let (mut here, mut decision) = (None, None);
-        // The others are to end, too, if nothing ends them anyway.
-        let mut first = asked.filter(|_| !has_failed);
+        let (mut here, mut decision) = (own.caught, None);
+        let (mut is_told, began) = (false, Instant::now());
         while decision.is_none() {
             // Those of other machines were passed on already; no rank of this one is left.
             while self.news().is_some() {}
@@ -265,11 +273,17 @@ impl Leader {
             if running.is_empty() {
                 break;
             }
-            let Some(signal) = first.take().or_else(|| caught.next(PAUSE)) else { continue };
+            if !is_told && began.elapsed() > A_WHILE {
+                is_told = true;
+                let others = machines(&running);
+                say(&format!("the ranks of this machine have ended; waiting for {others}"));
+            }
+            let Some(signal) = caught.next(PAUSE) else { continue };
+            is_told = true;
             let (name, others) = (signal_name(signal), machines(&running));
             if signal == INTERRUPT && here == Some(INTERRUPT) {
                 say(&format!("{name} again: ending at once, {others} too"));
-                self.pass_on(signal, true);
+                self.pass_on(signal, true, None);
                 decision = Some(Decision::Over(RoundEnd::Signal(signal).exit_code(None)));
             } else if here == Some(signal) {
                 say(&format!("{name}: waiting for {others} (SIGINT ends at once)"));
@@ -277,14 +291,14 @@ impl Leader {
                 say(&format!(
                     "{name}: the ranks of this machine have ended; passed on to {others}, and waiting"
                 ));
-                self.pass_on(signal, false);
+                self.pass_on(signal, false, None);
                 here = Some(signal).filter(|signal| asks_for_an_end(*signal)).or(here);
             }
         }
-        let end = self.round.ends.iter().copied().fold(mine, RoundEnd::and);
+        let end = self.round.ends.iter().copied().fold(own.end, RoundEnd::and);
         let end = if self.round.failure.is_some() { RoundEnd::Failed } else { end };
         let failure = self.round.failure.clone().filter(|_| !has_failed);
-        Summary { end, asked: here.or(asked).or(self.round.asked), failure, decision }
+        Summary { end, asked: here.or(own.asked).or(self.round.asked), failure, decision }
     }
 
     pub(super) fn announce(&mut self, decision: Decision, reason: &str) {

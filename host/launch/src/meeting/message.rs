@@ -17,7 +17,7 @@ pub(super) enum Message {
     Start { first_rank: u32, world_size: u32, port: u16, standing: Standing },
     /// The machine cannot take part.
     Refused { problem: String },
-    /// The machine takes part later.
+    /// The machine takes part later, or waits for others.
     Wait { why: String },
     /// A rank failed on this machine.
     Failed { failure: Failure },

@@ -7,7 +7,7 @@
 //!    │ ◄────────────────────── start│
 //!    │ failed ────────────────────► │   when a rank fails here
 //!    │ ◄─────────────────────── stop│   … or there
-//!    │ ◄──────────────────────► ask │   when one is asked to end after its ranks have ended
+//!    │ ◄──────────────────────► ask │   when one is asked to end
 //!    │ ended ─────────────────────► │
 //!    │ ◄──────────────── again, over│
 //! ```
@@ -82,11 +82,20 @@ pub(crate) enum Decision {
 /// What another machine says while ranks run here.
 pub(crate) enum News {
     Failed(Failure),
-    /// Its launcher was asked to end with this signal when its own ranks had ended.
+    /// Its launcher was asked to end with this signal.
     Asked {
         signal: i32,
         at_once: bool,
     },
+}
+
+/// How a round ended on this machine.
+pub(crate) struct OwnEnd {
+    pub(crate) end: RoundEnd,
+    /// The last signal that asked for an end, wherever it came from.
+    pub(crate) asked: Option<i32>,
+    /// The last one that this launcher caught.
+    pub(crate) caught: Option<i32>,
 }
 
 /// How a round ended on all machines, as far as this one knows.
@@ -94,7 +103,7 @@ pub(crate) struct Summary {
     pub(crate) end: RoundEnd,
     /// The last signal that asked for an end on any machine.
     pub(crate) asked: Option<i32>,
-    /// Of another machine, heard of when the ranks here had ended.
+    /// Of another machine, heard of when the ranks here had ended; it counts for all.
     pub(crate) failure: Option<Failure>,
     /// What comes next, if that is decided elsewhere or by a second Ctrl-C.
     pub(crate) decision: Option<Decision>,
@@ -156,12 +165,24 @@ impl Peers {
         }
     }
 
-    /// Waits for the end of the round on all machines, and on all but machine 0 for what it decides.
-    pub(crate) fn sum_up(&mut self, end: RoundEnd, asked: Option<i32>, caught: &Caught) -> Summary {
+    /// Tells the others that somebody had the job end, or end at once.
+    pub(crate) fn ask(&mut self, signal: i32, at_once: bool) {
         match self {
-            Peers::Alone => Summary { end, asked, failure: None, decision: None },
-            Peers::Leader(leader) => leader.end_round(end, asked, caught),
-            Peers::Follower(follower) => follower.await_decision(end, asked, caught),
+            Peers::Alone => {}
+            Peers::Leader(leader) => leader.pass_on(signal, at_once, None),
+            Peers::Follower(follower) => follower.ask(signal, at_once),
+        }
+    }
+
+    /// Waits for the end of the round on all machines, and on all but machine 0 for what it decides.
+    pub(crate) fn sum_up(&mut self, own: OwnEnd, caught: &Caught) -> Summary {
+        match self {
+            Peers::Alone => {
+                let OwnEnd { end, asked, .. } = own;
+                Summary { end, asked, failure: None, decision: None }
+            }
+            Peers::Leader(leader) => leader.end_round(&own, caught),
+            Peers::Follower(follower) => follower.await_decision(&own, caught),
         }
     }
 
