@@ -97,8 +97,9 @@ fn the_trainer_is_told_its_place_in_torchrun_s_words() {
     let (code, _, stderr) = run(folder, &[("FAILING", "1")], &launch);
     assert_eq!(code, 3, "{stderr}");
     assert!(stderr.contains("rank 1 ended with exit code 3"), "{stderr}");
-    // A trainer unblocks the signals that it hears; other programs do not know of any.
-    std::fs::write(&trainer, "#!/bin/sh\ngrep SigBlk /proc/$$/status\n").unwrap();
+    // A trainer unblocks the signals that it hears; other programs do not know of any. Shells unblock all when they start.
+    let shows_mask = "#!/usr/bin/env -S grep -hs ^SigBlk /proc/self/status\n";
+    std::fs::write(&trainer, shows_mask).unwrap();
     let (_, told, _) = run(folder, &[], &["launch", "train", "a.py"]);
     assert_eq!(blocked(&told) & HEARD, HEARD, "{told}");
     let other = ["launch", "grep", "SigBlk", "/proc/self/status"];

@@ -62,7 +62,7 @@ pub fn launch(plan: &LaunchPlan, program: &dyn Program) -> Result<u8, LaunchErro
     // Where other machines wait for this one they are told.
     let folder = if plan.node_rank == 0 { Ok(folder?) } else { folder };
     let caught = Caught::start()?;
-    // Whoever signals all processes of a job means the ranks.
+    // Whoever signals all processes of a job, as SLURM does, means the ranks; the guard stays until the launcher is gone.
     let guard = holding_back(&passed_on(), Guard::start)?;
     let peers = Peers::meet(plan, &caught)?;
     let mut job = Job { plan, program, caught, guard, peers };

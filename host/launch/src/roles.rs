@@ -11,7 +11,6 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rustix::process::{Pid, Signal, getppid, kill_process_group, set_parent_process_death_signal};
 
 use crate::LaunchError;
-use crate::signals::Caught;
 
 const RANK: &str = "launch-rank";
 const GUARD: &str = "launch-guard";
@@ -82,8 +81,6 @@ fn be_rank(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// Reads `+GROUP` and `-GROUP`; at the end, which comes with the launcher's death as well, kills what is left.
 fn be_guard() -> ExitCode {
-    // SLURM sends a job's signal to every process of a step; the guard stays until the launcher is gone.
-    let _caught = Caught::start();
     let mut groups = HashSet::new();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let (sign, number) = line.split_at_checked(1).unwrap_or_default();
