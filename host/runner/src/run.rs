@@ -190,7 +190,16 @@ impl Run {
         };
         let batches = data.batches() as u64;
         if batches == 0 {
-            let text = "no batch: the data set is empty, or smaller than one batch with drop_last";
+            let text = match (data.samples(), self.machine.ranks.world()) {
+                (0, _) => "no batch: the data set is empty".to_owned(),
+                (samples, 1) => {
+                    format!("no batch: {samples} samples are less than one batch with drop_last")
+                }
+                (samples, world) => format!(
+                    "no batch: {samples} samples are less than one batch of {world} processes with drop_last, or one sample \
+                     for each with round_up=False"
+                ),
+            };
             return Err(RunError::config("train_dataloader", text));
         }
         let (max_epochs, max_iters) = settings.limits(batches);

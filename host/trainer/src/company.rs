@@ -68,7 +68,7 @@ impl Company {
         let master = host.clone();
         let store = joining.open(&place, move |left| store((&host, port), rank, left))?;
         joining.wait(&store)?;
-        let interface = std::env::var("GLOO_SOCKET_IFNAME").ok();
+        let interface = std::env::var("GLOO_SOCKET_IFNAME").ok().filter(|name| !name.is_empty());
         let is_local = number("LOCAL_WORLD_SIZE")? == Some(world);
         let address = match (&interface, is_local) {
             (Some(_), _) => None,
@@ -76,14 +76,15 @@ impl Company {
             (None, false) => own_address(&store, (&master, port), (rank, world))
                 .map_err(TrainerError::Company)?,
         };
-        let timeout_to_come = joining.left();
-        let options = GroupOptions {
-            timeout: timeout_to_come,
-            address,
-            interface,
-            ..GroupOptions::default()
-        };
-        let group = Group::gloo(&store, rank, world, &options).map_err(TrainerError::Company)?;
+        // Gloo tries a connection five times, each as long.
+        let of_one_try = (joining.left() / TRIES).max(SHORTEST_TRY);
+        let options =
+            GroupOptions { timeout: of_one_try, address, interface, ..GroupOptions::default() };
+        let group = Group::gloo(&store, rank, world, &options).map_err(|source| {
+            let place = options.interface.as_ref().or(options.address.as_ref());
+            let listens = place.cloned().unwrap_or_else(|| "the machine's name".to_owned());
+            TrainerError::Unconnected { listens, source }
+        })?;
         drop(joining);
         heartbeat::enter(Starting::Preparing);
         group.set_timeout(timeout).map_err(TrainerError::Company)?;
@@ -359,6 +360,9 @@ fn start_from_json(value: &Json) -> Start {
         _ => Start::Fresh,
     }
 }
+
+const TRIES: u32 = 5;
+const SHORTEST_TRY: Duration = Duration::from_secs(2);
 
 /// The store that rank 0 serves, or torchrun's agent.
 fn store(place: (&str, u16), rank: usize, timeout: Duration) -> Result<Store, Error> {

@@ -56,6 +56,12 @@ pub(crate) enum TrainerError {
     Meeting { rank: usize, source: snaphook_c10d::Error },
     #[error(transparent)]
     Company(snaphook_c10d::Error),
+    /// Ranks that are all there and do not reach each other.
+    #[error(
+        "{source} (all ranks are there; this one listens at {listens}: is a firewall between, or does GLOO_SOCKET_IFNAME name \
+         another network card?)"
+    )]
+    Unconnected { listens: String, source: snaphook_c10d::Error },
     /// Ranks that did not come.
     #[error(
         "rank {} of {}: {}{} within {seconds} s (are they started, with the same MASTER_ADDR, MASTER_PORT and \
@@ -101,6 +107,7 @@ impl TrainerError {
             TrainerError::WorkFolder { .. } | TrainerError::File { .. } => "file",
             TrainerError::Meeting { .. }
             | TrainerError::Company(_)
+            | TrainerError::Unconnected { .. }
             | TrainerError::OtherRank { .. }
             | TrainerError::StartedOtherwise { .. }
             | TrainerError::RanksDiffer(_) => "ranks",
@@ -115,6 +122,7 @@ impl TrainerError {
             TrainerError::Run { error, .. } => error.exit_code(),
             TrainerError::Meeting { .. }
             | TrainerError::Company(_)
+            | TrainerError::Unconnected { .. }
             | TrainerError::MissingRanks { .. }
             | TrainerError::Panic(_) => Exit::Training.code(),
             // As the shell shows a program that the signal itself has ended.

@@ -58,9 +58,12 @@ impl Waiting {
     /// What a failure to reach the others means: one that was asked to end may have left, and this one was asked as well.
     pub(crate) fn or_ended(&self, error: TrainerError) -> TrainerError {
         match (&error, self.interrupt.signal()) {
-            (TrainerError::Company(_) | TrainerError::Meeting { .. }, Some(signal)) => {
-                self.ended(signal)
-            }
+            (
+                TrainerError::Company(_)
+                | TrainerError::Unconnected { .. }
+                | TrainerError::Meeting { .. },
+                Some(signal),
+            ) => self.ended(signal),
             _ => error,
         }
     }

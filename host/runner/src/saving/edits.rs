@@ -21,7 +21,9 @@ pub(super) fn of_settings(saved: &Json, now: &Json) -> Vec<String> {
     let of_wrapper = OF_A_STEP.iter().filter_map(wrapper);
     let of_averages = change("EMAHook", &averaging(saved), &averaging(now));
     let (was, is) = (&saved["train_dataloader"], &now["train_dataloader"]);
-    let of_order = change("train_dataloader.sampler", &was["sampler"], &is["sampler"]);
+    let of_order = ["sampler", "batch_sampler", "drop_last"]
+        .into_iter()
+        .filter_map(|part| change(&format!("train_dataloader.{part}"), &was[part], &is[part]));
     let is_augmented_anew = pipelines(&was["dataset"]) != pipelines(&is["dataset"]);
     // Too long to be shown.
     let of_pipeline = is_augmented_anew.then(|| "the training pipeline is another".to_owned());

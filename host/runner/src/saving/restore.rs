@@ -22,7 +22,10 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
     let saved_iter = machine.progress.iter;
     let length = checkpoint.meta["epoch_length"].as_u64();
     let world = checkpoint.meta["world_size"].as_u64().unwrap_or(1);
-    if world != machine.ranks.world() as u64 && length.is_some() {
+    let is_resized = world != machine.ranks.world() as u64
+        || length == Some(machine.progress.epoch_length)
+            && has_other_steps(machine, &checkpoint.meta);
+    if is_resized && length.is_some() {
         resize(machine, &checkpoint.meta, world)?;
     } else if length.is_some_and(|length| length != machine.progress.epoch_length) {
         recount(machine, length.unwrap_or(0));
@@ -52,6 +55,12 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
         machine.messages.load(messages)?;
     }
     restore_hooks(run, &entries)
+}
+
+/// Whether a batch had another size, as far as the checkpoint tells.
+fn has_other_steps(machine: &Machine, meta: &Json) -> bool {
+    let now = machine.config["train_dataloader"]["batch_size"].as_u64();
+    matches!((meta["batch_size"].as_u64(), now), (Some(saved), Some(now)) if saved != now)
 }
 
 /// Goes on with other data or another batch size: by epochs from the beginning of the one that was reached, by iterations at
@@ -99,8 +108,12 @@ fn resize(machine: &mut Machine, meta: &Json, world: u64) -> Result<(), RunError
     ];
     let place = place::go_on(done, paces, data(machine, meta));
     machine.progress.iter = place.iteration;
+    let [saved_by, has] = match world == now {
+        true => ["with".to_owned(), String::new()],
+        false => [format!("by {world} ranks with"), format!("{now} with ")],
+    };
     machine.log.warn(format!(
-        "The checkpoint was saved by {world} ranks with {before} samples a step, this run has {now} with {after}: {}",
+        "The checkpoint was saved {saved_by} {before} samples a step, this run has {has}{after}: {}",
         place.words
     ));
     Ok(())
@@ -111,8 +124,16 @@ fn data(machine: &Machine, meta: &Json) -> Data {
     Data {
         samples: data.map_or(0, |data| data.samples() as u64),
         order: data.map_or(Order::Passes(Rest::Repeated), |data| data.order()),
-        is_same: !has_other_data(machine, meta),
+        is_same: !has_other_data(machine, meta) && has_same_order(machine, meta),
     }
+}
+
+/// Whether samples come in the order of the checkpoint's run, drawn alike.
+fn has_same_order(machine: &Machine, meta: &Json) -> bool {
+    let (was, is) = (&meta["cfg"]["train_dataloader"], &machine.config["train_dataloader"]);
+    let parts = ["sampler", "batch_sampler", "drop_last"];
+    parts.iter().all(|part| was[part] == is[part])
+        && meta["seed"].as_u64().is_none_or(|seed| seed == machine.info.seed)
 }
 
 /// Whether both this run's data and the checkpoint's are known, and differ.
