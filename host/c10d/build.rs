@@ -17,6 +17,8 @@ fn main() {
     );
     cc::Build::new()
         .cpp(true)
+        // As libtorch's packages are built: some classes of its headers have a member more without it.
+        .define("NDEBUG", None)
         .pic(true)
         .std("c++17")
         // Unoptimised, the templates of libtorch's headers make an object of 100 MB.

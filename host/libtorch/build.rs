@@ -11,6 +11,8 @@ fn main() {
     let include = Path::new(&lib).parent().unwrap_or(Path::new("/")).join("include");
     cc::Build::new()
         .cpp(true)
+        // As libtorch's packages are built: some classes of its headers have a member more without it.
+        .define("NDEBUG", None)
         .std("c++17")
         // The headers are large and the code is little.
         .opt_level(1)

@@ -213,9 +213,9 @@ fn a_signal_to_all_processes_of_a_step_leaves_the_guard() {
         line.ends_with(b"\0launch-guard\0")
     };
     let guard = *children.iter().find(|child| is_guard(child)).unwrap();
-    until("a guard that catches SIGUSR1", || {
-        let caught = field(guard, "SigCgt:").map(|mask| u64::from_str_radix(&mask, 16).unwrap());
-        caught.is_some_and(|mask| mask >> 9 & 1 == 1)
+    until("a guard that holds SIGUSR1 back", || {
+        let held = field(guard, "SigBlk:").map(|mask| u64::from_str_radix(&mask, 16).unwrap());
+        held.is_some_and(|mask| mask >> 9 & 1 == 1)
     });
     for process in children.into_iter().chain([launcher.id()]) {
         send(process, "-USR1");

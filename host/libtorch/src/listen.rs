@@ -136,6 +136,7 @@ mod tests {
         let named = |name: &str| heard.all.iter().find(|operator| operator.name == name);
         let product = named("aten::mm").unwrap();
         assert_eq!(product.shapes, json!([[4, 3], [3, 2]]));
+        assert!(heard.all.iter().all(|one| one.shapes.is_array()), "{:?}", heard.all);
         let outer = named("aten::matmul").unwrap();
         assert!(outer.began <= product.began && outer.took >= product.took);
         assert!(named("MmBackward0").is_some(), "{:?}", heard.all);
