@@ -311,7 +311,7 @@ impl Record {
             (None, phase) if phase == Starting::Preparing.name() => {
                 "preparing model and data".to_owned()
             }
-            (None, _) if self.is_over => "at the end, when the run is over".to_owned(),
+            (None, _) if self.is_over => format!("at the end of the run ({when})"),
             (None, "other") => format!("between two phases ({when})"),
             (None, phase) => format!("phase {phase} ({when})"),
         }
@@ -393,7 +393,8 @@ mod tests {
         heartbeat.leave_hook();
         assert!(!is_over(), "nobody said that the run has no work left");
         heartbeat.enter_end();
-        assert_eq!(heartbeat.record().unwrap().place(), "at the end, when the run is over");
+        let place = heartbeat.record().unwrap().place();
+        assert_eq!(place, "at the end of the run (epoch 2, iteration 8)");
         heartbeat.enter_iteration(3, 9);
         assert!(!is_over());
     }

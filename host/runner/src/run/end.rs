@@ -24,7 +24,10 @@ impl Run {
             Ok(value) => Ok(value),
         };
         self.machine.progress.stage = stage::IDLE;
-        self.machine.clock.enter_end();
+        // One that failed is seen where it did.
+        if matches!(result, Ok(_) | Err(RunError::Interrupted { .. })) {
+            self.machine.clock.enter_end();
+        }
         let result = self.close_record(result);
         self.machine.ranks.linger();
         result
