@@ -61,9 +61,9 @@ fn workspace(pictures: usize, lines: &str) -> Workspace {
     workspace
 }
 
-/// Twenty steps of six samples by one process, by two, by three, and by two that one takes over from after ten.
+/// Twenty steps of six samples by one process, by two, by three, and by two that one takes over from on the way.
 #[track_caller]
-fn assert_equal_for_worlds(lines: &str, [tenth, last]: [&str; 2]) {
+fn assert_equal_for_worlds(lines: &str, [middle, last]: [&str; 2]) {
     let workspace = workspace(12, lines);
     let train = |world: usize, work: &str, more: &[&str]| -> Vec<Outcome> {
         let size = format!("train_dataloader.batch_size={}", 6 / world);
@@ -81,7 +81,7 @@ fn assert_equal_for_worlds(lines: &str, [tenth, last]: [&str; 2]) {
         train(world, work, &[]);
         assert_near(&end("one"), &end(work), 1e-5);
     }
-    let resumed = format!("two/{tenth}");
+    let resumed = format!("two/{middle}");
     let outcomes = train(1, "taken", &["--resume", &resumed, "--cfg-options"]);
     outcomes[0].expect_text(&[
         "saved by 2 ranks with 6 samples a step, this run has 1 with 6: every step sees the same samples as before",
@@ -95,9 +95,17 @@ fn twenty_steps_of_an_endless_stream_are_those_of_one_process() {
         "train_dataloader['sampler'] = dict(type='InfiniteSampler', shuffle=True)\n\
          train_cfg = dict(type='IterBasedTrainLoop', max_iters=20, val_interval=99)\n\
          log_processor['by_epoch'] = False\n\
-         default_hooks['checkpoint'] = dict(type='CheckpointHook', interval=10, by_epoch=False)\n",
-        ["iter_10", "iter_20"],
+         default_hooks['checkpoint'] = dict(type='CheckpointHook', interval=7, by_epoch=False)\n",
+        // In the middle of a pass through the data.
+        ["iter_7", "iter_20"],
     );
+}
+
+#[test]
+fn twenty_steps_are_those_of_one_process_that_takes_over_in_the_middle_of_an_epoch() {
+    let saves =
+        "default_hooks['checkpoint'] = dict(type='CheckpointHook', interval=7, by_epoch=False)\n";
+    assert_equal_for_worlds(&format!("{EPOCHS}{saves}"), ["iter_7", "iter_20"]);
 }
 
 #[test]
