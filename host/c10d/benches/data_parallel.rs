@@ -1,7 +1,7 @@
 //! Training with two processes on this machine against one, and against PyTorch's DistributedDataParallel with the same
 //! model, batch and Gloo, in turns. Prints the medians of milliseconds per step, of processor time too, which other load on the
 //! machine changes less, their ratios, and what an all-reduce costs. Ours is measured twice: the engine alone, which is what
-//! PyTorch has, and with what ranks of the trainer agree upon in each step.
+//! PyTorch has, and as the trainer does, with what its ranks agree upon in each step and its settings of the allocator.
 //!
 //! ```sh
 //! cargo bench -p snaphook-c10d --bench data_parallel            # ours
@@ -23,6 +23,12 @@ use small_network::{Exchange, SmallNetwork};
 use snaphook_c10d::{Group, GroupOptions, ReduceOp, Store};
 use tch::{Device, Tensor};
 
+/// As `snaphook` starts its trainer (host/cli/src/trainer.rs): freed memory is kept.
+const ALLOCATOR: [(&str, &str); 3] = [
+    ("MALLOC_MMAP_THRESHOLD_", "33554432"),
+    ("MALLOC_TRIM_THRESHOLD_", "536870912"),
+    ("MALLOC_TOP_PAD_", "67108864"),
+];
 const WARM_UP: usize = 4;
 const STEPS: usize = 8;
 const ROUNDS: usize = 3;
@@ -133,7 +139,7 @@ fn main() {
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.env("TELL_COSTS", "1");
             if agrees {
-                command.env("AGREES", "1");
+                command.env("AGREES", "1").envs(ALLOCATOR);
             }
             command
         }
@@ -172,12 +178,12 @@ fn main() {
         [middle, processor]
     };
     let engine = line("the engine", &found[0]);
-    let trainer = line("with the agreement", &found[1]);
+    let trainer = line("as the trainer does", &found[1]);
     if theirs.is_some() {
         let theirs = line("PyTorch", &found[2]);
         let times = |own: [f64; 2]| [0, 1].map(|at| theirs[at] / own[at]);
         println!(
-            "two processes: PyTorch's step takes {:.3} times as long as the engine's and {:.3} times as with the agreement; \
+            "two processes: PyTorch's step takes {:.3} times as long as the engine's and {:.3} times as the trainer's; \
              processor time {:.3} and {:.3} times",
             times(engine)[0],
             times(trainer)[0],
