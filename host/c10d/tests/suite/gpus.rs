@@ -75,6 +75,14 @@ fn meet(group: &Group) {
     assert_eq!(values(&tensor), [2.0]);
 }
 
+/// From now on ranks wait so long for each other; both begin together.
+fn be_impatient(group: &Group) -> Duration {
+    let timeout = Duration::from_secs(2);
+    group.set_timeout(timeout).unwrap();
+    group.barrier().unwrap();
+    timeout
+}
+
 #[test]
 fn collectives_of_two_gpus_give_the_answers_of_cpus() {
     on_two_gpus(|group| {
@@ -159,9 +167,7 @@ fn a_rank_that_stands_still_is_told_before_nccl_ends_the_process() {
     on_two_gpus(|group| {
         let rank = group.rank();
         meet(group);
-        let timeout = Duration::from_secs(2);
-        group.set_timeout(timeout).unwrap();
-        group.barrier().unwrap();
+        let timeout = be_impatient(group);
         if rank == 1 {
             // Stays until the other one has given up: its store would tell of an end.
             std::thread::sleep(timeout * 2);
@@ -182,9 +188,7 @@ fn what_waits_for_a_gpu_whose_rank_stands_still_is_let_go() {
     on_two_gpus(|group| {
         let rank = group.rank();
         meet(group);
-        let timeout = Duration::from_secs(2);
-        group.set_timeout(timeout).unwrap();
-        group.barrier().unwrap();
+        let timeout = be_impatient(group);
         if rank == 1 {
             std::thread::sleep(timeout * 4);
             return group.close();
