@@ -112,10 +112,12 @@ impl<'a> Round<'a> {
         guard: &mut Guard,
     ) -> RoundReport {
         while !self.is_over() {
-            if let Some(signal) = caught.next(PAUSE) {
+            let signal = caught.next(PAUSE);
+            // First, so that nothing is passed on to ranks that are no more.
+            self.look_for_ends(guard);
+            if let Some(signal) = signal {
                 self.asked_here(signal, peers);
             }
-            self.look_for_ends(guard);
             guard.reap_orphans();
             // First: what others were asked or failed with may be why ranks ended here.
             self.hear(peers);

@@ -69,11 +69,7 @@ fn all_machines_start_again_together() {
 #[test]
 fn ranks_that_save_on_one_machine_and_are_done_on_the_other_ask_for_another_start() {
     let place = Place::new();
-    let script =
-        "trap 'exit 75' TERM; [ $GROUP_RANK = 1 ] && exit 0; echo $$ > pid.$RANK; sleep 600 & wait";
-    let [first, second] = start(&place, &[], script);
-    place.process("pid.0");
-    place.process("pid.1");
+    let [second, first] = start_half(&place, 1, "trap 'exit 75' TERM");
     send(first.id(), "-TERM");
     first.wait().expect(75, &["all ranks ended as they were asked to"]);
     second.wait().expect(75, &[]);
