@@ -205,7 +205,11 @@ impl<'a> Round<'a> {
 
     /// Ctrl-C, a second time.
     fn kill_all(&mut self, signal: i32) {
-        say(&format!("{} again: killing {}", signal_name(signal), self.running()));
+        let name = signal_name(signal);
+        match self.ranks.iter().any(|rank| rank.end().is_none()) {
+            true => say(&format!("{name} again: killing {}", self.running())),
+            false => say(&format!("{name} again: ending at once")),
+        }
         self.ranks.iter().for_each(Rank::kill);
         self.asked.push(signal);
         self.is_killed = true;
