@@ -110,6 +110,16 @@ fn a_rank_that_comes_after_the_timeout_is_named_with_what_it_did() {
 }
 
 #[test]
+fn a_hook_that_waited_in_vain_is_named() {
+    let timeout = "env_cfg.dist_cfg.timeout=4";
+    let means = ["default_hooks.logger.mean_over_ranks=True", "default_hooks.logger.interval=1"];
+    let arguments = [[timeout].as_slice(), &means].concat();
+    let (_workspace, launcher) = impatient_ranks("how='pause', seconds=6, rank=1", "", &arguments);
+    let waited = "hook LoggerHook at after_train_iter (epoch ";
+    launcher.wait().expect_code(3).expect_error(&["rank 1 was late: ", waited]);
+}
+
+#[test]
 fn a_rank_that_comes_when_the_others_have_ended_says_what_kept_it() {
     let workspace = stumbling("how='pause', seconds=14, rank=1");
     let outcomes = workspace.train_ranks(2, &[SMALL, "env_cfg.dist_cfg.timeout=4"]);

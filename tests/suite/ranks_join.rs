@@ -60,6 +60,23 @@ fn a_signal_ends_all_ranks_that_wait() {
 }
 
 #[test]
+fn all_that_wait_hear_why_before_rank_0_takes_the_store_with_it() {
+    let (workspace, port) = (Workspace::new(), claimed_port());
+    let mut waiting: Vec<Running> = Vec::new();
+    for own in [0, 2, 3, 4, 1] {
+        let mut running = start(rank(&workspace, (own, 6), port, PATIENT));
+        until_joining(&workspace, &mut running, own);
+        waiting.push(running);
+    }
+    let asked = waiting.pop().unwrap();
+    send(asked.id(), "-TERM");
+    asked.wait().expect_code(75);
+    for running in waiting {
+        running.wait().expect_code(75).expect_error(&["rank 1 was asked to end by SIGTERM before"]);
+    }
+}
+
+#[test]
 fn a_signal_ends_a_rank_that_waits_for_the_first_one() {
     let (workspace, port) = (Workspace::new(), claimed_port());
     for (signal, code) in [("-TERM", 75), ("-USR1", 75), ("-INT", 130)] {

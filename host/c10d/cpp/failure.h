@@ -42,13 +42,14 @@ inline bool contains(const std::string& text, const char* part) {
   return text.find(part) != std::string::npos;
 }
 
+// "Read error [", "writev [" and "Socket closed" are how Gloo's pairs tell what the kernel says of a connection.
 inline int kind_of(const std::string& text) {
   if (contains(text, "imed out") || contains(text, "imeout")) {
     return kTimeout;
   }
   for (const char* part :
        {"onnection closed", "onnection reset", "onnection refused", "roken pipe", "ailed to connect", "failed to recv",
-        "failed to send", "Application timeout caused pair closure"}) {
+        "failed to send", "Read error [", "writev [", "Socket closed", "o route to host", "etwork is unreachable"}) {
     if (contains(text, part)) {
       return kConnection;
     }

@@ -85,7 +85,7 @@ pub use error::{Error, Failure};
 pub use group::Group;
 pub use options::{GroupOptions, ReduceOp};
 pub use reducer::{Reducer, ReducerOptions, backward};
-pub use roll_call::{Arrivals, await_ranks};
+pub use roll_call::{Arrivals, arrived_ranks, await_ranks};
 pub use store::Store;
 pub use sync_batch_norm::{NormParameters, sync_batch_norm};
 pub use work::Work;

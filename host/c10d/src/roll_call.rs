@@ -68,6 +68,14 @@ impl Arrivals<'_> {
     }
 }
 
+/// Those of `size` ranks that have called [`await_ranks`] with this store so far; a question to the store for each rank.
+///
+/// Errors: the store does not answer.
+pub fn arrived_ranks(store: &Store, size: usize) -> Result<Vec<usize>, Error> {
+    let missing = absent(store, size, key)?;
+    Ok((0..size).filter(|rank| !missing.contains(rank)).collect())
+}
+
 fn key(rank: usize) -> String {
     format!("{ARRIVED}/{rank}")
 }
@@ -105,10 +113,10 @@ impl Group {
         let (store, size) = (self.store(), self.size());
         let key = |rank: usize| format!("snaphook/c10d/here/{rank}");
         store.set(&key(self.rank()), b"")?;
-        let end = Instant::now() + patience;
+        let began = Instant::now();
         loop {
             let missing = absent(store, size, key)?;
-            if missing.is_empty() || Instant::now() > end {
+            if missing.is_empty() || began.elapsed() > patience {
                 return Ok(missing);
             }
             thread::sleep(PAUSE);

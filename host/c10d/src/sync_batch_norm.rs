@@ -41,22 +41,24 @@ pub fn sync_batch_norm(
     };
     let ((weight, bias), (mean, variance)) = (pair(parameters.affine), pair(parameters.running));
     let mut output = null_mut();
-    // SAFETY: all tensors live during the call, and those that autograd needs later are held by it; null stands for none;
-    // `output` is written before success is returned.
-    let code = unsafe {
-        ffi::snaphook_c10d_sync_batch_norm(
-            pointer(input),
-            weight,
-            bias,
-            mean,
-            variance,
-            parameters.momentum,
-            parameters.eps,
-            group.handle(),
-            &mut output,
-        )
-    };
-    group.checked(check(code, "synchronised batch norm"))?;
+    group.timed(|| {
+        // SAFETY: all tensors live during the call, and those that autograd needs later are held by it; null stands for
+        // none; `output` is written before success is returned.
+        let code = unsafe {
+            ffi::snaphook_c10d_sync_batch_norm(
+                pointer(input),
+                weight,
+                bias,
+                mean,
+                variance,
+                parameters.momentum,
+                parameters.eps,
+                group.handle(),
+                &mut output,
+            )
+        };
+        check(code, "synchronised batch norm")
+    })?;
     // SAFETY: a new tensor that nobody else has.
     Ok(unsafe { Tensor::from_ptr(output) })
 }

@@ -59,6 +59,8 @@ impl DataSource for Limited {
 
     fn order(&self) -> Order {
         match self.inner.order() {
+            // Which samples come again depends on how many make a batch.
+            _ if self.is_repeating => Order::Steps(Rest::Dropped),
             order if self.batches_of_all() == self.inner.batches_of_all() => order,
             Order::Passes(_) => Order::Passes(Rest::Dropped),
             Order::Stream | Order::Steps(_) => Order::Steps(Rest::Dropped),
@@ -88,8 +90,13 @@ impl DataSource for Limited {
         self.inner.meta()
     }
 
+    /// A few batches that come in every epoch are other data than all of them.
     fn fingerprint(&self) -> Option<String> {
-        self.inner.fingerprint()
+        let all = self.inner.fingerprint()?;
+        match self.is_repeating {
+            true => Some(format!("{all}, {} batches of epoch 0", self.batches_of_all())),
+            false => Some(all),
+        }
     }
 
     fn set_epoch(&mut self, epoch: u64) {
@@ -143,6 +150,9 @@ mod tests {
         fn meta(&self) -> Json {
             Json::Null
         }
+        fn fingerprint(&self) -> Option<String> {
+            Some("ten".to_owned())
+        }
         fn set_epoch(&mut self, _: u64) {}
         fn skip_transforms(&mut self, _: &[String]) -> Result<(), BoxError> {
             Ok(())
@@ -171,6 +181,10 @@ mod tests {
     fn repeating_data_is_the_first_epochs() {
         let mut data = Limited::repeating(Box::new(Numbers::default()), Amount::Batches(1));
         assert_eq!([epoch(&mut data, 0, 0), epoch(&mut data, 7, 0)], [[(0, 0)], [(0, 0)]]);
+        let two = Limited::repeating(Box::new(Numbers::default()), Amount::Batches(2));
+        let first = Limited::new(Box::new(Numbers::default()), Amount::Batches(1));
+        let [data, two, first] = [data, two, first].map(|data| data.fingerprint().unwrap());
+        assert!(data != two && data != first && first == "ten", "{data}, {two}, {first}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tch::Device;
 
 use crate::error::TrainerError;
 use crate::joining::{Hearing, Joining, Waiting};
-use crate::own_address::own_address;
+use crate::own_address::Way;
 use crate::{cores, cuda, heartbeat};
 
 /// How long processes wait for each other where the config does not say: half an hour, as in PyTorch.
@@ -70,11 +70,15 @@ impl Company {
         joining.wait(&store)?;
         let interface = std::env::var("GLOO_SOCKET_IFNAME").ok().filter(|name| !name.is_empty());
         let is_local = number("LOCAL_WORLD_SIZE")? == Some(world);
-        let address = match (&interface, is_local) {
-            (Some(_), _) => None,
-            (None, true) => Some("127.0.0.1".to_owned()),
-            (None, false) => own_address(&store, (&master, port), (rank, world))
-                .map_err(TrainerError::Company)?,
+        let address = if is_local {
+            interface.is_none().then(|| "127.0.0.1".to_owned())
+        } else {
+            // One that is told its interface tells the others all the same.
+            let way = Way::told(&store, (&master, port), rank).map_err(TrainerError::Company)?;
+            match interface {
+                Some(_) => None,
+                None => way.own_address(&store, world).map_err(TrainerError::Company)?,
+            }
         };
         // Gloo tries a connection five times, each as long.
         let of_one_try = (joining.left() / TRIES).max(SHORTEST_TRY);
@@ -252,7 +256,7 @@ impl Company {
 
     /// Hears a signal while ranks wait for each other.
     fn hearing(&self) -> Option<Hearing> {
-        self.waiting.as_ref().map(|waiting| Hearing::at_start(waiting, self.rank()))
+        self.waiting.as_ref().map(|waiting| Hearing::at_start(waiting, (self.rank(), self.world())))
     }
 
     fn gather(&self, group: &Group, told: &Json) -> Result<Vec<Json>, TrainerError> {

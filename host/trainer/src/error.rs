@@ -108,6 +108,7 @@ impl TrainerError {
             TrainerError::Meeting { .. }
             | TrainerError::Company(_)
             | TrainerError::Unconnected { .. }
+            | TrainerError::MissingRanks { .. }
             | TrainerError::OtherRank { .. }
             | TrainerError::StartedOtherwise { .. }
             | TrainerError::RanksDiffer(_) => "ranks",

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use snaphook_c10d::{Arrivals, Error, Failure, Store, await_ranks};
+use snaphook_c10d::{Arrivals, Error, Failure, Store, arrived_ranks, await_ranks};
 use snaphook_cli::args::LogFormat;
 use snaphook_cli::report::print_warning_as;
 use snaphook_runner::{Interrupt, RunError, signal_name};
@@ -16,8 +16,8 @@ use crate::error::TrainerError;
 
 /// How often a signal is looked for.
 const PAUSE: Duration = Duration::from_millis(50);
-/// For the others to be told that this rank leaves, who may be about to connect to their store.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// For the others to be told that this rank leaves, who may be about to connect to their store, and to hear it.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// For ranks that were asked to end at their start to meet all the same.
 const COMING: Duration = Duration::from_secs(3);
 /// How often ranks look whether another one has left.
@@ -33,6 +33,8 @@ const GIVEN_UP: &str = "snaphook/joining/given_up";
 const STARTED_FOR: &str = "snaphook/joining/started_for";
 /// A rank that was started for something else, and for what.
 const OTHERWISE: &str = "snaphook/joining/otherwise";
+/// Set by each rank that knows why ranks do not come together.
+const HEARD: &str = "snaphook/joining/heard";
 
 /// What a process needs that waits for others.
 #[derive(Clone, Debug)]
@@ -95,7 +97,7 @@ impl Joining {
         let store = Arc::default();
         let guard = Guard {
             waiting: waiting.clone(),
-            rank,
+            place: (rank, world),
             until: "before all ranks had come",
             patience: Duration::ZERO,
             store: Some(Arc::clone(&store)),
@@ -148,6 +150,14 @@ impl Joining {
     ///
     /// Errors: those that do not come, by their numbers; one that was asked to end meanwhile.
     pub(crate) fn wait(&mut self, store: &Store) -> Result<(), TrainerError> {
+        let met = self.wait_for_all(store);
+        if met.is_err() {
+            say_farewell(store, (self.rank, self.world));
+        }
+        met
+    }
+
+    fn wait_for_all(&mut self, store: &Store) -> Result<(), TrainerError> {
         let (place, left) = ((self.rank, self.world), self.left());
         self.check_started_alike(store)?;
         let mut otherwise = None;
@@ -166,8 +176,6 @@ impl Joining {
         let seconds = self.timeout.as_secs_f64();
         if let Some((other, found)) = otherwise.as_deref().and_then(|told| told.split_once(' ')) {
             let (own, other) = (self.started_for(), other.parse().unwrap_or(0));
-            // The others look for the same in this rank's store.
-            std::thread::sleep(2 * LOOK);
             let (rank, found) = (self.rank, found.to_owned());
             return Err(TrainerError::StartedOtherwise { rank, own, other, found });
         }
@@ -187,11 +195,8 @@ impl Joining {
             (Err(error), None) if error.failure() == Failure::Timeout => {
                 let missing = error.peers().to_vec();
                 let words: Vec<_> = missing.iter().map(usize::to_string).collect();
-                // The others, which came later, may know as much now: rank 0 takes the store with it.
-                let is_told = store.set(GIVEN_UP, words.join(" ").as_bytes()).is_ok();
-                if self.rank == 0 && is_told {
-                    std::thread::sleep(2 * LOOK);
-                }
+                // The others, which came later, may know as much now.
+                let _ = store.set(GIVEN_UP, words.join(" ").as_bytes());
                 Err(TrainerError::MissingRanks { place, missing, seconds })
             }
             (Err(error), None) => Err(TrainerError::Company(error)),
@@ -246,10 +251,10 @@ pub(crate) struct Hearing {
 
 impl Hearing {
     /// While ranks that have come wait for each other at their start; one that is asked to end may get there by itself.
-    pub(crate) fn at_start(waiting: &Waiting, rank: usize) -> Hearing {
+    pub(crate) fn at_start(waiting: &Waiting, place: (usize, usize)) -> Hearing {
         Hearing::start(Guard {
             waiting: waiting.clone(),
-            rank,
+            place,
             until: "while it waited for the other ranks to start",
             patience: COMING,
             store: None,
@@ -291,6 +296,24 @@ pub(crate) fn ranks(numbers: &[usize]) -> String {
     }
 }
 
+/// This rank knows why ranks do not come together. Rank 0 takes the store with it, and waits until those that have come know, too.
+fn say_farewell(store: &Store, (rank, world): (usize, usize)) {
+    let key = |rank: usize| format!("{HEARD}/{rank}");
+    let is_told = store.set(&key(rank), b"").is_ok();
+    if rank != 0 || !is_told {
+        return;
+    }
+    // For one that is about to come.
+    std::thread::sleep(2 * LOOK);
+    let end = Instant::now() + FAREWELL;
+    let waits = |other: &usize| store.has(&key(*other)).is_ok_and(|has_heard| !has_heard);
+    while Instant::now() < end
+        && arrived_ranks(store, world).is_ok_and(|arrived| arrived.iter().any(waits))
+    {
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// The rank that was asked to end, and by which signal.
 fn who_left(store: &Store) -> Option<(usize, usize)> {
     match numbers(&told(store, LEFT)?)[..] {
@@ -312,7 +335,8 @@ fn numbers(told: &str) -> Vec<usize> {
 /// What ends the process on a signal.
 struct Guard {
     waiting: Waiting,
-    rank: usize,
+    /// Its rank, and of how many.
+    place: (usize, usize),
     until: &'static str,
     /// From the signal on, for the wait to end by itself.
     patience: Duration,
@@ -337,7 +361,7 @@ impl Guard {
         let name = signal_name(signal);
         self.waiting.say(&format!(
             "rank {}: interrupted by {name} {}, nothing was there to save",
-            self.rank, self.until
+            self.place.0, self.until
         ));
         self.leave_word(signal);
         let _ = std::io::stdout().flush();
@@ -356,12 +380,15 @@ impl Guard {
                 None => std::thread::sleep(PAUSE),
             }
         };
-        let (words, (sender, receiver)) = (format!("{} {signal}", self.rank), mpsc::channel());
-        std::thread::spawn(move || sender.send(store.set(LEFT, words.as_bytes())));
-        let _ = receiver.recv_timeout(FAREWELL);
-        if self.rank == 0 {
-            // It serves the store, in which the others look now and then.
-            std::thread::sleep(2 * LOOK);
-        }
+        let (place, (sender, receiver)) = (self.place, mpsc::channel());
+        std::thread::spawn(move || {
+            let words = format!("{} {signal}", place.0);
+            let is_left = store.set(LEFT, words.as_bytes()).is_ok();
+            if is_left {
+                say_farewell(&store, place);
+            }
+            sender.send(())
+        });
+        let _ = receiver.recv_timeout(2 * LOOK + FAREWELL);
     }
 }

@@ -5,33 +5,50 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 
 use snaphook_c10d::{Error, Store};
 
-/// For rank `rank` of `world`, which have all come to the store of the master at `host` and `port`; `None` where nothing better is
-/// known than the machine's name.
-///
-/// On the machine of the master the way to it may be the loopback. Then this process has the address that those of other
-/// machines know the master by, and is on the only machine if there are none.
-///
-/// Errors: the store cannot be reached.
-pub(crate) fn own_address(
-    store: &Store,
-    (host, port): (&str, u16),
-    (rank, world): (usize, usize),
-) -> Result<Option<String>, Error> {
-    let own = way_to(host, port);
-    let told = own.filter(|(own, _)| !own.is_loopback()).map(|(_, master)| master);
-    store.set(&key(rank), told.map_or(String::new(), |master| master.to_string()).as_bytes())?;
-    match own {
-        Some((own, _)) if !own.is_loopback() => return Ok(Some(own.to_string())),
-        _ => {}
+/// The way from this process to the master: its own address on it, and the master's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way(Option<(IpAddr, IpAddr)>);
+
+impl Way {
+    /// To the master at `host` and `port`; tells the other ranks, of which each must do so, at what address this one knows it.
+    ///
+    /// Errors: the store cannot be reached.
+    pub(crate) fn told(
+        store: &Store,
+        (host, port): (&str, u16),
+        rank: usize,
+    ) -> Result<Way, Error> {
+        let way = Way(way_to(host, port));
+        let master = way.outside().map(|(_, master)| master.to_string());
+        store.set(&key(rank), master.unwrap_or_default().as_bytes())?;
+        Ok(way)
     }
-    for other in 0..world {
-        let master = store.get(&key(other))?;
-        let master = std::str::from_utf8(&master).ok().and_then(|text| text.parse().ok());
-        if let Some(master) = master {
-            return Ok(is_own(master).then(|| master.to_string()));
+
+    /// The address at which others reach this process, where all `world` ranks tell theirs; `None` where nothing better is known
+    /// than the machine's name.
+    ///
+    /// On the machine of the master the way to it may be the loopback. Then this process has the address that those of other
+    /// machines know the master by, and is on the only machine if there are none.
+    ///
+    /// Errors: the store cannot be reached; a rank that does not tell.
+    pub(crate) fn own_address(self, store: &Store, world: usize) -> Result<Option<String>, Error> {
+        if let Some((own, _)) = self.outside() {
+            return Ok(Some(own.to_string()));
         }
+        for other in 0..world {
+            let master = store.get(&key(other))?;
+            let master = std::str::from_utf8(&master).ok().and_then(|text| text.parse().ok());
+            if let Some(master) = master {
+                return Ok(is_own(master).then(|| master.to_string()));
+            }
+        }
+        Ok(Some(self.0.map_or(IpAddr::from(Ipv4Addr::LOCALHOST), |(own, _)| own).to_string()))
     }
-    Ok(Some(own.map_or(IpAddr::from(Ipv4Addr::LOCALHOST), |(own, _)| own).to_string()))
+
+    /// Where it is not the loopback.
+    fn outside(self) -> Option<(IpAddr, IpAddr)> {
+        self.0.filter(|(own, _)| !own.is_loopback())
+    }
 }
 
 fn key(rank: usize) -> String {
@@ -66,7 +83,6 @@ mod tests {
     fn the_way_to_this_machine_is_the_loopback() {
         let (own, master) = way_to("127.0.0.1", 1).unwrap();
         assert_eq!((own, master), (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()));
-        assert_eq!(way_to("no-such-machine.invalid", 1), None);
         assert!(is_own(own));
         // For examples in documents alone.
         assert!(!is_own("192.0.2.1".parse().unwrap()));
@@ -75,7 +91,10 @@ mod tests {
     #[test]
     fn who_has_the_loopback_takes_the_address_that_others_know() {
         let store = Store::tcp_server("127.0.0.1", 0, Duration::from_secs(5)).unwrap();
-        let own = |rank| own_address(&store, ("127.0.0.1", 1), (rank, 2)).unwrap();
+        let own = |rank| {
+            let way = Way::told(&store, ("127.0.0.1", 1), rank).unwrap();
+            way.own_address(&store, 2).unwrap()
+        };
         store.set(&key(1), b"").unwrap();
         assert_eq!(own(0).as_deref(), Some("127.0.0.1"));
         // As another machine would tell, of which this one has the address.

@@ -1,5 +1,5 @@
 //! A queue with a thread, for hooks that tell a server what happens: a training iteration never waits for the network, and
-//! the end of a run no longer than it was told to. Knows nothing of what is sent, nor how.
+//! the end of a run no longer than it was told to, and for one try that is on its way. Knows nothing of what is sent, nor how.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 /// How long the end waits at most where the run was asked to end: who asks does not wait long either.
 const GRACE: Duration = Duration::from_secs(5);
-/// How much longer something may take that is on its way then.
+/// How much longer something may take that is on its way then; and for what was not tried yet at the end, at least.
 const LAST_TRY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -96,16 +96,18 @@ impl<T: Send + 'static> Outbox<T> {
         let _ = self.queue.send(thing);
     }
 
-    /// Waits until everything has arrived or was given up, no longer than the outbox's patience. `was_asked` and `is_asked` tell
+    /// Waits until everything has arrived or was given up: the outbox's patience, at least a second for what was not tried yet,
+    /// and for the end of a try that is on its way. `was_asked` and `is_asked` tell
     /// of somebody who asks the run to end, before and meanwhile, and shorten it.
     pub fn close(self, was_asked: bool, mut is_asked: impl FnMut() -> bool) {
         drop(self.queue);
-        let patience = if was_asked { self.patience.min(GRACE) } else { self.patience };
+        let patience = self.patience.max(LAST_TRY);
+        let patience = if was_asked { patience.min(GRACE) } else { patience };
         let mut end = Instant::now().checked_add(patience);
         if let Some(end) = end {
             self.deadline.set(end);
         }
-        // One try at once, however long the pause would be.
+        // Another try at once, however long the pause would be.
         self.thread.thread().unpark();
         let mut may_leave = was_asked;
         while self.ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
@@ -161,6 +163,35 @@ mod tests {
         [1, 0, 2].into_iter().for_each(|thing| outbox.push(thing));
         outbox.close(false, || false);
         assert_eq!(*delivered.lock().unwrap(), [1]);
+    }
+
+    #[test]
+    fn the_end_tries_what_was_not_tried_yet_and_waits_for_a_try_on_its_way() {
+        let ((release, held), (tell, delivered)) = (channel::<()>(), channel());
+        let deadline = Arc::new(Deadline::default());
+        let end = Arc::clone(&deadline);
+        let outbox = Outbox::open("test", Duration::ZERO, deadline, move |queue| {
+            while let Ok(thing) = queue.recv() {
+                if end.is_over() {
+                    return;
+                }
+                if thing == 2_u32 {
+                    held.recv().unwrap();
+                }
+                tell.send(thing).unwrap();
+            }
+        });
+        let outbox = outbox.unwrap();
+        [1, 2].into_iter().for_each(|thing| outbox.push(thing));
+        let began = Instant::now();
+        outbox.close(false, || {
+            if began.elapsed() > 2 * LAST_TRY {
+                // It is waited for all the same.
+                let _ = release.send(());
+            }
+            false
+        });
+        assert_eq!(delivered.iter().collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct MlflowHook {
     /// Write scalars of the training every this many iterations.
     #[kwarg(default = 10, min = 1)]
     interval: u64,
-    /// How long a request that fails is made again, in minutes; the end of the run waits so long at most, and one that was asked
+    /// How long a request that fails is made again, in minutes; the end of the run waits so long at most and for the try that is on its way, and one that was asked
     /// for by a signal five seconds.
     #[kwarg(default = 2.0, min = 0.0)]
     retry_minutes: f64,

@@ -25,7 +25,7 @@ pub struct WebhookHook {
     /// What is told: `start`, `best`, `failure`, `end`.
     #[kwarg(default = ["start", "best", "failure", "end"])]
     events: Vec<String>,
-    /// How long a letter that does not arrive is sent again, in minutes; the end of the run waits so long at most, and one that
+    /// How long a letter that does not arrive is sent again, in minutes; the end of the run waits so long at most and for the try that is on its way, and one that
     /// was asked for by a signal five seconds.
     #[kwarg(default = 2.0, min = 0.0)]
     retry_minutes: f64,

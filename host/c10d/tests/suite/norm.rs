@@ -1,5 +1,7 @@
 //! Synchronised batch norm on the parts of a batch is batch norm on the whole.
 
+use std::time::Duration;
+
 use snaphook_c10d::{NormParameters, ReduceOp, backward, sync_batch_norm};
 use tch::{Kind, Tensor, no_grad};
 
@@ -105,6 +107,22 @@ fn a_norm_without_scale_or_running_statistics_works_too() {
         near(&mean, &mean.zeros_like());
         backward(&loss(&output, 0)).unwrap();
         assert!(part.grad().isfinite().all().int64_value(&[]) == 1);
+    });
+}
+
+#[test]
+fn a_rank_that_waits_in_vain_tells_for_how_long() {
+    on_ranks(2, |group| {
+        if group.rank() == 1 {
+            group.store().get("it has waited").unwrap();
+            return;
+        }
+        group.set_timeout(Duration::from_millis(600)).unwrap();
+        let parameters =
+            NormParameters { affine: None, running: None, momentum: MOMENTUM, eps: EPS };
+        let error = sync_batch_norm(group, &input(), &parameters).unwrap_err();
+        assert!(error.waited() >= Duration::from_millis(500), "{error}: {:?}", error.waited());
+        group.store().set("it has waited", b"").unwrap();
     });
 }
 

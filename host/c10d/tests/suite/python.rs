@@ -2,6 +2,9 @@
 //! is called `python3`. Says so where there is none.
 
 use std::io::Write;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Command, Stdio};
 
 use snaphook_c10d::{Group, GroupOptions, ReduceOp, Reducer, ReducerOptions, Store, backward};
@@ -81,12 +84,20 @@ fn we_meet_pytorch_as_rank_0_by_its_environment_alone() {
     with_python(|python| meet_by_environment(python, 1));
 }
 
+/// A port that is free now, not in the range of connections' own ones, and that no other test takes as long as its claim lives.
+fn claimed_port() -> (u16, UnixListener) {
+    let claim = |port: u16| {
+        let name = SocketAddr::from_abstract_name(format!("snaphook-launch-port-{port}")).ok()?;
+        let claim = UnixListener::bind_addr(&name).ok()?;
+        TcpListener::bind(("127.0.0.1", port)).ok()?;
+        Some((port, claim))
+    };
+    (20_000..29_500).find_map(claim).unwrap()
+}
+
 /// `rank` is ours.
 fn meet_by_environment(python: &str, rank: usize) {
-    // Free now, and not in the range of connections' own ports.
-    let port =
-        (20_000..29_500).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    let port: u16 = port.unwrap();
+    let (port, _claim) = claimed_port();
     let peer = Command::new(python)
         .args(["-c", PEER_OF_ENVIRONMENT])
         .env("MASTER_ADDR", "127.0.0.1")

@@ -31,6 +31,10 @@ impl Ranks {
         wishes: Wishes,
     ) -> Result<Wishes, RunError> {
         let Some(group) = self.group.clone() else { return alone(over, wishes) };
+        if group.is_broken() && over.is_err() {
+            // Nobody can be met any more, and what failed first says where.
+            return over.map(|()| wishes);
+        }
         group.check()?;
         let flag = |is_set: bool| f64::from(u8::from(is_set));
         let (failed, asked) = (flag(over.is_err()), flag(wishes.signal.is_some()));

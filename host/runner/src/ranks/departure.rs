@@ -47,9 +47,11 @@ impl Ranks {
         if self.is_agreed || !group.is_broken() || group.rank() != 0 {
             return;
         }
-        let (store, others) = (group.store().clone(), group.size() as i64 - 1);
+        // One that failed by itself asks nobody.
+        let readers = self.readers.unwrap_or(group.size() - 1) as i64;
+        let store = group.store().clone();
         within(GRACE, move || {
-            while store.add(READ, 0).is_ok_and(|read| read < others) {
+            while store.add(READ, 0).is_ok_and(|read| read < readers) {
                 thread::sleep(PAUSE);
             }
         });
@@ -64,6 +66,11 @@ impl Ranks {
         let silent = Arc::new(Mutex::new(Vec::new()));
         let known = Arc::clone(&silent);
         let found = within(GRACE + MARGIN, move || roll_call(&store, rank, size, &told, &silent));
+        self.readers = match &found {
+            Some(Ok(RollCall::Missing(ranks))) => Some(size - ranks.len()),
+            Some(Ok(RollCall::Late(..) | RollCall::Together(_))) => Some(size),
+            _ => None,
+        };
         match found {
             Some(Ok(RollCall::Reason(words))) => {
                 let (rank, message) = words.split_once('\n').unwrap_or(("0", &words));

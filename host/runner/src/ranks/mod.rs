@@ -47,6 +47,8 @@ pub struct Ranks {
     doing: Option<Cow<'static, str>>,
     /// Ranks had come for different things.
     apart: Option<Apart>,
+    /// How many ranks read why they have lost each other, where this one asked them.
+    readers: Option<usize>,
     /// Where this rank stayed for long.
     stays: Option<Stays>,
     records: Option<Records>,

@@ -22,9 +22,8 @@ pub(super) fn restore(run: &mut Run, checkpoint: &Checkpoint) -> Result<(), RunE
     let saved_iter = machine.progress.iter;
     let length = checkpoint.meta["epoch_length"].as_u64();
     let world = checkpoint.meta["world_size"].as_u64().unwrap_or(1);
-    let is_resized = world != machine.ranks.world() as u64
-        || length == Some(machine.progress.epoch_length)
-            && has_other_steps(machine, &checkpoint.meta);
+    let is_resized =
+        world != machine.ranks.world() as u64 || has_other_steps(machine, &checkpoint.meta);
     if is_resized && length.is_some() {
         resize(machine, &checkpoint.meta, world)?;
     } else if length.is_some_and(|length| length != machine.progress.epoch_length) {
@@ -63,8 +62,8 @@ fn has_other_steps(machine: &Machine, meta: &Json) -> bool {
     matches!((meta["batch_size"].as_u64(), now), (Some(saved), Some(now)) if saved != now)
 }
 
-/// Goes on with other data or another batch size: by epochs from the beginning of the one that was reached, by iterations at
-/// the same iteration.
+/// Goes on with data of another size: by epochs from the beginning of the one that was reached, by iterations at the same
+/// iteration.
 fn recount(machine: &mut Machine, length: u64) {
     let now = machine.progress.epoch_length;
     let what = if machine.progress.by_epoch != 0 {
@@ -78,8 +77,8 @@ fn recount(machine: &mut Machine, length: u64) {
     ));
 }
 
-/// Goes on with another number of ranks than the checkpoint was saved with: by epochs at the place in the data that was
-/// reached, by iterations at the same iteration.
+/// Goes on with another number of ranks or of samples a step than the checkpoint was saved with: by epochs at the place in
+/// the data that was reached, by iterations at the same iteration.
 ///
 /// Errors: a learning rate that was scaled by the batch size over all ranks would be another one.
 fn resize(machine: &mut Machine, meta: &Json, world: u64) -> Result<(), RunError> {
@@ -91,8 +90,9 @@ fn resize(machine: &mut Machine, meta: &Json, world: u64) -> Result<(), RunError
     let after = now * here;
     if machine.config["auto_scale_lr"]["enable"] == true && before != after {
         let message = format!(
-            "the checkpoint's batch was {before} over {world} ranks, this run's is {after} over {now}, and the learning \
-             rate was scaled by it (resume with as many samples a step, or set it to False)"
+            "the checkpoint's step had {before} samples over {}, this run's has {after} over {now}, and the \
+             learning rate was scaled by it (resume with as many samples a step, or set it to False)",
+            ranks(world)
         );
         return Err(RunError::config("auto_scale_lr.enable", message));
     }
@@ -110,13 +110,18 @@ fn resize(machine: &mut Machine, meta: &Json, world: u64) -> Result<(), RunError
     machine.progress.iter = place.iteration;
     let [saved_by, has] = match world == now {
         true => ["with".to_owned(), String::new()],
-        false => [format!("by {world} ranks with"), format!("{now} with ")],
+        false => [format!("by {} with", ranks(world)), format!("{now} with ")],
     };
     machine.log.warn(format!(
         "The checkpoint was saved {saved_by} {before} samples a step, this run has {has}{after}: {}",
         place.words
     ));
     Ok(())
+}
+
+/// `1 rank`, `2 ranks`.
+fn ranks(count: u64) -> String {
+    format!("{count} rank{}", if count == 1 { "" } else { "s" })
 }
 
 fn data(machine: &Machine, meta: &Json) -> Data {
