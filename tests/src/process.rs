@@ -20,12 +20,39 @@ pub struct Running {
 }
 
 /// Starts a command with nothing on stdin.
-pub fn start(mut command: Command) -> Running {
+pub fn start(command: Command) -> Running {
     let shown = format!("{command:?}");
+    let mut command = with_default_interrupt(command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
     let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     Running { child, shown, stdout: Some(collect(stdout)), stderr: Some(collect(stderr)) }
+}
+
+/// Whether these tests, and what they start, ignore this signal: under `nohup`, or in the background of a shell without job control.
+pub fn is_ignored(signal: u32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal - 1) & 1 == 1
+}
+
+/// As a terminal starts it, which has nothing ignore Ctrl-C.
+fn with_default_interrupt(command: Command) -> Command {
+    if !is_ignored(2) {
+        return command;
+    }
+    let mut with = Command::new("env");
+    with.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => with.env(name, value),
+            None => with.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        with.current_dir(folder);
+    }
+    with
 }
 
 fn collect(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
@@ -53,7 +80,7 @@ impl Running {
                 return false;
             }
             assert!(Instant::now() < end, "{}: nothing happened in time", self.shown);
-            thread::yield_now();
+            thread::sleep(Duration::from_micros(200));
         }
     }
 

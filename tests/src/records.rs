@@ -11,7 +11,9 @@ const MEASURED: [&str; 3] = ["time", "data_time", "memory"];
 fn json_lines(path: &Path) -> Vec<Json> {
     let text = std::fs::read_to_string(path);
     let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    // The last line may not be whole yet, or was never written to its end.
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    text[..whole].lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The lines of a trace as `point epoch iter [batch_idx]`.

@@ -100,6 +100,8 @@ impl Workspace {
         }
         command.env("HOME", self.path()).env("XDG_DATA_HOME", self.file("share"));
         command.env("XDG_CACHE_HOME", self.file(".cache"));
+        // Servers of tests are on this machine, and no proxy leads to them.
+        command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
         // Tests run side by side; a run that takes all cores for itself makes every other one wait.
         command.env("OMP_NUM_THREADS", "1");
     }

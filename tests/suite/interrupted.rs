@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use snaphook_tests::{Running, Workspace, is_whole, scalars, weights};
+use snaphook_tests::{Running, Workspace, fixture, is_ignored, is_whole, scalars, weights};
 
 const LONG: &str = "\
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=1)
@@ -28,12 +28,6 @@ fn interrupt(workspace: &Workspace, after: usize, signal: &str) -> snaphook_test
     running.wait()
 }
 
-fn is_hangup_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-    u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1
-}
-
 /// Holds the process while the signal is sent, so that it does not come to its end in between.
 fn send_at_once(running: &Running, signal: &str) {
     for signal in ["-STOP", signal, "-CONT"] {
@@ -48,7 +42,7 @@ fn a_run_interrupted_anywhere_goes_on_as_if_nothing_had_been() {
 
     let workspace = Workspace::with(LONG);
     // Where these tests run without a terminal, its end may be ignored, and then runs ignore it too.
-    let hangup = if is_hangup_ignored() { "-TERM" } else { "-HUP" };
+    let hangup = if is_ignored(1) { "-TERM" } else { "-HUP" };
     for (after, signal) in [(2, "-TERM"), (4, "-USR1"), (1, hangup)] {
         let outcome = interrupt(&workspace, after, signal);
         outcome.expect_code(75).expect_text(&["Interrupted by SIG", "--resume"]);
@@ -89,14 +83,16 @@ fn an_interrupted_run_is_on_record_as_such() {
 
 #[test]
 fn a_test_that_is_stopped_ends_with_the_signals_code() {
-    let workspace = Workspace::new();
+    let workspace =
+        Workspace::with("custom_hooks = [dict(type='StumbleHook', how='hold', file='go')]");
+    workspace.add_plugin(&fixture("stumble"));
     workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);
-    let before = std::fs::read_dir(workspace.work()).unwrap().count();
     let command = workspace.command(["test", "tiny.py", "work/epoch_1", "--work-dir", "work"]);
     let mut running = snaphook_tests::start(command);
-    let folders = || std::fs::read_dir(workspace.work()).unwrap().count();
-    assert!(running.wait_until(|| folders() > before), "it ended before the signal");
-    send_at_once(&running, "-TERM");
+    // Held after its first batch, of two.
+    assert!(running.wait_until(|| workspace.file("go.held").is_file()), "it ended");
+    send(&running, "-TERM");
+    workspace.write("go", "");
     running.wait().expect_code(128 + 15);
 }
 

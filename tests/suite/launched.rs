@@ -40,13 +40,14 @@ pub(crate) fn log_says(workspace: &Workspace, rank: u32, text: &str) -> bool {
 
 /// The processes that the launcher started and that train.
 pub(crate) fn trainers(launcher: &Running) -> Vec<u32> {
-    let id = launcher.id();
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-    let children = children.split_whitespace().map(|number| number.parse::<u32>().unwrap());
-    let name = |process: &u32| {
-        std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default()
+    let parent = format!("\nPPid:\t{}\n", launcher.id());
+    let is_one = |process: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status.starts_with("Name:\tsnaphook-traine\n") && status.contains(&parent)
     };
-    children.filter(|process| name(process).trim() == "snaphook-traine").collect()
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers.filter(is_one).collect()
 }
 
 pub(crate) fn send(process: u32, signal: &str) {
@@ -127,7 +128,8 @@ fn a_job_that_failed_goes_on_by_itself_from_its_last_checkpoint() {
 #[test]
 fn a_launch_that_is_asked_to_end_saves_and_says_that_it_can_go_on() {
     let workspace = stumbling("how='slow', at_iter=0");
-    let mut launcher = launch(&workspace, "--nproc-per-node 1", &[]);
+    let long = ["train_cfg.max_epochs=400", "train_cfg.val_interval=1000"];
+    let mut launcher = launch(&workspace, "--nproc-per-node 1", &long);
     assert!(launcher.wait_until(|| log_says(
         &workspace,
         0,

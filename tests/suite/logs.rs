@@ -112,8 +112,9 @@ fn json_lines_are_all_that_stderr_says() {
     let outcome = workspace.train(&["train_cfg.max_epochs=1", "--log-format", "json"]);
     outcome.expect_code(0);
     assert_eq!(outcome.stdout, "");
-    let records: Vec<Json> =
-        outcome.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // On some processors libtorch itself has something to say.
+    let lines = outcome.stderr.lines().filter(|line| !line.starts_with("[W"));
+    let records: Vec<Json> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
     let steps: Vec<u64> = records.iter().filter_map(|record| record["step"].as_u64()).collect();
     assert_eq!(steps, [1, 2, 1], "two iterations and a validation");
     assert!(records.iter().all(|record| record["time"].is_string() && record["level"].is_string()));

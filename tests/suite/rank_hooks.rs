@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value as Json, json};
-use snaphook_tests::{Outcome, Running, Workspace, checkpoints, scalars};
+use snaphook_tests::{Outcome, Running, Workspace, checkpoints, claimed_port, scalars};
 
 use crate::cloud::s3_server::{KEY_ID, S3Server, SECRET};
 use crate::detection_hooks::CHANGING;
@@ -241,9 +241,8 @@ fn each_process_has_its_own_page_for_prometheus_and_a_taken_port_is_told() {
 /// A free port whose next one is taken.
 fn neighbours() -> (u16, std::net::TcpListener) {
     loop {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = taken.local_addr().unwrap().port() - 1;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let port = claimed_port();
+        if let Ok(taken) = std::net::TcpListener::bind(("127.0.0.1", port + 1)) {
             return (port, taken);
         }
     }

@@ -8,6 +8,9 @@ use crate::launched::{PLACE, launch, log_says, send, stumbling, trainers};
 /// Two iterations in each epoch of a rank.
 const SMALL: &str = "train_dataloader.batch_size=1";
 
+/// Epochs that do not come to their end before somebody ends them.
+const LONG: [&str; 2] = ["train_cfg.max_epochs=400", "train_cfg.val_interval=1000"];
+
 /// A workspace in which one rank stumbles, and a launch of two ranks in it.
 fn two_ranks(kwargs: &str, flags: &str) -> (Workspace, Running) {
     impatient_ranks(kwargs, flags, &[])
@@ -71,8 +74,8 @@ fn a_hook_that_hangs_on_one_rank_makes_it_the_odd_one() {
 
 #[test]
 fn a_stopped_rank_is_the_odd_one_and_does_not_hold_up_the_others() {
-    let (workspace, mut launcher) =
-        two_ranks("how='slow', at_iter=0", "--hang-warning 3 --hang-timeout 15");
+    let flags = "--hang-warning 3 --hang-timeout 15";
+    let (workspace, mut launcher) = impatient_ranks("how='slow', at_iter=0", flags, &LONG);
     until_called(&workspace, &mut launcher, 1, 1);
     send(process_of(&launcher, 1), "-STOP");
     let outcome = launcher.wait();
@@ -83,8 +86,11 @@ fn a_stopped_rank_is_the_odd_one_and_does_not_hold_up_the_others() {
 
 #[test]
 fn a_stopped_rank_is_named_with_its_place_in_the_first_reason() {
-    let (workspace, mut launcher) =
-        impatient_ranks("how='slow', at_iter=0", "", &["env_cfg.dist_cfg.timeout=5"]);
+    let (workspace, mut launcher) = impatient_ranks(
+        "how='slow', at_iter=0",
+        "",
+        &[LONG.as_slice(), &["env_cfg.dist_cfg.timeout=5"]].concat(),
+    );
     until_called(&workspace, &mut launcher, 1, 1);
     send(process_of(&launcher, 1), "-STOP");
     let outcome = launcher.wait();
@@ -121,8 +127,13 @@ fn a_hook_that_waited_in_vain_is_named() {
 
 #[test]
 fn a_rank_that_comes_when_the_others_have_ended_says_what_kept_it() {
-    let workspace = stumbling("how='pause', seconds=14, rank=1");
-    let outcomes = workspace.train_ranks(2, &[SMALL, "env_cfg.dist_cfg.timeout=4"]);
+    let workspace = stumbling("how='hold', file='go', rank=1");
+    let line = ["train", "tiny.py", "--work-dir", "work", SMALL, "env_cfg.dist_cfg.timeout=4"];
+    let ranks = workspace.start_ranks(2, |_| line.map(str::to_owned).to_vec());
+    let [first, second] = <[Running; 2]>::try_from(ranks).unwrap();
+    let first = first.wait();
+    workspace.write("go", "");
+    let outcomes = [first, second.wait()];
     let seen = format!("rank 1 is gone or does not answer: rank 1 was seen last: {PLACE}; ");
     outcomes[0].expect_code(3).expect_error(&[&seen]);
     let late = format!(" s in {PLACE}, and the others have ended; ");
@@ -160,7 +171,7 @@ fn two_ranks_go_on_by_themselves_from_their_last_checkpoint() {
 
 #[test]
 fn a_signal_to_the_launcher_saves_one_checkpoint_of_all_ranks() {
-    let (workspace, mut launcher) = two_ranks("how='slow', at_iter=0", "");
+    let (workspace, mut launcher) = impatient_ranks("how='slow', at_iter=0", "", &LONG);
     until_called(&workspace, &mut launcher, 0, 1);
     send(launcher.id(), "-TERM");
     launcher
@@ -177,9 +188,15 @@ fn a_signal_to_the_launcher_saves_one_checkpoint_of_all_ranks() {
 
 #[test]
 fn a_stopped_rank_goes_on_and_saves_with_the_others_when_the_job_is_asked_to_end() {
-    let (workspace, mut launcher) = two_ranks("how='slow', at_iter=0", "");
+    let (workspace, mut launcher) = impatient_ranks("how='slow', at_iter=0", "", &LONG);
     until_called(&workspace, &mut launcher, 1, 1);
-    send(process_of(&launcher, 1), "-STOP");
+    let process = process_of(&launcher, 1);
+    send(process, "-STOP");
+    let is_stopped = || {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        stat.contains(") T")
+    };
+    assert!(launcher.wait_until(is_stopped));
     send(launcher.id(), "-TERM");
     launcher.wait().expect_code(75).expect_error(&[
         "rank 1 is stopped: let go on, so that it can end",

@@ -9,7 +9,7 @@ use crate::launched::send;
 
 /// Seconds for all ranks to come.
 const PATIENT: &str = "env_cfg.dist_cfg.timeout=120";
-const IMPATIENT: &str = "env_cfg.dist_cfg.timeout=6";
+const IMPATIENT: &str = "env_cfg.dist_cfg.timeout=12";
 
 /// A rank of a training; its record is `rank_N.heartbeat` in the workspace.
 fn rank(workspace: &Workspace, place: (usize, usize), port: u16, timeout: &str) -> Command {
@@ -38,7 +38,7 @@ fn a_rank_that_never_comes_is_named_by_those_that_wait() {
     let ranks = [0, 2].map(|own| start(rank(&workspace, (own, 3), port, IMPATIENT)));
     for (own, outcome) in [0, 2].into_iter().zip(ranks.map(Running::wait)) {
         let waiting = format!("rank {own}: waiting for rank 1 of 3 for ");
-        let error = format!("error: rank {own} of 3: rank 1 did not come within 6 s (");
+        let error = format!("error: rank {own} of 3: rank 1 did not come within 12 s (");
         outcome.expect_code(3).expect_error(&[&waiting, &error]);
     }
     assert!(!workspace.work().exists(), "nothing is written");
@@ -124,7 +124,7 @@ fn the_launcher_names_the_rank_that_the_others_wait_for() {
         "the odd one is rank 1: no word from it yet for ",
         "rank 0: waiting for the other ranks to come for ",
         "rank 0 ended with exit code 3, and these stand still: rank 1: no word from it yet",
-        "rank 1 did not come within 6 s",
+        "rank 1 did not come within 12 s",
     ]);
 }
 

@@ -107,11 +107,12 @@ fn an_interrupt_of_one_rank_ends_the_job() {
 #[test]
 fn a_failed_job_that_is_asked_to_end_meanwhile_is_not_started_again() {
     let place = Place::new();
-    let script = "echo $$ > pid.$RANK; \
+    let script = "[ $RANK -ge 2 ] && \
+        trap 'echo > heard.$RANK; while [ ! -f go ]; do sleep 0.02; done; exit 3' TERM; \
+        echo $$ > pid.$RANK; \
         if [ $RANK = 0 ]; then while [ ! -f heard.3 ]; do \
         [ -s pid.1 -a -s pid.2 -a -s pid.3 ] && exit 9; sleep 0.02; done; fi; \
         [ $RANK = 1 ] && exec sleep 600; \
-        trap 'echo > heard.$RANK; while [ ! -f go ]; do sleep 0.02; done; exit 3' TERM; \
         while true; do sleep 0.02; done";
     let (both, ranks) = two(&place, script);
     place.await_files(&["heard.2", "heard.3"]);
@@ -134,6 +135,7 @@ fn a_failure_is_told_of_the_rank_that_the_others_follow_on_all_machines() {
         let script = format!(
             "echo $$ > pid.$RANK; if [ $RANK = {cause} ]; then \
             while [ ! -f go ]; do sleep 0.02; done; echo 'error: here' >&2; exit 3; fi; \
+            while [ ! -s pid.{cause} ]; do sleep 0.02; done; \
             echo 'error: rank {cause} failed, and the run ends on every rank' >&2; exit 3"
         );
         let both = start_two(&place, &[], &script);

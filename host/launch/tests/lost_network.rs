@@ -38,7 +38,9 @@ kill $there
 
 fn in_namespace(place: &Place, script: &str) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "sh", "-c", script]);
+    // All that it starts is gone with it.
+    command.args(["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"]);
+    command.args(["--mount-proc", "sh", "-c", script]);
     command.current_dir(place.path("")).env("LAUNCHER", env!("CARGO_BIN_EXE_snaphook-launch"));
     command
 }

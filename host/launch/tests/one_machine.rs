@@ -41,10 +41,13 @@ fn the_terminal_shows_the_ranks_that_were_asked_for() {
 #[test]
 fn a_progress_bar_is_shown_while_it_grows() {
     let place = Place::new();
-    let script = "printf '10%%\\r'; while [ ! -f go.$RANK ]; do sleep 0.01; done; printf '20%%\\r'; echo end";
+    // Rank 1 begins when the bar of rank 0 is shown.
+    let script = "while [ $RANK = 1 -a ! -f go.bar ]; do sleep 0.01; done; printf '10%%\\r'; \
+        while [ ! -f go.$RANK ]; do sleep 0.01; done; printf '20%%\\r'; echo end";
     let running = place.start("logs", &["--nproc-per-node", "2", "--tee", "1"], script);
     let shows = |text: &str| until(text, || place.read("logs.out").contains(text));
     shows("[rank 0] 10%\r");
+    std::fs::write(place.path("go.bar"), "").unwrap();
     shows("[rank 1] 10%\r");
     std::fs::write(place.path("go.0"), "").unwrap();
     shows("[rank 0] end\n");
@@ -63,7 +66,7 @@ fn the_first_rank_that_fails_ends_all_and_is_named_first() {
     let place = Place::new();
     let script = "if [ $RANK = 1 ]; then while [ ! -f pid.0 -o ! -f pid.2 ]; do sleep 0.01; done; \
         echo 'error: no such picture' >&2; exit 3; fi; \
-        echo $$ > pid.$RANK; trap 'echo rank $RANK complains >&2; exit 1' TERM; sleep 600 & wait";
+        trap 'echo rank $RANK complains >&2; exit 1' TERM; echo $$ > pid.$RANK; sleep 600 & wait";
     let ended = place.run(&["--nproc-per-node", "3"], script);
     ended.expect(3, &["rank 1 ended with exit code 3", "error: no such picture", "ending 2 ranks"]);
     let reason = ended.stderr.find("no such picture").unwrap();
@@ -167,8 +170,7 @@ fn a_rank_that_stays_stopped_is_killed_after_the_grace_and_told() {
 }
 
 /// As under a debugger: whatever it is told, it stops again.
-const STOPS_ITSELF: &str =
-    "trap 'kill -STOP $$' TERM; echo $$ > pid.1; while true; do sleep 0.02; done";
+const STOPS_ITSELF: &str = "trap 'while true; do kill -STOP $$; done' TERM; echo $$ > pid.1; while true; do sleep 0.02; done";
 
 #[test]
 fn a_stopped_rank_is_told_with_the_first_reason() {

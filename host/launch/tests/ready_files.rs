@@ -23,9 +23,13 @@ fn documents() -> PathBuf {
 fn program(place: &Place, name: &str, script: &str) {
     let folder = place.path("bin");
     std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Copied by another process: what this one holds open for writing, a child that another test forks just then holds open
+    // as well, and such a file cannot be executed ("text file busy").
+    let (draft, path) = (folder.join(format!("{name}.draft")), folder.join(name));
+    std::fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(Command::new("cp").arg(&draft).arg(&path).status().unwrap().success());
+    std::fs::remove_file(draft).unwrap();
 }
 
 /// Runs the tasks of a step side by side, each with what srun would set; ends with the highest code.

@@ -164,7 +164,9 @@ fn whoever_asks_all_machines_asks_each_rank_once() {
     let place = Place::new();
     let [asked, other] = start_half(&place, 1, "trap 'echo heard >> heard.$RANK' INT");
     send(asked.id(), "-INT");
-    place.await_files(&["heard.0", "heard.1"]);
+    until("ranks that heard it", || {
+        ["heard.0", "heard.1"].iter().all(|name| place.read(name) == "heard\n")
+    });
     send(other.id(), "-INT");
     until("a word", || other.stderr().contains("SIGINT: was passed on already"));
     send(other.id(), "-INT");

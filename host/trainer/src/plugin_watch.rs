@@ -3,16 +3,19 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use snaphook_loader::{LoadError, Overrun, PluginType, RunGuard, Sighting, Watchdog};
 use snaphook_plugin_api::host::{LogLevel, set_log_sink};
+use snaphook_runner::checkpoint;
 use snaphook_runner::log::RunLogger;
 
 const CRASH_NOTE: &str = ".plugin-crash";
 /// For hooks without a `deadline_s` of their own, and for loading.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// For checkpoints that are being written when a hook does not come back.
+const WRITING: Duration = Duration::from_secs(60);
 /// Of a run that failed while training.
 const FAILED: i32 = 3;
 
@@ -49,6 +52,10 @@ fn too_slow(log: &RunLogger, overrun: &Overrun) {
     }
     let words = format!("{overrun}; it does not come back, so the run ends (on_deadline='stop')");
     log.last_error(&words);
+    let began = Instant::now();
+    while checkpoint::undone() > 0 && began.elapsed() < WRITING {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     snaphook_loader::end_process(&format!("error: {words}"), FAILED);
 }
 

@@ -33,8 +33,21 @@ fn steps(repository: &Repository, is_quick: bool) -> Vec<Step> {
     // With the tests, so that cargo chooses the same features as the next step and nothing is
     // compiled twice; programs and plugins must be there before the integration tests start.
     steps.push(cargo("build", &["build", "--workspace", "--lib", "--bins", "--tests"]));
-    steps.push(cargo("test", &["test", "--workspace"]));
+    // All failures of a run are worth knowing, as are those on a machine that is rarely at hand.
+    let mut test = cargo("test", &["test", "--workspace", "--no-fail-fast"]);
+    for name in ["NO_PROXY", "no_proxy"] {
+        test.command.env(name, without_proxy(std::env::var(name).ok()));
+    }
+    steps.push(test);
     steps
+}
+
+/// Servers of tests are on this machine, and no proxy leads to them.
+fn without_proxy(others: Option<String>) -> String {
+    let own = "127.0.0.1,localhost";
+    others
+        .filter(|others| !others.is_empty())
+        .map_or(own.to_owned(), |others| format!("{others},{own}"))
 }
 
 /// The cargo that started this program, else the one on PATH.
@@ -51,6 +64,12 @@ mod tests {
     fn names(is_quick: bool) -> Vec<Cow<'static, str>> {
         let steps = steps(&Repository::at(Path::new("/repo")), is_quick);
         steps.iter().map(|step| step.name.clone()).collect()
+    }
+
+    #[test]
+    fn servers_of_tests_are_asked_without_a_proxy() {
+        assert_eq!(without_proxy(None), "127.0.0.1,localhost");
+        assert_eq!(without_proxy(Some("a.org".to_owned())), "a.org,127.0.0.1,localhost");
     }
 
     #[test]

@@ -115,13 +115,13 @@ mod tests {
         assert_eq!(physical(1, None), "1");
         assert_eq!(physical(1, Some("3, GPU-5a")), "GPU-5a");
         let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("smi");
-        std::fs::write(
-            &program,
-            "#!/bin/sh\ncase $1 in *pid*) echo \"$PPID, 5\";; *) echo '100, 40';; esac\n",
-        )
-        .unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let [draft, program] = ["draft", "smi"].map(|name| folder.path().join(name));
+        let script = "#!/bin/sh\ncase $1 in *pid*) echo \"$PPID, 5\";; *) echo '100, 40';; esac\n";
+        std::fs::write(&draft, script).unwrap();
+        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // By another process: a child that another test forks just then holds open what this one writes, and such a file
+        // cannot be executed.
+        assert!(Command::new("cp").args([&draft, &program]).status().unwrap().success());
         let memory = GpuMemory::of("cuda:0", &program).unwrap();
         assert_eq!(memory, GpuMemory { total: 100, used: 40, process: Some(5) });
         assert!(GpuMemory::of("cpu", &program).unwrap_err().contains("on cpu"));

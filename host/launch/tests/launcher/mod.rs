@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use signal_hook::consts::{SIGINT, SIGQUIT};
+
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The folder; gone when it is dropped.
@@ -74,6 +76,7 @@ impl Place {
                 command.env_remove(&variable);
             }
         }
+        let mut command = with_default_signals(command);
         command.current_dir(self.0.path()).stdin(input);
         command.stdout(file(&out)).stderr(file(&err));
         Running { child: command.spawn().unwrap(), out, err }
@@ -97,6 +100,22 @@ impl Place {
         });
         number.unwrap()
     }
+}
+
+/// As a terminal starts it: a shell without job control has what it starts in the background ignore these signals.
+fn with_default_signals(command: Command) -> Command {
+    if ![SIGINT, SIGQUIT].into_iter().any(snaphook_launch::is_ignored) {
+        return command;
+    }
+    let mut with = Command::new("env");
+    with.arg("--default-signal=INT,QUIT").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => with.env(name, value),
+            None => with.env_remove(name),
+        };
+    }
+    with
 }
 
 /// The launcher of machine 0 or 1 of two, with two ranks there.

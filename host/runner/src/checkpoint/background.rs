@@ -1,6 +1,7 @@
 //! Writes checkpoints on a thread of its own, one after the other. Knows nothing of what they hold.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -30,6 +31,15 @@ pub struct Supplement {
     pub checkpoint: PathBuf,
     /// Everything that is not a tensor, as it is after the validation.
     pub state: Json,
+}
+
+/// What was begun in this process and is not done.
+static UNDONE: AtomicUsize = AtomicUsize::new(0);
+
+/// How many checkpoints, additions and removals were begun in this process, by any [`Writer`], and are not done: for whoever is
+/// about to end it without asking the writer.
+pub fn undone() -> usize {
+    UNDONE.load(Ordering::Acquire)
 }
 
 enum Work {
@@ -111,7 +121,11 @@ impl Writer {
             self.thread = Some(Thread::start().map_err(CheckpointError::write(&path))?);
         }
         if let Some(thread) = &self.thread {
-            thread.jobs.send(work).map_err(|_| gone(path))?;
+            UNDONE.fetch_add(1, Ordering::AcqRel);
+            thread.jobs.send(work).map_err(|_| {
+                UNDONE.fetch_sub(1, Ordering::AcqRel);
+                gone(path)
+            })?;
             self.pending += 1;
         }
         Ok(())
@@ -182,6 +196,7 @@ impl Thread {
                     }
                     Work::Removal(path) => remove(&path).map(|()| None),
                 };
+                UNDONE.fetch_sub(1, Ordering::AcqRel);
                 if done.send(Done { is_checkpoint, result }).is_err() {
                     return;
                 }

@@ -34,7 +34,7 @@ mod supplement;
 mod tensors;
 mod write;
 
-pub use background::{Job, Supplement, Writer, Written};
+pub use background::{Job, Supplement, Writer, Written, undone};
 pub use error::CheckpointError;
 pub use folder::{clean_leftovers, find_last, remove, write_last};
 pub use model::{LoadReport, load_into};
