@@ -61,6 +61,8 @@ impl Batch<'_> {
         command.env("SLURM_JOB_ID", self.job.to_string()).env("SLURM_NODELIST", self.machines);
         command.env("SLURM_JOB_NUM_NODES", "2").env("SLURM_CPUS_PER_TASK", "32");
         command.env("TASKS_PER_NODE", self.tasks_per_node.to_string());
+        // As whoever submits a job may have it, for another program.
+        command.env("PORT", "8080");
         place.start_command("batch", command)
     }
 }
@@ -76,6 +78,12 @@ fn batch(place: &Place, script: &str, tasks_per_node: u32, code: u8) -> Ended {
 fn environment(place: &Place, task: u32) -> Variables {
     let text = place.read(&format!("env.{task}"));
     Variables::of_pairs(text.lines().filter_map(|line| line.split_once('=')))
+}
+
+/// What the launcher of a machine was told.
+fn launcher_plan(place: &Place, machine: u32) -> LaunchPlan {
+    let words = place.read(&format!("words.{machine}"));
+    plan(words.split_whitespace(), &environment(place, machine))
 }
 
 #[test]
@@ -134,8 +142,7 @@ fn launchers_of_the_batch_script_know_their_machines() {
     let place = Place::new();
     batch(&place, "slurm/launch.sbatch", 1, 0).expect(0, &[]);
     for machine in 0..2 {
-        let words = place.read(&format!("words.{machine}"));
-        let plan = plan(words.split_whitespace(), &environment(&place, machine));
+        let plan = launcher_plan(&place, machine);
         assert_eq!((plan.nnodes, plan.node_rank, plan.ranks_here), (2, machine, 4));
         assert_eq!(plan.master.to_string(), "gpu08:29200");
         assert_eq!(plan.max_restarts, 3);
@@ -189,8 +196,8 @@ fn ports_of_the_batch_script_are_those_that_follow_from_the_job() {
     batch(&place, "slurm/train.sbatch", 4, 0).expect(0, &[]);
     let contract = Contract::read(Some(Launcher::Slurm), &environment(&place, 5)).unwrap();
     batch(&place, "slurm/launch.sbatch", 1, 0).expect(0, &[]);
-    let port = environment(&place, 0).get("MASTER_PORT").map(str::to_owned);
-    assert_eq!(port, contract.place.map(|place| place.master_port.to_string()));
+    let port = launcher_plan(&place, 0).master.port;
+    assert_eq!(Some(port), contract.place.map(|place| place.master_port));
 }
 
 #[derive(Parser)]
