@@ -161,7 +161,7 @@ fn a_rank_that_stays_stopped_is_killed_after_the_grace_and_told() {
     let stopped = place.process("pid.1");
     place.process("pid.0");
     send(running.id(), "-TERM");
-    let words = "rank 1 is stopped and did not end within 0.5 s of SIGTERM (--grace): killed";
+    let words = "rank 1 was stopped for 0.5 s after SIGTERM (--grace): killed";
     running.wait().expect(137, &[words, &format!("failed: {words} (exit code 137)")]);
     assert!(!is_alive(stopped));
 }
