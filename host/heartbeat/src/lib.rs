@@ -20,6 +20,7 @@
 //! assert_eq!(seen.place(), "LoggerHook at after_train_iter (epoch 3, iteration 58)");
 //! ```
 
+mod process;
 mod stays;
 pub mod words;
 
@@ -28,6 +29,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use process::Origin;
+
+pub use process::{Presence, process_state};
 pub use stays::{Stay, Stays};
 
 /// The record's length in words of eight bytes.
@@ -51,6 +55,9 @@ const AT_RUNNING_EPOCH: usize = 8;
 const AT_RUNNING_ITERATION: usize = 9;
 /// 1 when the run is over and what follows is left to do.
 const AT_OVER: usize = 10;
+/// Where the process is and when it began; 0 in records of earlier builds.
+const AT_HOME: usize = 11;
+const AT_BEGAN: usize = 12;
 const PHASES: Names = Names { at: 16, words: 2, count: 16 };
 const POINTS: Names = Names { at: 48, words: 4, count: 64 };
 const HOOKS: Names = Names { at: 304, words: 8, count: 90 };
@@ -115,6 +122,9 @@ impl Heartbeat {
         let words = words.get(..WORDS)?;
         words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         words[AT_PROCESS].store(u64::from(std::process::id()), Ordering::Relaxed);
+        let Origin { home, began } = Origin::own();
+        words[AT_HOME].store(home, Ordering::Relaxed);
+        words[AT_BEGAN].store(began, Ordering::Relaxed);
         words[AT_BEATS].store(1, Ordering::Relaxed);
         words[AT_MAGIC].store(MAGIC, Ordering::Release);
         Some(Heartbeat(words))
@@ -241,6 +251,7 @@ pub struct Record {
     pub hook: Option<(String, String)>,
     /// Whether the run is over, and hooks have their last work to do, such as a long upload.
     pub is_over: bool,
+    origin: Origin,
 }
 
 /// The hook point at the end of a run, also of one that was asked to end.
@@ -293,7 +304,13 @@ impl Record {
                 .filter(|(_, iteration)| *iteration > 0),
             hook,
             is_over: is_at_last_point || words[AT_OVER] == 1,
+            origin: Origin { home: words[AT_HOME], began: words[AT_BEGAN] },
         })
+    }
+
+    /// Whether the process that writes it is there.
+    pub fn presence(&self) -> Presence {
+        self.origin.presence(self.process)
     }
 
     /// Where the process sits, for people: `LoggerHook at after_train_iter (epoch 3, iteration 58)`.
@@ -330,27 +347,9 @@ impl Record {
     }
 }
 
-/// The state of a process of this machine, one letter of `/proc`: `R` running, `S` sleeping, `D` in the kernel, `T` stopped,
-/// `Z` ended. `None` where there is no such process.
-pub fn process_state(process: u64) -> Option<char> {
-    state_of(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
-}
-
-/// The name before it, in brackets, may hold anything.
-fn state_of(stat: &str) -> Option<char> {
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn this_process_runs_and_another_is_not_there() {
-        assert!(matches!(process_state(std::process::id().into()), Some('R' | 'S')));
-        assert_eq!(process_state(u64::MAX), None);
-        assert_eq!(state_of("12 (a) b) T 1 2"), Some('T'));
-    }
 
     fn words() -> &'static [AtomicU64] {
         Box::leak((0..WORDS).map(|_| AtomicU64::new(7)).collect())
@@ -372,6 +371,10 @@ mod tests {
         let seen = Record::of_words(words).unwrap();
         assert_eq!(seen.place(), "phase backward (epoch 1, iteration 4)");
         assert_eq!((seen.beats, seen.process), (5, u64::from(std::process::id())));
+        assert_eq!(seen.presence(), Presence::Runs);
+        words[AT_HOME].store(0, Ordering::Relaxed);
+        assert_eq!(Record::of_words(words).unwrap().presence(), Presence::Elsewhere);
+        words[AT_HOME].store(Origin::own().home, Ordering::Relaxed);
         assert_eq!(heartbeat.record(), Some(seen));
     }
 

@@ -8,7 +8,7 @@ use nix::sys::signal::SigSet;
 
 use crate::ending::{Failure, RankEnd, RoundEnd, START_AGAIN, signal_name};
 use crate::meeting::{Beginning, Decision, OwnEnd, Peers, RoundPlace, Standing};
-use crate::output::say;
+use crate::output::{Terminals, say};
 use crate::report::RoundReport;
 use crate::roles::Guard;
 use crate::round::{Round, RoundRequest};
@@ -55,30 +55,58 @@ impl Program for AnyProgram {}
 /// SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 of the whole process are caught meanwhile, and every child of it
 /// that ends is waited for.
 ///
-/// Errors: a job that cannot be started.
+/// What ranks and launcher said is on the terminal then, which takes as long as its reader takes. Of a job that was asked to
+/// end it takes no longer than [`Patience::grace`](crate::Patience::grace), and a signal ends it in any case.
+///
+/// Errors: a job that cannot be started. Its exit code stands in place of the error where nobody reads what is said.
 pub fn launch(plan: &LaunchPlan, program: &dyn Program) -> Result<u8, LaunchError> {
+    let terminals = Terminals::start()?;
+    let caught = Caught::start()?;
+    let ended = run(plan, program, &caught);
+    let is_asked = match &ended {
+        Ok(end) => end.is_asked,
+        Err(error) => matches!(error, LaunchError::Interrupted { .. }),
+    };
+    let is_shown = terminals.let_readers_read(&caught, is_asked.then_some(plan.patience.grace));
+    match ended {
+        Ok(end) => Ok(end.code),
+        // A caller that told it would wait for ever.
+        Err(error) if !is_shown => Ok(error.exit_code()),
+        Err(error) => Err(error),
+    }
+}
+
+/// How a job ended.
+struct JobEnd {
+    code: u8,
+    /// Whether somebody asked it to.
+    is_asked: bool,
+}
+
+fn run(plan: &LaunchPlan, program: &dyn Program, caught: &Caught) -> Result<JobEnd, LaunchError> {
     let folder = std::fs::create_dir_all(&plan.log_dir)
         .map_err(|source| LaunchError::File { path: plan.log_dir.clone(), source });
     // Where other machines wait for this one they are told.
     let folder = if plan.node_rank == 0 { Ok(folder?) } else { folder };
-    let caught = Caught::start()?;
     // Whoever signals all processes of a job, as SLURM does, means the ranks; the guard stays until the launcher is gone.
     let guard = holding_back(&passed_on(), Guard::start)?;
-    let peers = Peers::meet(plan, &caught)?;
-    let mut job = Job { plan, program, caught, guard, peers };
+    let peers = Peers::meet(plan, caught)?;
+    let mut job = Job { plan, program, caught, guard, peers, is_asked: false };
     let ended = folder.and_then(|()| job.run());
     if let Err(error) = &ended {
         job.leave(error);
     }
-    ended
+    ended.map(|code| JobEnd { code, is_asked: job.is_asked })
 }
 
 struct Job<'a> {
     plan: &'a LaunchPlan,
     program: &'a dyn Program,
-    caught: Caught,
+    caught: &'a Caught,
     guard: Guard,
     peers: Peers,
+    /// Whether somebody asked it to end while its ranks ran.
+    is_asked: bool,
 }
 
 impl Job<'_> {
@@ -92,7 +120,7 @@ impl Job<'_> {
         let mut standing = Standing::default();
         let mut last: Option<RoundReport> = None;
         loop {
-            let place = match self.peers.begin(plan, standing.clone(), &self.caught) {
+            let place = match self.peers.begin(plan, standing.clone(), self.caught) {
                 Ok(Beginning::Round(place)) => place,
                 Ok(Beginning::Over { code, reason }) => {
                     say(&format!("the job is over: {reason} (exit code {code})"));
@@ -108,6 +136,7 @@ impl Job<'_> {
             }
             let report = self.round(&place, &arguments, standing.restart)?;
             let (report, decision) = self.decision(report, standing.restart);
+            self.is_asked |= report.asked.is_some();
             if let Decision::Over(code) = decision {
                 tell_end(&report, code, self.program.saved());
                 return Ok(code);
@@ -141,13 +170,13 @@ impl Job<'_> {
         let request = RoundRequest { plan: self.plan, place, arguments, restart };
         let (guard, held) = (&mut self.guard, self.program.held_signals());
         let round = holding_back(&held, || Round::start(&request, guard))?;
-        Ok(round.watch(&self.caught, &mut self.peers, &mut self.guard))
+        Ok(round.watch(self.caught, &mut self.peers, &mut self.guard))
     }
 
     /// What comes next; machine 0 decides, and a machine that has lost it.
     fn decision(&mut self, mut report: RoundReport, restart: u32) -> (RoundReport, Decision) {
         let RoundReport { end, asked, caught, .. } = report;
-        let summary = self.peers.sum_up(OwnEnd { end, asked, caught }, &self.caught);
+        let summary = self.peers.sum_up(OwnEnd { end, asked, caught }, self.caught);
         (report.end, report.asked) = (summary.end, summary.asked);
         if let Some(failure) = summary.failure {
             report.adopt(failure);

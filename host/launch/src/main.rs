@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use snaphook_launch::{AnyProgram, LaunchArguments, LaunchError, LaunchPlan, Variables, launch};
+use snaphook_launch::{
+    AnyProgram, LaunchArguments, LaunchError, LaunchPlan, Variables, launch, log_folder_name,
+};
 
 /// Runs a program as the ranks of a job, and ends them together.
 #[derive(Parser)]
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
 fn run(flags: &LaunchArguments) -> Result<u8, LaunchError> {
     let mut words = flags.program.iter().cloned();
     let command = (words.next().unwrap_or_default(), words.collect());
-    let log_dir = PathBuf::from("launch_logs").join(std::process::id().to_string());
+    let log_dir = PathBuf::from("launch_logs").join(log_folder_name());
     let plan = LaunchPlan::new(flags, &Variables::of_process(), command, log_dir)?;
     launch(&plan, &AnyProgram)
 }

@@ -48,6 +48,7 @@ pub(crate) struct Rank {
     began: Instant,
     log: Arc<RankLog>,
     output: Vec<JoinHandle<()>>,
+    stop: Stop,
     end: Option<(RankEnd, Duration)>,
 }
 
@@ -74,6 +75,7 @@ impl Rank {
             began: Instant::now(),
             log,
             output: Vec::new(),
+            stop: Stop::default(),
             end: None,
         };
         let [show_out, show_err] = show;
@@ -171,6 +173,12 @@ impl Rank {
         self.end.is_none() && matches!(self.state(), Some('T' | 't'))
     }
 
+    /// For how long its process has been stopped at each look; to be called often.
+    pub(crate) fn stopped_for(&mut self, now: Instant) -> Duration {
+        let is_stopped = self.is_stopped();
+        self.stop.look(is_stopped, now)
+    }
+
     /// The last lines of its log.
     pub(crate) fn last_words(&self) -> Vec<String> {
         let lines = last_lines(&self.log.path, SHOWN_LINES);
@@ -197,6 +205,18 @@ impl Drop for Rank {
     }
 }
 
+/// Since when a process has been stopped, as far as it was looked at.
+#[derive(Default)]
+struct Stop(Option<Instant>);
+
+impl Stop {
+    /// For how long it has been.
+    fn look(&mut self, is_stopped: bool, now: Instant) -> Duration {
+        self.0 = is_stopped.then(|| self.0.unwrap_or(now));
+        self.0.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+}
+
 /// `rank 0 of 4: ranks 2, 3 did not come` is 2 and 3.
 fn numbers_before(line: &str) -> Option<Vec<u32>> {
     let said = WAITED_FOR.iter().find_map(|words| line.split_once(words))?.0;
@@ -211,6 +231,24 @@ pub(crate) const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_stopped_from_its_stop_to_the_moment_it_goes_on() {
+        let begin = Instant::now();
+        let seconds = Duration::from_secs;
+        let mut stop = Stop::default();
+        for (second, is_stopped, expected) in [
+            (0, false, 0),
+            (9, true, 0),
+            (11, true, 2),
+            (12, false, 0),
+            (20, true, 0),
+            (30, true, 10),
+        ] {
+            let stopped = stop.look(is_stopped, begin + seconds(second));
+            assert_eq!(stopped, seconds(expected), "{second}");
+        }
+    }
 
     #[test]
     fn ranks_that_were_waited_for_in_vain_are_read_from_last_words() {

@@ -49,8 +49,6 @@ pub(crate) struct Round<'a> {
     /// Ranks that have ended of which nothing was made yet, and until when their last words may come.
     unjudged: Vec<usize>,
     judged_at: Option<Instant>,
-    /// Until when a rank that is stopped may go on, once all were asked to end.
-    stopped_until: Option<Instant>,
     /// The last signal that this launcher caught.
     caught: Option<i32>,
     /// The first rank that ended because of another one.
@@ -94,7 +92,6 @@ impl<'a> Round<'a> {
             asked_elsewhere: None,
             unjudged: Vec::new(),
             judged_at: None,
-            stopped_until: None,
             failure: None,
             caught: None,
             blaming: None,
@@ -224,21 +221,22 @@ impl<'a> Round<'a> {
             say(&format!("rank {} is stopped: let go on, so that it can end", rank.rank));
             rank.send(Signal::CONT);
         }
-        self.stopped_until.get_or_insert(Instant::now() + self.plan.patience.grace);
     }
 
-    /// Ends ranks that stay stopped although all were asked to end.
+    /// Ends ranks that stay stopped although all were asked to end. One that is stopped for a moment goes on and saves.
     fn look_for_stopped(&mut self, peers: &mut Peers) {
-        let is_over = self.stopped_until.is_some_and(|until| until <= Instant::now());
-        if !is_over || self.failure.is_some() || self.is_killed {
+        let (now, grace) = (Instant::now(), self.plan.patience.grace);
+        let Some(signal) = self.asked.last().copied() else { return };
+        if self.failure.is_some() || self.is_killed {
             return;
         }
-        let stopped = (0..self.ranks.len()).find(|index| self.ranks[*index].is_stopped());
-        let (Some(index), Some(signal)) = (stopped, self.asked.last()) else { return };
-        let (rank, seconds) = (self.ranks[index].rank, self.plan.patience.grace.as_secs_f64());
+        let mut stopped = self.ranks.iter_mut().map(|rank| rank.stopped_for(now));
+        let Some(index) = stopped.position(|time| time >= grace) else { return };
         let summary = format!(
-            "rank {rank} is stopped and did not end within {seconds} s of {} (--grace): killed",
-            signal_name(*signal)
+            "rank {} was stopped for {} s after {} (--grace): killed",
+            self.ranks[index].rank,
+            grace.as_secs_f64(),
+            signal_name(signal)
         );
         let details = self.standing(index).into_iter().collect();
         self.ranks[index].kill();

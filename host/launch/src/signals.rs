@@ -1,5 +1,6 @@
 //! Signals that the launcher passes on, as a queue. Knows nothing of ranks.
 
+use std::cell::Cell;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(crate) fn is_sent_by_people(signal: i32) -> bool {
 pub(crate) struct Caught {
     queue: Receiver<i32>,
     handle: Handle,
+    /// How often Ctrl-C came.
+    interrupts: Cell<u32>,
 }
 
 impl Caught {
@@ -51,19 +54,27 @@ impl Caught {
             }
         };
         std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(failed)?;
-        Ok(Caught { queue, handle })
+        Ok(Caught { queue, handle, interrupts: Cell::new(0) })
     }
 
     /// The next signal to pass on, or `None` after a moment, or after a child ended.
     pub(crate) fn next(&self, pause: Duration) -> Option<i32> {
         match self.queue.recv_timeout(pause) {
             Ok(SIGCHLD) | Err(RecvTimeoutError::Timeout) => None,
-            Ok(signal) => Some(signal),
+            Ok(signal) => {
+                self.interrupts.update(|count| count + u32::from(signal == SIGINT));
+                Some(signal)
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 std::thread::sleep(pause);
                 None
             }
         }
+    }
+
+    /// Whether Ctrl-C came a second time.
+    pub(crate) fn is_impatient(&self) -> bool {
+        self.interrupts.get() > 1
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn rank_start(request: &RoundRequest<'_>, local_rank: u32) -> RankSta
         } else {
             String::new()
         };
-        plan.shown.shows(local_rank, stream).then_some(Show { stream, prefix })
+        plan.shown.shows(local_rank, stream).then_some(Show { stream, prefix: prefix.into() })
     });
     RankStart { rank, local_rank, command, log: log_file(plan, rank, *restart), show }
 }

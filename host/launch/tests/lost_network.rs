@@ -6,10 +6,9 @@
 
 mod launcher;
 
-use std::io::Write;
 use std::process::Command;
 
-use launcher::Place;
+use launcher::{Place, not_run};
 
 /// Runs in the namespace of machine 0; machine 1 is that of a sleeping process.
 const TWO_MACHINES: &str = r#"
@@ -43,11 +42,6 @@ fn in_namespace(place: &Place, script: &str) -> Command {
     command.args(["--mount-proc", "sh", "-c", script]);
     command.current_dir(place.path("")).env("LAUNCHER", env!("CARGO_BIN_EXE_snaphook-launch"));
     command
-}
-
-/// Past the capture of the test harness, so that it is seen where all tests pass.
-fn not_run(why: &str) {
-    std::io::stderr().write_all(format!("not run: {why}\n").as_bytes()).unwrap();
 }
 
 #[test]

@@ -4,13 +4,10 @@
 
 #![allow(clippy::unwrap_used)] // outside #[test] functions, too
 
-use serde_json::{Value as Json, json};
+mod launcher;
 
-fn manifests(file: &str) -> Vec<Json> {
-    let path = format!("{}/../../docs/kubernetes/{file}", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(path).unwrap();
-    text.split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect()
-}
+use launcher::manifests;
+use serde_json::{Value as Json, json};
 
 fn schema() -> Json {
     serde_json::from_str(include_str!("kubernetes.json")).unwrap()

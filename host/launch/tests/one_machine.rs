@@ -6,7 +6,7 @@ mod launcher;
 
 use std::time::{Duration, Instant};
 
-use launcher::{Place, is_alive, send, until};
+use launcher::{Place, guard, is_alive, is_stopped, not_run, send, until};
 
 /// A rank that says that it is there, and waits for signals.
 const WAITING: &str = "echo $$ > pid.$RANK; sleep 600 & echo $! > child.$RANK; wait";
@@ -164,7 +164,7 @@ fn a_rank_that_stays_stopped_is_killed_after_the_grace_and_told() {
     let stopped = place.process("pid.1");
     place.process("pid.0");
     send(running.id(), "-TERM");
-    let words = "rank 1 is stopped and did not end within 0.5 s of SIGTERM (--grace): killed";
+    let words = "rank 1 was stopped for 0.5 s after SIGTERM (--grace): killed";
     running.wait().expect(137, &[words, &format!("failed: {words} (exit code 137)")]);
     assert!(!is_alive(stopped));
 }
@@ -186,11 +186,6 @@ fn a_stopped_rank_is_told_with_the_first_reason() {
     ended.expect(3, &["rank 0 ended with exit code 3, and these stand still: rank 1: "]);
     let reason = ended.stderr.lines().find(|line| line.contains("rank 0 ended")).unwrap();
     assert!(reason.contains("its process is stopped"), "{reason}");
-}
-
-fn is_stopped(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 
 #[test]
@@ -232,8 +227,7 @@ fn ctrl_c_in_a_terminal_reaches_each_rank_once() {
     command.args(["--quiet", "--return", "--command", &line, "typescript"]);
     command.env("SHELL", "/bin/sh");
     if !std::path::Path::new("/usr/bin/script").exists() {
-        eprintln!("not tried: there is no program `script`, which gives a terminal");
-        return;
+        return not_run("there is no program `script`, which gives a terminal");
     }
     let mut running = place.start_command_with("terminal", command, std::process::Stdio::piped());
     place.process("pid.0");
@@ -247,26 +241,26 @@ fn ctrl_c_in_a_terminal_reaches_each_rank_once() {
     assert_eq!(place.read("heard.0") + &place.read("heard.1"), "heard\nheard\n");
 }
 
+/// SLURM's `--signal` reaches every process of a step.
 #[test]
 fn a_signal_to_all_processes_of_a_job_leaves_the_guard() {
     let place = Place::new();
-    let running = place.start("logs", &["--nproc-per-node", "2"], WAITING);
+    let script = "trap 'echo > heard.$RANK' USR1; echo $$ > pid.$RANK; sleep 600 & echo $! > child.$RANK; \
+        while true; do sleep 0.02; done";
+    let running = place.start("logs", &["--nproc-per-node", "2"], script);
     let pids = ["pid.0", "pid.1"].map(|name| place.process(name));
     // Their launcher's death does not reach these by itself.
     let left = ["child.0", "child.1"].map(|name| place.process(name));
-    let guard = children(running.id()).into_iter().find(|child| !pids.contains(child)).unwrap();
+    let guard = guard(running.id());
     for signal in ["-INT", "-TERM", "-HUP", "-QUIT", "-USR1", "-USR2"] {
         send(guard, signal);
     }
+    pids.iter().chain([&running.id()]).for_each(|process| send(*process, "-USR1"));
+    place.await_files(&["heard.0", "heard.1"]);
+    until("a word", || running.stderr().contains("SIGUSR1: passed on to 2 ranks"));
     send(running.id(), "-KILL");
     running.wait().expect(137, &[]);
     until("the end of all", || !left.iter().chain(&pids).any(|process| is_alive(*process)));
-}
-
-fn children(process: u32) -> Vec<u32> {
-    let path = format!("/proc/{process}/task/{process}/children");
-    let text = std::fs::read_to_string(path).unwrap();
-    text.split_whitespace().map(|number| number.parse().unwrap()).collect()
 }
 
 #[test]

@@ -7,17 +7,12 @@ mod launcher;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
-use launcher::{Ended, Place, Running, is_alive, send, until};
+use launcher::{Ended, Place, Running, documents, manifests, until};
 use serde_json::Value as Json;
 use snaphook_launch::{Contract, LaunchArguments, LaunchPlan, Launcher, Variables};
-
-fn documents() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
-}
 
 /// Writes a script into `bin/` of the folder.
 fn program(place: &Place, name: &str, script: &str) {
@@ -70,6 +65,8 @@ impl Batch<'_> {
         command.env("SLURM_JOB_ID", self.job.to_string()).env("SLURM_NODELIST", self.machines);
         command.env("SLURM_JOB_NUM_NODES", "2").env("SLURM_CPUS_PER_TASK", "32");
         command.env("TASKS_PER_NODE", self.tasks_per_node.to_string());
+        // As whoever submits a job may have it, for another program.
+        command.env("PORT", "8080");
         place.start_command("batch", command)
     }
 }
@@ -85,6 +82,12 @@ fn batch(place: &Place, script: &str, tasks_per_node: u32, code: u8) -> Ended {
 fn environment(place: &Place, task: u32) -> Variables {
     let text = place.read(&format!("env.{task}"));
     Variables::of_pairs(text.lines().filter_map(|line| line.split_once('=')))
+}
+
+/// What the launcher of a machine was told.
+fn launcher_plan(place: &Place, machine: u32) -> LaunchPlan {
+    let words = place.read(&format!("words.{machine}"));
+    plan(words.split_whitespace(), &environment(place, machine))
 }
 
 #[test]
@@ -143,8 +146,7 @@ fn launchers_of_the_batch_script_know_their_machines() {
     let place = Place::new();
     batch(&place, "slurm/launch.sbatch", 1, 0).expect(0, &[]);
     for machine in 0..2 {
-        let words = place.read(&format!("words.{machine}"));
-        let plan = plan(words.split_whitespace(), &environment(&place, machine));
+        let plan = launcher_plan(&place, machine);
         assert_eq!((plan.nnodes, plan.node_rank, plan.ranks_here), (2, machine, 4));
         assert_eq!(plan.master.to_string(), "gpu08:29200");
         assert_eq!(plan.max_restarts, 3);
@@ -198,50 +200,8 @@ fn ports_of_the_batch_script_are_those_that_follow_from_the_job() {
     batch(&place, "slurm/train.sbatch", 4, 0).expect(0, &[]);
     let contract = Contract::read(Some(Launcher::Slurm), &environment(&place, 5)).unwrap();
     batch(&place, "slurm/launch.sbatch", 1, 0).expect(0, &[]);
-    let port = environment(&place, 0).get("MASTER_PORT").map(str::to_owned);
-    assert_eq!(port, contract.place.map(|place| place.master_port.to_string()));
-}
-
-/// SLURM's `--signal` reaches every process of a step, and not the batch script.
-#[test]
-fn a_signal_to_all_processes_of_a_step_leaves_the_guard() {
-    let place = Place::new();
-    // Ends when it is told to after the signal, or when its folder is gone.
-    let rank = "trap 'touch heard' USR1; touch ready; \
-        while [ -e ready ]; do [ -e heard ] && [ -e go ] && exit 75; sleep 0.02; done";
-    let launcher = place.start("logs", &[], rank);
-    place.await_files(&["ready"]);
-    let children = children_of(launcher.id());
-    let is_guard = |child: &u32| {
-        let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-        line.ends_with(b"\0launch-guard\0")
-    };
-    let guard = *children.iter().find(|child| is_guard(child)).unwrap();
-    until("a guard that holds SIGUSR1 back", || {
-        let held = field(guard, "SigBlk:").map(|mask| u64::from_str_radix(&mask, 16).unwrap());
-        held.is_some_and(|mask| mask >> 9 & 1 == 1)
-    });
-    for process in children.into_iter().chain([launcher.id()]) {
-        send(process, "-USR1");
-    }
-    place.await_files(&["heard"]);
-    until("a word", || launcher.stderr().contains("SIGUSR1: passed on to"));
-    assert!(is_alive(guard));
-    std::fs::write(place.path("go"), "").unwrap();
-    launcher.wait().expect(75, &[]);
-}
-
-fn children_of(process: u32) -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap();
-    let numbers = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    let parent = process.to_string();
-    numbers.filter(|number| field(*number, "PPid:").as_ref() == Some(&parent)).collect()
-}
-
-/// A line of what the kernel says of a process.
-fn field(process: u32, name: &str) -> Option<String> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    Some(status.lines().find_map(|line| line.strip_prefix(name))?.trim().to_owned())
+    let port = launcher_plan(&place, 0).master.port;
+    assert_eq!(Some(port), contract.place.map(|place| place.master_port));
 }
 
 #[derive(Parser)]
@@ -255,12 +215,6 @@ fn plan<'a>(words: impl Iterator<Item = &'a str>, variables: &Variables) -> Laun
     let flags = Line::try_parse_from(words).unwrap().flags;
     let command = (flags.program[0].clone(), flags.program[1..].to_vec());
     LaunchPlan::new(&flags, variables, command, "logs".into()).unwrap()
-}
-
-fn manifests(file: &str) -> Vec<Json> {
-    let text = std::fs::read_to_string(documents().join("kubernetes").join(file)).unwrap();
-    let documents = text.split("\n---\n");
-    documents.map(|document| serde_saphyr::from_str(document).unwrap()).collect()
 }
 
 /// What every pod template must have.

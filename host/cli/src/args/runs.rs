@@ -34,7 +34,7 @@ pub struct RunsWhereArguments {
     /// Folders with runs, or logs of `launch`, below them.
     #[arg(value_name = "DIR", default_value = "work_dirs")]
     pub folders: Vec<PathBuf>,
-    /// Also what processes did last that have ended, or run on another machine.
+    /// Also what processes did last that have ended, or run on another machine or in another container.
     #[arg(long)]
     pub all: bool,
     /// Who reads the output.

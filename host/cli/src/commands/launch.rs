@@ -13,7 +13,7 @@ use snaphook_launch::{
 };
 
 use super::train;
-use crate::args::{Cli, Command, Resume, TestArguments, TrainArguments};
+use crate::args::{Cli, Command, RankArguments, Resume, TrainArguments};
 use crate::{CliError, Exit, asking_signals, report};
 
 /// How a file's name ends that says where the logs of a job are.
@@ -22,15 +22,13 @@ pub(super) const LOG_DIR_POINTER: &str = ".log_dir";
 const LAST_CHECKPOINT: &str = "last_checkpoint";
 
 pub(super) fn launch(flags: &LaunchArguments) -> Result<Exit, CliError> {
-    let time = chrono::Local::now().format("launch_%Y%m%d_%H%M%S");
-    // Two jobs may begin in the same second.
-    let stamp = format!("{time}_{}", std::process::id());
+    let name = snaphook_launch::log_folder_name();
     let (job, work_dir) = Job::of(&flags.program)?;
     let folder = work_dir.clone().unwrap_or_else(|| PathBuf::from("launch_logs"));
-    let log_dir = folder.join(&stamp);
+    let log_dir = folder.join(&name);
     let plan = LaunchPlan::new(flags, &Variables::of_process(), job.command()?, log_dir)?;
     if let Some(work_dir) = &work_dir
-        && let Err(error) = leave_pointer(work_dir, &stamp, &plan.log_dir)
+        && let Err(error) = leave_pointer(work_dir, &name, &plan.log_dir)
     {
         // The work folder of a machine on which nothing is saved need not be one.
         report::print_warning(&format!(
@@ -50,13 +48,16 @@ pub(super) fn launch(flags: &LaunchArguments) -> Result<Exit, CliError> {
 }
 
 /// Says in the work folder where the logs of this job are, if they are elsewhere.
-fn leave_pointer(work_dir: &Path, stamp: &str, log_dir: &Path) -> std::io::Result<()> {
-    let (work_dir, log_dir) = (std::path::absolute(work_dir)?, std::path::absolute(log_dir)?);
-    if log_dir.starts_with(&work_dir) {
+fn leave_pointer(work_dir: &Path, name: &str, log_dir: &Path) -> std::io::Result<()> {
+    // With links and `..` a path does not tell where it leads before its folder is there. Where it cannot be, the launch
+    // says so.
+    let _ = std::fs::create_dir_all(log_dir);
+    let Ok(log_dir) = std::fs::canonicalize(log_dir) else { return Ok(()) };
+    if std::fs::canonicalize(work_dir).is_ok_and(|work_dir| log_dir.starts_with(work_dir)) {
         return Ok(());
     }
-    std::fs::create_dir_all(&work_dir)?;
-    let pointer = work_dir.join(format!("{stamp}{LOG_DIR_POINTER}"));
+    std::fs::create_dir_all(work_dir)?;
+    let pointer = work_dir.join(format!("{name}{LOG_DIR_POINTER}"));
     std::fs::write(pointer, log_dir.as_os_str().as_encoded_bytes())
 }
 
@@ -72,30 +73,22 @@ impl Job {
     /// Also the work folder of an own run, if its config can be read.
     fn of(words: &[OsString]) -> Result<(Job, Option<PathBuf>), CliError> {
         let is_own = words.first().is_some_and(|word| word == "train" || word == "test");
-        if !is_own {
-            return Ok((Job::Other { words: words.to_vec() }, None));
-        }
         let line = std::iter::once(OsString::from("snaphook")).chain(words.iter().cloned());
-        let cli = Cli::read(line).unwrap_or_else(|error| error.exit());
-        if let Command::Train(TrainArguments { ranks, .. })
-        | Command::Test(TestArguments { ranks, .. }) = &cli.command
-            && !matches!(ranks.launcher, None | Some(Launcher::Pytorch))
-        {
-            // Each rank would train alone, all into one folder, or look for another launcher.
-            let message = "--launcher: the launcher is this one here, expected pytorch or nothing";
-            Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
-        }
-        let (program, work_dir): (Box<dyn Program>, PathBuf) = match &cli.command {
-            Command::Train(arguments) => {
-                let work_dir = train::check_train(arguments, train::Warnings::Kept)?;
-                (Box::new(Training::new(arguments, &work_dir)), work_dir)
+        let read = || Cli::read(line).unwrap_or_else(|error| error.exit()).command;
+        let words = words.to_vec();
+        let (program, work_dir): (Box<dyn Program>, PathBuf) = match is_own.then(read) {
+            Some(Command::Train(arguments)) => {
+                refuse_other_launchers(arguments.ranks);
+                let work_dir = train::check_train(&arguments, train::Warnings::Kept)?;
+                (Box::new(Training::new(&arguments, &work_dir)), work_dir)
             }
-            Command::Test(arguments) => {
-                (Box::new(Testing), train::check_test(arguments, train::Warnings::Kept)?)
+            Some(Command::Test(arguments)) => {
+                refuse_other_launchers(arguments.ranks);
+                (Box::new(Testing), train::check_test(&arguments, train::Warnings::Kept)?)
             }
-            _ => (Box::new(AnyProgram), PathBuf::new()),
+            _ => return Ok((Job::Other { words }, None)),
         };
-        Ok((Job::Own { words: words.to_vec(), program }, Some(work_dir)))
+        Ok((Job::Own { words, program }, Some(work_dir)))
     }
 
     fn command(&self) -> Result<(OsString, Vec<OsString>), CliError> {
@@ -118,6 +111,14 @@ impl Job {
             Job::Own { program, .. } => program.as_ref(),
             Job::Other { .. } => &AnyProgram,
         }
+    }
+}
+
+/// Each rank would train alone, all into one folder, or look for another launcher.
+fn refuse_other_launchers(ranks: RankArguments) {
+    if !matches!(ranks.launcher, None | Some(Launcher::Pytorch)) {
+        let message = "--launcher: the launcher is this one here, expected pytorch or nothing";
+        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
 }
 
@@ -276,11 +277,18 @@ mod tests {
     #[test]
     fn a_work_folder_says_where_logs_are_that_are_elsewhere() {
         let folder = tempfile::tempdir().unwrap();
-        let (work, elsewhere) = (folder.path().join("work"), folder.path().join("elsewhere"));
+        let work = folder.path().join("work");
         leave_pointer(&work, "launch_1", &work.join("logs")).unwrap();
-        assert!(!work.exists(), "they are found from there");
-        leave_pointer(&work, "launch_1", &elsewhere).unwrap();
-        let pointer = std::fs::read_to_string(work.join("launch_1.log_dir")).unwrap();
-        assert_eq!(Path::new(&pointer), elsewhere);
+        let pointer = work.join("launch_1.log_dir");
+        assert!(!pointer.exists(), "they are found from there");
+        let elsewhere = std::fs::canonicalize(folder.path()).unwrap().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, work.join("link")).unwrap();
+        for log_dir in [elsewhere.clone(), work.join("../elsewhere"), work.join("link")] {
+            leave_pointer(&work, "launch_1", &log_dir).unwrap();
+            let said = std::fs::read_to_string(&pointer).unwrap();
+            assert_eq!(Path::new(&said), elsewhere, "{}", log_dir.display());
+            std::fs::remove_file(&pointer).unwrap();
+        }
     }
 }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value as Json;
 use signal_hook::consts::{SIGINT, SIGQUIT};
+use snaphook_heartbeat::process_state;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -118,6 +120,22 @@ fn with_default_signals(command: Command) -> Command {
     with
 }
 
+/// The folder of documents, with the ready files.
+pub(crate) fn documents() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+/// What a file of `docs/kubernetes` asks a server for.
+pub(crate) fn manifests(file: &str) -> Vec<Json> {
+    let text = std::fs::read_to_string(documents().join("kubernetes").join(file)).unwrap();
+    text.split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect()
+}
+
+/// Says past the capture of the test harness what was not tried, so that it is seen where all tests pass.
+pub(crate) fn not_run(why: &str) {
+    std::io::stderr().write_all(format!("not run: {why}\n").as_bytes()).unwrap();
+}
+
 /// The launcher of machine 0 or 1 of two, with two ranks there.
 pub(crate) fn start_machine(
     place: &Place,
@@ -168,8 +186,46 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Whether a process is there and not only waited for.
 pub(crate) fn is_alive(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    process_state(process.into()).is_some_and(|state| state != 'Z')
+}
+
+/// Whether a signal has stopped a process.
+pub(crate) fn is_stopped(process: u32) -> bool {
+    process_state(process.into()) == Some('T')
+}
+
+/// The guard of a launcher, once it holds signals back.
+pub(crate) fn guard(launcher: u32) -> u32 {
+    let is_guard = |child: &u32| {
+        let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        line.ends_with(b"\0launch-guard\0") && has_signal(*child, "SigBlk:", 10)
+    };
+    let mut found = None;
+    until("the guard", || {
+        found = children(launcher).into_iter().find(is_guard);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// The processes that a process has started, whichever of its threads did.
+pub(crate) fn children(process: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let numbers = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let parent = process.to_string();
+    numbers.filter(|number| status(*number, "PPid:").as_ref() == Some(&parent)).collect()
+}
+
+/// A line of what the kernel says of a process.
+pub(crate) fn status(process: u32, name: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    Some(status.lines().find_map(|line| line.strip_prefix(name))?.trim().to_owned())
+}
+
+/// Whether a signal is in a set of a process, such as `SigCgt:`.
+pub(crate) fn has_signal(process: u32, set: &str, signal: u32) -> bool {
+    let mask = status(process, set).and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 pub(crate) fn send(process: u32, signal: &str) {
