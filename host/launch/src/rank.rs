@@ -49,6 +49,7 @@ pub(crate) struct Rank {
     log: Arc<RankLog>,
     output: Vec<JoinHandle<()>>,
     stop: Stop,
+    was_let_go_on: bool,
     end: Option<(RankEnd, Duration)>,
 }
 
@@ -76,6 +77,7 @@ impl Rank {
             log,
             output: Vec::new(),
             stop: Stop::default(),
+            was_let_go_on: false,
             end: None,
         };
         let [show_out, show_err] = show;
@@ -171,6 +173,16 @@ impl Rank {
     /// Whether its process is stopped, by a signal or a debugger.
     pub(crate) fn is_stopped(&self) -> bool {
         self.end.is_none() && matches!(self.state(), Some('T' | 't'))
+    }
+
+    /// Lets it go on where it is stopped, the first time; whether it does.
+    pub(crate) fn let_go_on(&mut self) -> bool {
+        if self.was_let_go_on || !self.is_stopped() {
+            return false;
+        }
+        self.send(Signal::CONT);
+        self.was_let_go_on = true;
+        true
     }
 
     /// For how long its process has been stopped at each look; to be called often.

@@ -213,22 +213,24 @@ impl<'a> Round<'a> {
         self.blaming = None;
     }
 
-    /// Ranks were asked to end with this signal. One whose process is stopped cannot hear it, and all others wait for it.
+    /// Ranks were asked to end with this signal.
     fn asked_for(&mut self, signal: i32) {
         self.asked.push(signal);
         self.watch.ranks_are_asked(Instant::now());
-        for rank in self.ranks.iter().filter(|rank| rank.is_stopped()) {
-            say(&format!("rank {} is stopped: let go on, so that it can end", rank.rank));
-            rank.send(Signal::CONT);
-        }
     }
 
-    /// Ends ranks that stay stopped although all were asked to end. One that is stopped for a moment goes on and saves.
+    /// A rank whose process is stopped cannot hear that all are to end, and all others wait for it: it is let go on once, and
+    /// ended when it stays stopped all the same. One that is stopped for a moment goes on and saves.
     fn look_for_stopped(&mut self, peers: &mut Peers) {
         let (now, grace) = (Instant::now(), self.plan.patience.grace);
         let Some(signal) = self.asked.last().copied() else { return };
         if self.failure.is_some() || self.is_killed {
             return;
+        }
+        for rank in &mut self.ranks {
+            if rank.let_go_on() {
+                say(&format!("rank {} is stopped: let go on, so that it can end", rank.rank));
+            }
         }
         let mut stopped = self.ranks.iter_mut().map(|rank| rank.stopped_for(now));
         let Some(index) = stopped.position(|time| time >= grace) else { return };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use snaphook_c10d::{Failure, Group};
-use snaphook_heartbeat::{Record, Stay, Stays, process_state};
+use snaphook_heartbeat::{Presence, Record, Stay, Stays};
 
 /// Between a long stay and the meeting that a rank came late to, for whatever else it did.
 const A_MOMENT: Duration = Duration::from_secs(5);
@@ -26,10 +26,10 @@ impl Records {
     pub(super) fn last_seen(&self, rank: usize) -> Option<String> {
         let path = self.folder.join(format!("rank_{rank}.heartbeat"));
         let record = self.ranks.contains(&rank).then(|| Record::read(&path).ok())??;
-        let state = match process_state(record.process) {
-            Some('T' | 't') => "; its process is stopped (kill -CONT lets it go on)",
-            Some('Z') | None => "; its process has ended",
-            Some(_) => "",
+        let state = match record.presence() {
+            Presence::Stopped => "; its process is stopped (kill -CONT lets it go on)",
+            Presence::Ended => "; its process has ended",
+            Presence::Runs | Presence::Elsewhere => "",
         };
         Some(format!("rank {rank} was seen last: {}{state}", record.place()))
     }
