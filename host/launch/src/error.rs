@@ -57,6 +57,15 @@ pub enum LaunchError {
         /// Whether a variable hides them.
         is_hidden: bool,
     },
+    /// The port that other machines know is no port to listen at.
+    #[error("port {port}: cannot be listened at (--master-port PORT, the same on every machine)")]
+    PortUnusable {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// No port to meet at.
     #[error(
         "expected a free port from {first} on, found a thousand busy ones (--master-port PORT)"

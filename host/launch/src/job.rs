@@ -256,7 +256,7 @@ fn tell_start(plan: &LaunchPlan, place: &RoundPlace, restart: u32) {
         }
     };
     let busy = if plan.nnodes == 1 && place.master.port != plan.master.port && restart == 0 {
-        format!(" (port {} is busy)", plan.master.port)
+        format!(" (port {} is not free)", plan.master.port)
     } else {
         String::new()
     };

@@ -40,7 +40,7 @@ impl ClaimedPort {
 
     /// This port with a listener, as soon as a launcher that was killed there has left it.
     ///
-    /// Errors: a busy port, a signal.
+    /// Errors: a port that is busy or cannot be listened at, a signal.
     pub(crate) fn listening(
         port: u16,
         caught: &Caught,
@@ -52,7 +52,7 @@ impl ClaimedPort {
                 Err(error) => error,
             };
             if source.kind() != io::ErrorKind::AddrInUse || began.elapsed() > A_MOMENT {
-                return Err(LaunchError::PortBusy { port, source });
+                return Err(unusable(port, source));
             }
             let signal = caught.next(BETWEEN_LOOKS).filter(|signal| asks_for_an_end(*signal));
             if let Some(signal) = signal {
@@ -65,6 +65,13 @@ impl ClaimedPort {
         let name = SocketAddr::from_abstract_name(format!("snaphook-launch-port-{port}"))?;
         let claim = UnixListener::bind_addr(&name)?;
         Ok((ClaimedPort { port, _claim: claim }, listen(port)?))
+    }
+}
+
+fn unusable(port: u16, source: io::Error) -> LaunchError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => LaunchError::PortBusy { port, source },
+        _ => LaunchError::PortUnusable { port, source },
     }
 }
 
