@@ -269,6 +269,7 @@ fn tell_end(report: &RoundReport, code: u8, saved: Option<String>) {
     match (&report.failure, signal) {
         (Some(failure), _) => say(&format!("failed: {} (exit code {code})", failure.summary)),
         (None, Some(signal)) => {
+        (1, all) => format!("rank {} of {all}", place.first_rank),
             let resume =
                 saved.map(|saved| format!("; the same command with --resume goes on from {saved}"));
             let (name, resume) = (signal_name(signal), resume.unwrap_or_default());
