@@ -169,7 +169,8 @@ impl<'a> Round<'a> {
         if asks_for_an_end(signal) {
             self.caught = Some(signal);
         }
-        if self.asked_elsewhere.take() == Some(signal) {
+        if self.asked_elsewhere == Some(signal) {
+            self.asked_elsewhere = None;
             // Whoever asks all machines at once asks each rank once.
             return say(&format!("{}: was passed on already", signal_name(signal)));
         }

@@ -162,7 +162,8 @@ fn a_second_interrupt_ends_all_at_once_where_the_ranks_have_ended() {
 #[test]
 fn whoever_asks_all_machines_asks_each_rank_once() {
     let place = Place::new();
-    let [asked, other] = start_half(&place, 1, "trap 'echo heard >> heard.$RANK' INT");
+    let answer = "trap 'echo heard >> heard.$RANK' INT; trap : USR2";
+    let [asked, other] = start_half(&place, 1, answer);
     send(asked.id(), "-INT");
     place.await_files(&["heard.0", "heard.1"]);
     send(other.id(), "-INT");
@@ -173,6 +174,9 @@ fn whoever_asks_all_machines_asks_each_rank_once() {
     }
     assert_eq!(place.read("heard.0"), "heard\n");
 }
+    // Another signal in between makes no second interrupt of the first one here.
+    send(other.id(), "-USR2");
+    other.await_words("SIGUSR2: passed on to 2 ranks");
 
 #[test]
 fn a_machine_that_cannot_start_its_ranks_tells_the_others_why() {

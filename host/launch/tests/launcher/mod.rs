@@ -184,6 +184,12 @@ impl Running {
         }
         let status = status.unwrap();
         let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    /// Waits until the launcher has said this.
+    #[track_caller]
+    pub(crate) fn await_words(&self, words: &str) {
+        until(words, || self.stderr().contains(words));
+    }
+
         let code = status.code().or_else(|| signal.map(|signal| 128 + signal)).unwrap();
         let stdout = std::fs::read_to_string(&self.out).unwrap();
         Ended { code, stdout, stderr: self.stderr() }
