@@ -56,7 +56,7 @@ impl ClaimedPort {
             }
             let signal = caught.next(BETWEEN_LOOKS).filter(|signal| asks_for_an_end(*signal));
             if let Some(signal) = signal {
-                return Err(LaunchError::Interrupted { signal, saved: None });
+                return Err(LaunchError::Interrupted { signal, machine: None, saved: None });
             }
         }
     }
@@ -95,6 +95,17 @@ mod tests {
         let one = ClaimedPort::from(29_500).unwrap();
         let other = ClaimedPort::from(one.port).unwrap();
         assert_ne!(one.port, other.port);
+    }
+
+    #[test]
+    fn a_port_that_may_not_be_listened_at_is_not_called_busy() {
+        for (kind, said) in [
+            (io::ErrorKind::AddrInUse, "found it busy"),
+            (io::ErrorKind::PermissionDenied, "port 80: cannot be listened at"),
+        ] {
+            let error = unusable(80, kind.into()).to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]
