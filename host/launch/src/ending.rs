@@ -113,6 +113,14 @@ impl RoundEnd {
         if rank(other) > rank(self) { other } else { self }
     }
 
+    /// The signal that ended ranks, if none of them failed.
+    pub(crate) fn signal(self) -> Option<i32> {
+        match self {
+            RoundEnd::Signal(signal) => Some(signal),
+            _ => None,
+        }
+    }
+
     /// The job's exit code; of a failure, its own.
     pub(crate) fn exit_code(self, failure: Option<&Failure>) -> u8 {
         match self {

@@ -30,13 +30,18 @@ impl FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Endpoint, String> {
-        let expected = || format!("expected HOST or HOST:PORT, found {text:?}");
+        let expected = || {
+            format!(
+                "expected HOST or HOST:PORT, found {text:?} (an IPv6 address in brackets: [::1]:29500)"
+            )
+        };
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (host, after) = rest.split_once(']').ok_or_else(expected)?;
-                (host, after.strip_prefix(':'))
+                let has_port = !after.is_empty();
+                (host, has_port.then(|| after.strip_prefix(':').ok_or_else(expected)).transpose()?)
             }
-            None => text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
         };
         let port = port.map_or(Ok(USUAL_PORT), |port| port.parse().map_err(|_| expected()))?;
         if host.is_empty() || port == 0 {
@@ -56,7 +61,8 @@ mod tests {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
         assert_eq!("node1".parse::<Endpoint>().unwrap().port, USUAL_PORT);
-        for wrong in ["", ":1", "a:0", "a:b", "a:70000", "[::1"] {
+        assert_eq!("[::1]".parse::<Endpoint>().unwrap().to_string(), "[::1]:29500");
+        for wrong in ["", ":1", "a:0", "a:b", "a:70000", "[::1", "::1", "fe80::1:29500", "[::1]9"] {
             assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
         }
     }

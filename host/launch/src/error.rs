@@ -57,6 +57,15 @@ pub enum LaunchError {
         /// Whether a variable hides them.
         is_hidden: bool,
     },
+    /// The port that other machines know is no port to listen at.
+    #[error("port {port}: cannot be listened at (--master-port PORT, the same on every machine)")]
+    PortUnusable {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// No port to meet at.
     #[error(
         "expected a free port from {first} on, found a thousand busy ones (--master-port PORT)"
@@ -143,13 +152,15 @@ pub enum LaunchError {
         problem: String,
     },
     /// The launch was asked to end while its ranks did not run.
-    #[error("ended by {} {}", signal_name(*signal), match saved {
+    #[error("{}ended by {} {}", machine.map_or(String::new(), |number| format!("machine {number}: ")), signal_name(*signal), match saved {
         None => "before the ranks were started".to_owned(),
         Some(saved) => format!("before the ranks were started again; the same command with --resume goes on from {saved}"),
     })]
     Interrupted {
         /// The signal.
         signal: i32,
+        /// The machine that was asked, if it is another one.
+        machine: Option<u32>,
         /// What the job had saved by then.
         saved: Option<String>,
     },
@@ -159,7 +170,7 @@ impl LaunchError {
     /// What a launch that failed so ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            LaunchError::Interrupted { signal, saved: Some(_) } if asks_to_save(*signal) => {
+            LaunchError::Interrupted { signal, saved: Some(_), .. } if asks_to_save(*signal) => {
                 START_AGAIN
             }
             LaunchError::Interrupted { signal, .. } => RoundEnd::Signal(*signal).exit_code(None),

@@ -6,13 +6,13 @@ use std::ffi::OsString;
 
 use nix::sys::signal::SigSet;
 
-use crate::ending::{Failure, RankEnd, RoundEnd, START_AGAIN, signal_name};
+use crate::ending::{Failure, RoundEnd};
 use crate::meeting::{Beginning, Decision, OwnEnd, Peers, RoundPlace, Standing};
 use crate::output::{Terminals, say};
 use crate::report::RoundReport;
 use crate::roles::Guard;
 use crate::round::{Round, RoundRequest};
-use crate::signals::{Caught, holding_back, passed_on};
+use crate::signals::{Caught, holding_back, is_sent_by_people, passed_on};
 use crate::{LaunchError, LaunchPlan};
 
 /// What ranks run, as far as the launcher must know it to start it again.
@@ -86,8 +86,10 @@ struct JobEnd {
 fn run(plan: &LaunchPlan, program: &dyn Program, caught: &Caught) -> Result<JobEnd, LaunchError> {
     let folder = std::fs::create_dir_all(&plan.log_dir)
         .map_err(|source| LaunchError::File { path: plan.log_dir.clone(), source });
-    // Where other machines wait for this one they are told.
-    let folder = if plan.node_rank == 0 { Ok(folder?) } else { folder };
+    if let (Err(error), true) = (&folder, plan.nnodes > 1) {
+        // The other machines are told before this launcher ends, and may not be there yet.
+        say(&cannot_start(plan, error));
+    }
     // Whoever signals all processes of a job, as SLURM does, means the ranks; the guard stays until the launcher is gone.
     let guard = holding_back(&passed_on(), Guard::start)?;
     let peers = Peers::meet(plan, caught)?;
@@ -135,10 +137,10 @@ impl Job<'_> {
                 say(&format!("restart {}: the job goes on {where_from}", standing.restart));
             }
             let report = self.round(&place, &arguments, standing.restart)?;
-            let (report, decision) = self.decision(report, standing.restart);
+            let (report, decision, reason) = self.decision(report, standing.restart);
             self.is_asked |= report.asked.is_some();
             if let Decision::Over(code) = decision {
-                tell_end(&report, code, self.program.saved());
+                report.tell_end(code, &reason);
                 return Ok(code);
             }
             standing.restart += 1;
@@ -173,8 +175,12 @@ impl Job<'_> {
         Ok(round.watch(self.caught, &mut self.peers, &mut self.guard))
     }
 
-    /// What comes next; machine 0 decides, and a machine that has lost it.
-    fn decision(&mut self, mut report: RoundReport, restart: u32) -> (RoundReport, Decision) {
+    /// What comes next, and why; machine 0 decides, and a machine that has lost it.
+    fn decision(
+        &mut self,
+        mut report: RoundReport,
+        restart: u32,
+    ) -> (RoundReport, Decision, String) {
         let RoundReport { end, asked, caught, .. } = report;
         let summary = self.peers.sum_up(OwnEnd { end, asked, caught }, self.caught);
         (report.end, report.asked) = (summary.end, summary.asked);
@@ -182,8 +188,13 @@ impl Job<'_> {
             report.adopt(failure);
         }
         let decision = summary.decision.unwrap_or_else(|| self.decide(restart, &report));
-        self.peers.announce(decision, &reason(&report));
-        (report, decision)
+        let reason = match (decision, summary.reason) {
+            (Decision::Again, _) => String::new(),
+            (_, Some(heard)) => heard,
+            (Decision::Over(code), None) => report.reason(code, self.program.saved().as_deref()),
+        };
+        self.peers.announce(decision, &reason);
+        (report, decision, reason)
     }
 
     fn decide(&self, restart: u32, report: &RoundReport) -> Decision {
@@ -221,13 +232,18 @@ impl Job<'_> {
                 say(&format!("not started again: {}", told(&error)));
                 let (code, summary) = (failure.code, failure.summary.clone());
                 self.peers.leave(Failure { summary, details: Vec::new(), code });
-                tell_end(&RoundReport { failure: Some(failure), end, asked, caught }, code, None);
+                let report = RoundReport { failure: Some(failure), end, asked, caught };
+                report.tell_end(code, &report.reason(code, None));
                 Ok(code)
             }
-            (LaunchError::Interrupted { signal, saved }, _) if standing.restart > 0 => {
-                // Ranks ran already, so that somebody wants this job to end and not another command.
-                self.peers.ask(signal, false);
-                Err(knowing(LaunchError::Interrupted { signal, saved }, standing))
+            (LaunchError::Interrupted { signal, machine: None, saved }, _) => {
+                let error = LaunchError::Interrupted { signal, machine: None, saved };
+                // Where no rank has run yet, what moves machines about may have ended this launcher, and starts it elsewhere.
+                match standing.restart > 0 || is_sent_by_people(signal) {
+                    true => self.peers.ask(signal, false),
+                    false => self.peers.go_away(error.to_string()),
+                }
+                Err(knowing(error, standing))
             }
             (error, _) => Err(knowing(error, standing)),
         }
@@ -240,19 +256,31 @@ impl Job<'_> {
             // Another machine said so, or comes again; machine 0 takes the job with it.
             LaunchError::CannotJoin { .. } | LaunchError::NoLauncher { .. } => return,
             LaunchError::Interrupted { .. } if number > 0 => return,
-            LaunchError::Interrupted { .. } => format!("machine 0: {}", told(error)),
-            LaunchError::MachinesMissing { .. } | LaunchError::MachineLeft { .. } => told(error),
-            error => format!("machine {number} cannot start its ranks: {}", told(error)),
+            LaunchError::Interrupted { machine: None, .. } => format!("machine 0: {}", told(error)),
+            LaunchError::Interrupted { .. }
+            | LaunchError::MachinesMissing { .. }
+            | LaunchError::MachineLeft { .. } => told(error),
+            error => cannot_start(self.plan, error),
         };
-        self.peers.leave(Failure { summary, details: Vec::new(), code: error.exit_code() });
+        let failure = Failure { summary, details: Vec::new(), code: error.exit_code() };
+        self.peers.leave(failure.clone());
+        let may_come =
+            !matches!(error, LaunchError::Interrupted { .. } | LaunchError::MachinesMissing { .. });
+        if may_come {
+            self.peers.tell_late(self.plan, &failure, &self.caught);
+        }
     }
+}
+
+fn cannot_start(plan: &LaunchPlan, error: &LaunchError) -> String {
+    format!("machine {} cannot start its ranks: {}", plan.node_rank, told(error))
 }
 
 /// The error of a job that has come so far.
 fn knowing(error: LaunchError, standing: Standing) -> LaunchError {
     match error {
-        LaunchError::Interrupted { signal, saved } => {
-            LaunchError::Interrupted { signal, saved: saved.or(standing.saved) }
+        LaunchError::Interrupted { signal, machine, saved } => {
+            LaunchError::Interrupted { signal, machine, saved: saved.or(standing.saved) }
         }
         error => error,
     }
@@ -266,50 +294,21 @@ fn told(error: &LaunchError) -> String {
     }
 }
 
-/// Why there is no other round, for a machine that took no part in this one.
-fn reason(report: &RoundReport) -> String {
-    match (&report.failure, report.end) {
-        (Some(failure), _) => failure.summary.clone(),
-        (None, RoundEnd::Done) => "all ranks had ended".to_owned(),
-        (None, RoundEnd::Saved) => "the ranks had saved, as they were asked to".to_owned(),
-        (None, _) => "it was asked to end".to_owned(),
-    }
-}
-
 fn tell_start(plan: &LaunchPlan, place: &RoundPlace, restart: u32) {
     let ranks = match (plan.ranks_here, place.world_size) {
         (1, 1) => "1 rank".to_owned(),
         (here, all) if here == all => format!("{all} ranks"),
+        (1, all) => format!("rank {} of {all}", place.first_rank),
         (here, all) => {
             format!("ranks {} to {} of {all}", place.first_rank, place.first_rank + here - 1)
         }
     };
     let busy = if plan.nnodes == 1 && place.master.port != plan.master.port && restart == 0 {
-        format!(" (port {} is busy)", plan.master.port)
+        format!(" (port {} is not free)", plan.master.port)
     } else {
         String::new()
     };
     say(&format!("{ranks} at {}{busy}, their output in {}", place.master, plan.log_dir.display()));
-}
-
-/// The reason once more, below whatever the other ranks said while they ended.
-fn tell_end(report: &RoundReport, code: u8, saved: Option<String>) {
-    let signal = report.asked.filter(|signal| code == RankEnd::Signal(*signal).exit_code());
-    match (&report.failure, signal) {
-        (Some(failure), _) => say(&format!("failed: {} (exit code {code})", failure.summary)),
-        (None, Some(signal)) => {
-            let resume =
-                saved.map(|saved| format!("; the same command with --resume goes on from {saved}"));
-            let (name, resume) = (signal_name(signal), resume.unwrap_or_default());
-            say(&format!("ended by {name}, as somebody asked{resume} (exit code {code})"));
-        }
-        (None, None) if code == START_AGAIN => {
-            say(&format!(
-                "all ranks ended as they were asked to, with what they had saved; the same command with --resume goes on (exit code {code})"
-            ));
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]
@@ -330,7 +329,8 @@ mod tests {
             (10, None, 138, "ended by SIGUSR1 before the ranks were started"),
         ] {
             let standing = Standing { restart: 1, saved: saved.map(str::to_owned) };
-            let error = knowing(LaunchError::Interrupted { signal, saved: None }, standing);
+            let error =
+                knowing(LaunchError::Interrupted { signal, machine: None, saved: None }, standing);
             assert_eq!(error.exit_code(), code, "{error}");
             assert!(error.to_string().contains(words), "{error}");
         }

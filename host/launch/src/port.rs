@@ -40,7 +40,7 @@ impl ClaimedPort {
 
     /// This port with a listener, as soon as a launcher that was killed there has left it.
     ///
-    /// Errors: a busy port, a signal.
+    /// Errors: a port that is busy or cannot be listened at, a signal.
     pub(crate) fn listening(
         port: u16,
         caught: &Caught,
@@ -52,11 +52,11 @@ impl ClaimedPort {
                 Err(error) => error,
             };
             if source.kind() != io::ErrorKind::AddrInUse || began.elapsed() > A_MOMENT {
-                return Err(LaunchError::PortBusy { port, source });
+                return Err(unusable(port, source));
             }
             let signal = caught.next(BETWEEN_LOOKS).filter(|signal| asks_for_an_end(*signal));
             if let Some(signal) = signal {
-                return Err(LaunchError::Interrupted { signal, saved: None });
+                return Err(LaunchError::Interrupted { signal, machine: None, saved: None });
             }
         }
     }
@@ -65,6 +65,13 @@ impl ClaimedPort {
         let name = SocketAddr::from_abstract_name(format!("snaphook-launch-port-{port}"))?;
         let claim = UnixListener::bind_addr(&name)?;
         Ok((ClaimedPort { port, _claim: claim }, listen(port)?))
+    }
+}
+
+fn unusable(port: u16, source: io::Error) -> LaunchError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => LaunchError::PortBusy { port, source },
+        _ => LaunchError::PortUnusable { port, source },
     }
 }
 
@@ -88,6 +95,17 @@ mod tests {
         let one = ClaimedPort::from(29_500).unwrap();
         let other = ClaimedPort::from(one.port).unwrap();
         assert_ne!(one.port, other.port);
+    }
+
+    #[test]
+    fn a_port_that_may_not_be_listened_at_is_not_called_busy() {
+        for (kind, said) in [
+            (io::ErrorKind::AddrInUse, "found it busy"),
+            (io::ErrorKind::PermissionDenied, "port 80: cannot be listened at"),
+        ] {
+            let error = unusable(80, kind.into()).to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! What a round came to on one machine, and which failure is told where several machines had one. Knows nothing of ranks
-//! that run.
+//! What a round came to on one machine, which failure is told where several machines had one, and a job's last words. Knows
+//! nothing of ranks that run.
 
-use crate::ending::{Failure, RoundEnd};
+use crate::ending::{Failure, RankEnd, RoundEnd, signal_name};
 use crate::output::say;
 
 /// How a round went on this machine.
@@ -18,6 +18,39 @@ impl RoundReport {
     /// Machine 0 says what failed first on all machines.
     pub(crate) fn adopt(&mut self, failure: Failure) {
         adopt(&mut self.failure, failure);
+    }
+
+    /// Why a job ends with this code. `saved` is what it has saved.
+    pub(crate) fn reason(&self, code: u8, saved: Option<&str>) -> String {
+        if let Some(failure) = &self.failure {
+            return failure.summary.clone();
+        }
+        let signals = [self.end.signal(), self.asked];
+        let is_why = |signal: &i32| code == RankEnd::Signal(*signal).exit_code();
+        match (signals.into_iter().flatten().find(is_why), self.end) {
+            (Some(signal), _) => {
+                let resume =
+                    |saved: &str| format!("; the same command with --resume goes on from {saved}");
+                let (name, resume) = (signal_name(signal), saved.map_or(String::new(), resume));
+                format!("ended by {name}, as somebody asked{resume}")
+            }
+            (None, RoundEnd::Done) => "all ranks had ended".to_owned(),
+            (None, RoundEnd::Saved) => {
+                "all ranks ended as they were asked to, with what they had saved; \
+                 the same command with --resume goes on"
+                    .to_owned()
+            }
+            (None, RoundEnd::Signal(_) | RoundEnd::Failed) => "the ranks were ended".to_owned(),
+        }
+    }
+
+    /// The reason once more, below whatever the other ranks said while they ended. `reason` is machine 0's, where it was heard.
+    pub(crate) fn tell_end(&self, code: u8, reason: &str) {
+        match &self.failure {
+            _ if code == 0 => {}
+            Some(failure) => say(&format!("failed: {} (exit code {code})", failure.summary)),
+            None => say(&format!("{reason} (exit code {code})")),
+        }
     }
 }
 

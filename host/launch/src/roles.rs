@@ -97,6 +97,18 @@ fn be_guard() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Waits for children that have ended, up to the first one that is a rank.
+pub(crate) fn reap_orphans(is_rank: impl Fn(Pid) -> bool) {
+    let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+    while let Ok(status) = waitid(Id::All, ended | WaitPidFlag::WNOWAIT)
+        && let Some(process) = status.pid()
+        && !Pid::from_raw(process.as_raw()).is_some_and(&is_rank)
+    {
+        // Its number is not another one's as long as nobody has waited for it.
+        let _ = waitid(Id::Pid(process), ended);
+    }
+}
+
 /// A process that knows the groups of all ranks, and kills them when the launcher is gone: with the processes that ranks
 /// started, which the death signal of a rank does not reach.
 pub(crate) struct Guard {
@@ -134,14 +146,7 @@ impl Guard {
     pub(crate) fn reap_orphans(&mut self) {
         // Waited for by its own handle, which somebody may use later.
         let _ = self.child.try_wait();
-        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
-        while let Ok(status) = waitid(Id::All, ended | WaitPidFlag::WNOWAIT)
-            && let Some(process) = status.pid()
-            && !Pid::from_raw(process.as_raw()).is_some_and(|pid| self.ranks.contains(&pid))
-        {
-            // Its number is not another one's as long as nobody has waited for it.
-            let _ = waitid(Id::Pid(process), ended);
-        }
+        reap_orphans(|process| self.ranks.contains(&process));
     }
 
     fn tell(&mut self, sign: char, group: Pid) {

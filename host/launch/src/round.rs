@@ -144,10 +144,13 @@ impl<'a> Round<'a> {
 
     fn hear(&mut self, peers: &mut Peers) {
         match peers.news() {
+            // Whoever had all killed knows why the others leave.
+            Some(News::Failed(_) | News::Lost(_)) if self.is_killed => {}
             Some(News::Failed(failure)) if self.failure.is_some() => {
                 adopt(&mut self.failure, failure);
             }
-            Some(News::Failed(failure)) => {
+            Some(News::Lost(failure)) if self.failure.is_some() => say(&failure.summary),
+            Some(News::Failed(failure) | News::Lost(failure)) => {
                 let failure = self.with_standing(failure, &[]);
                 self.fail(failure);
             }
@@ -166,7 +169,8 @@ impl<'a> Round<'a> {
         if asks_for_an_end(signal) {
             self.caught = Some(signal);
         }
-        if self.asked_elsewhere.take() == Some(signal) {
+        if self.asked_elsewhere == Some(signal) {
+            self.asked_elsewhere = None;
             // Whoever asks all machines at once asks each rank once.
             return say(&format!("{}: was passed on already", signal_name(signal)));
         }
@@ -187,9 +191,15 @@ impl<'a> Round<'a> {
         let are_over = self.ranks.iter().all(|rank| rank.end().is_some());
         match (are_over, self.plan.nnodes) {
             (true, 1) => {}
-            (true, _) => say(&format!(
-                "{name}{space}{whose}: the ranks of this machine have ended; passed on to the other machines"
-            )),
+            (true, _) => {
+                let passed_on = match asks_for_an_end(signal) {
+                    true => "; passed on to the other machines",
+                    false => "",
+                };
+                say(&format!(
+                    "{name}{space}{whose}: the ranks of this machine have ended{passed_on}"
+                ));
+            }
             _ => say(&format!("{name}{space}{whose}: passed on to {running}")),
         }
         if let Some(signal) = Signal::from_named_raw(signal) {

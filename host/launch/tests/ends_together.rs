@@ -4,7 +4,9 @@
 
 mod launcher;
 
-use launcher::{Ended, Place, Running, free_port, is_alive, send, start_two, until};
+use launcher::{
+    Ended, Place, Running, free_port, is_alive, send, start_of_three, start_two, until,
+};
 
 /// Ranks that answer as trainers do.
 const ANSWER: &str = "trap 'exit 75' TERM; trap 'exit 130' INT; trap 'exit 131' QUIT; \
@@ -20,11 +22,6 @@ fn two(place: &Place, script: &str) -> ([Running; 2], [u32; 4]) {
 #[track_caller]
 fn expect_no_restart(ended: &Ended) {
     assert!(!ended.stderr.contains("restart 1 of 1"), "{}", ended.stderr);
-}
-
-/// What a launcher said last.
-fn last_line(ended: &Ended) -> &str {
-    ended.stderr.trim_end().rsplit('\n').next().unwrap()
 }
 
 #[test]
@@ -161,35 +158,9 @@ fn machines_that_fail_at_once_end_with_the_same_reason() {
     place.await_files(&names.each_ref().map(String::as_str));
     std::fs::write(place.path("go"), "").unwrap();
     let [first, second] = both.map(Running::wait);
-    assert!(last_line(&first).contains("failed: rank "), "{}", first.stderr);
-    assert_eq!(last_line(&first), last_line(&second), "{}\n{}", first.stderr, second.stderr);
+    assert!(first.last_line().contains("failed: rank "), "{}", first.stderr);
+    assert_eq!(first.last_line(), second.last_line(), "{}\n{}", first.stderr, second.stderr);
     assert_eq!(first.code, second.code);
-}
-
-/// Starts a machine of three, with one rank.
-fn start_of_three(
-    place: &Place,
-    machine: u32,
-    port: &str,
-    flags: &[&str],
-    script: &str,
-) -> Running {
-    let number = machine.to_string();
-    let fixed = ["--nnodes", "3", "--node-rank", &number, "--master-addr", "127.0.0.1"];
-    let all = [fixed.as_slice(), &["--master-port", port], flags].concat();
-    place.start(&format!("m{machine}"), &all, script)
-}
-
-#[test]
-fn a_machine_hears_which_other_one_did_not_come() {
-    let place = Place::new();
-    let port = free_port();
-    let second = start_of_three(&place, 1, &port, &[], "true");
-    until("a word", || second.stderr().contains("looks for machine 0"));
-    let first = start_of_three(&place, 0, &port, &["--join-timeout", "3"], "true");
-    let reason = "expected 3 machines, found 2 for 3 s; missing: 2";
-    first.wait().expect(1, &[reason]);
-    second.wait().expect(1, &[reason, "machine 1 waits: for machine 2"]);
 }
 
 #[test]

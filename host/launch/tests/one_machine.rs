@@ -344,7 +344,7 @@ fn a_busy_port_is_avoided_and_told() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = busy.local_addr().unwrap().port().to_string();
     let ended = place.run(&["--master-port", &port], "echo $MASTER_PORT");
-    ended.expect(0, &[&format!("port {port} is busy")]);
+    ended.expect(0, &[&format!("port {port} is not free")]);
     assert_ne!(ended.stdout.trim(), port);
 }
 

@@ -149,26 +149,38 @@ fn a_machine_whose_ranks_have_ended_passes_a_wish_for_the_end_on() {
 fn a_second_interrupt_ends_all_at_once_where_the_ranks_have_ended() {
     for done in [0, 1] {
         let place = Place::new();
-        let [asked, other] = start_half(&place, done, "trap 'echo > heard.$RANK' INT");
+        // What holds the output of ranks open lets them end later than the launcher that was interrupted.
+        std::fs::write(place.path("hold"), "").unwrap();
+        let hold = "setsid sh -c 'while [ -f hold ]; do sleep 0.02; done' &";
+        let [asked, other] =
+            start_half(&place, done, &format!("{hold} trap 'echo > heard.$RANK' INT"));
         send(asked.id(), "-INT");
         let heard = [0, 1].map(|local| format!("heard.{}", 2 * (1 - done) + local));
         place.await_files(&heard.each_ref().map(String::as_str));
         send(asked.id(), "-INT");
-        asked.wait().expect(130, &["SIGINT again: ending at once"]);
-        other.wait().expect(130, &["SIGINT again: killing 2 ranks"]);
+        for (running, said) in [(asked, "ending at once"), (other, "killing 2 ranks")] {
+            let ended = running.wait();
+            ended.expect(130, &[&format!("SIGINT again: {said}")]);
+            let last = "snaphook launch: ended by SIGINT, as somebody asked (exit code 130)";
+            assert_eq!(ended.last_line(), last, "{}", ended.stderr);
+        }
     }
 }
 
 #[test]
 fn whoever_asks_all_machines_asks_each_rank_once() {
     let place = Place::new();
-    let [asked, other] = start_half(&place, 1, "trap 'echo heard >> heard.$RANK' INT");
+    let answer = "trap 'echo heard >> heard.$RANK' INT; trap : USR2";
+    let [asked, other] = start_half(&place, 1, answer);
     send(asked.id(), "-INT");
     until("ranks that heard it", || {
         ["heard.0", "heard.1"].iter().all(|name| place.read(name) == "heard\n")
     });
+    // Another signal in between makes no second interrupt of the first one here.
+    send(other.id(), "-USR2");
+    other.await_words("SIGUSR2: passed on to 2 ranks");
     send(other.id(), "-INT");
-    until("a word", || other.stderr().contains("SIGINT: was passed on already"));
+    other.await_words("SIGINT: was passed on already");
     send(other.id(), "-INT");
     for ended in [asked, other].map(Running::wait) {
         ended.expect(130, &[]);

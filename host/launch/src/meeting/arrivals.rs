@@ -50,11 +50,12 @@ impl Arrivals {
         for mut arrival in std::mem::take(&mut self.waiting) {
             let said = arrival.link.receive();
             arrival.said.extend(said);
-            // One that came to say why it cannot take part may be gone already.
-            if arrival.link.lost().is_some() && !arrival.leaves() {
+            let number = arrival.node_rank;
+            // One that came to say why it does not take part may be gone already.
+            let has_gone = arrival.link.lost().is_some();
+            if has_gone && !(arrival.leaves() && heard(number).is_none()) {
                 continue;
             }
-            let number = arrival.node_rank;
             match heard(number) {
                 None if admitted.iter().all(|other| other.node_rank != number) => {
                     admitted.push(arrival);
@@ -112,7 +113,10 @@ impl Arrivals {
 
 impl Arrival {
     fn leaves(&self) -> bool {
-        self.said.iter().any(|message| matches!(message, Message::Leaving { .. }))
+        let leaves = |message: &Message| {
+            matches!(message, Message::Leaving { .. } | Message::Away { .. } | Message::Ask { .. })
+        };
+        self.said.iter().any(leaves)
     }
 
     /// Says so here and there, once.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::link::Link;
 use super::message::Message;
-use super::{Beginning, Decision, News, OwnEnd, PAUSE, RoundPlace, Standing, Summary};
+use super::{Beginning, Decision, News, OwnEnd, RoundPlace, Standing, Summary, next_signal};
 use crate::ending::{Failure, RoundEnd, signal_name};
 use crate::output::say;
 use crate::signals::{Caught, INTERRUPT, asks_for_an_end};
@@ -22,13 +22,19 @@ pub(crate) struct Follower {
     /// What came and was not asked for yet.
     waiting: Vec<Message>,
     is_stopped: bool,
+    /// Whether it was said that machine 0 is gone.
+    is_missed: bool,
+    /// Since when machine 0 is looked for, if it has said nothing since.
+    sought: Instant,
 }
 
 impl Follower {
     pub(super) fn connect(plan: &LaunchPlan, caught: &Caught) -> Result<Follower, LaunchError> {
         say(&format!("machine {} looks for machine 0 at {}", plan.node_rank, plan.master));
-        let link = find(plan, caught, Instant::now())?;
-        Ok(Follower { link, node_rank: plan.node_rank, waiting: Vec::new(), is_stopped: false })
+        let sought = Instant::now();
+        let link = find(plan, caught, sought, None)?;
+        let (node_rank, waiting) = (plan.node_rank, Vec::new());
+        Ok(Follower { link, node_rank, waiting, is_stopped: false, is_missed: false, sought })
     }
 
     pub(super) fn begin(
@@ -37,10 +43,10 @@ impl Follower {
         standing: &Standing,
         caught: &Caught,
     ) -> Result<Beginning, LaunchError> {
-        self.is_stopped = false;
+        (self.is_stopped, self.is_missed) = (false, false);
         let ready = Message::Ready { ranks: plan.ranks_here, standing: standing.clone() };
         self.link.send(&ready);
-        let mut lost_at = None;
+        let mut is_told = false;
         loop {
             let mut messages = self.take().into_iter();
             while let Some(message) = messages.next() {
@@ -61,14 +67,18 @@ impl Follower {
                     let problem = format!("at {} is no launcher: {why}", plan.master);
                     return Err(LaunchError::CannotJoin { node_rank: self.node_rank, problem });
                 }
-                lost_at = lost_at.filter(|_| !self.link.has_spoken());
-                if lost_at.is_none() {
+                if self.link.has_spoken() {
                     say(&format!("the launcher of machine 0 is gone: {why}; looking for it again"));
+                    self.sought = Instant::now();
+                } else if !std::mem::replace(&mut is_told, true) {
+                    say(&format!("no launcher at {} yet: {why}; looking for it", plan.master));
                 }
-                self.link = find(plan, caught, *lost_at.get_or_insert_with(Instant::now))?;
+                // What answers and leaves again is tried as long as what does not answer.
+                let last = io::Error::other(why.to_owned());
+                self.link = find(plan, caught, self.sought, Some(last))?;
                 self.link.send(&ready);
             }
-            wait(caught, PAUSE)?;
+            wait(caught)?;
         }
     }
 
@@ -108,8 +118,9 @@ impl Follower {
             }
         }
         if news.is_none() && !self.is_stopped {
-            news = self.link.lost().map(leader_is_gone).map(News::Failed);
+            news = self.link.lost().map(leader_is_gone).map(News::Lost);
             self.is_stopped = news.is_some();
+            self.is_missed = news.is_some();
         }
         news
     }
@@ -126,11 +137,15 @@ impl Follower {
         self.link.send(&Message::Leaving { failure });
     }
 
+    pub(super) fn go_away(&mut self, why: String) {
+        self.link.send(&Message::Away { why });
+    }
+
     /// Says that all ranks here have ended, and waits for what machine 0 makes of it; without it there is no decision.
     pub(super) fn await_decision(&mut self, own: &OwnEnd, caught: &Caught) -> Summary {
         let OwnEnd { end, asked, caught: mut here } = *own;
         self.link.send(&Message::Ended { end, asked });
-        let mut summary = Summary { end, asked, failure: None, decision: None };
+        let mut summary = Summary { end, asked, failure: None, decision: None, reason: None };
         loop {
             for message in self.take() {
                 match message {
@@ -139,20 +154,34 @@ impl Follower {
                     Message::Ask { signal, .. } if asks_for_an_end(signal) => {
                         summary.asked = Some(signal);
                     }
-                    Message::Over { code, .. } => summary.decision = Some(Decision::Over(code)),
+                    Message::Over { code, reason } => {
+                        summary.decision = Some(Decision::Over(code));
+                        summary.reason = Some(reason);
+                    }
                     _ => {}
                 }
             }
             if summary.decision.is_some() {
                 return summary;
             }
-            if let Some(why) = self.link.lost() {
+            if let Some(failure) = self.link.lost().map(leader_is_gone) {
+                let is_first = end != RoundEnd::Failed && summary.failure.is_none();
                 summary.end = RoundEnd::Failed;
-                summary.failure.get_or_insert_with(|| leader_is_gone(why));
+                match is_first {
+                    true => summary.failure = Some(failure),
+                    false if self.is_missed => {}
+                    false => say(&failure.summary),
+                }
                 return summary;
             }
-            let Some(signal) = caught.next(PAUSE) else { continue };
+            let Some(signal) = next_signal(caught) else { continue };
             let name = signal_name(signal);
+            if !asks_for_an_end(signal) {
+                say(&format!(
+                    "{name}: the ranks of this machine have ended; waiting for the other machines"
+                ));
+                continue;
+            }
             let (is_known, at_once) =
                 (here == Some(signal), here == Some(signal) && signal == INTERRUPT);
             if !is_known || at_once {
@@ -171,8 +200,8 @@ impl Follower {
                     "{name}: the ranks of this machine have ended; passed on to the other machines, and waiting for them"
                 ),
             });
-            here = Some(signal).filter(|signal| asks_for_an_end(*signal)).or(here);
-            summary.asked = here.or(summary.asked);
+            here = Some(signal);
+            summary.asked = here;
         }
     }
 }
@@ -182,18 +211,25 @@ fn leader_is_gone(why: &str) -> Failure {
 }
 
 /// Errors: a signal that asks for an end.
-fn wait(caught: &Caught, pause: Duration) -> Result<(), LaunchError> {
-    match caught.next(pause).filter(|signal| asks_for_an_end(*signal)) {
-        Some(signal) => Err(LaunchError::Interrupted { signal, saved: None }),
+fn wait(caught: &Caught) -> Result<(), LaunchError> {
+    match next_signal(caught).filter(|signal| asks_for_an_end(*signal)) {
+        Some(signal) => Err(LaunchError::Interrupted { signal, machine: None, saved: None }),
         None => Ok(()),
     }
 }
 
-/// Connects to machine 0, and says who this is.
-fn find(plan: &LaunchPlan, caught: &Caught, began: Instant) -> Result<Link, LaunchError> {
-    let mut last = None;
-    // What answers and leaves again is tried as long as what does not answer.
-    while last.is_none() || began.elapsed() <= plan.patience.join {
+/// Connects to machine 0, and says who this is. `last` is what became of the last attempt.
+fn find(
+    plan: &LaunchPlan,
+    caught: &Caught,
+    sought: Instant,
+    mut last: Option<io::Error>,
+) -> Result<Link, LaunchError> {
+    while last.is_none() || sought.elapsed() <= plan.patience.join {
+        let next = Instant::now() + BETWEEN_ATTEMPTS;
+        while last.is_some() && Instant::now() < next {
+            wait(caught)?;
+        }
         match attempt(&plan.master, plan.patience.peers) {
             Ok(mut link) => {
                 link.send(&Message::Hello {
@@ -205,7 +241,6 @@ fn find(plan: &LaunchPlan, caught: &Caught, began: Instant) -> Result<Link, Laun
             }
             Err(error) => last = Some(error),
         }
-        wait(caught, BETWEEN_ATTEMPTS)?;
     }
     let (master, seconds) = (plan.master.clone(), plan.patience.join.as_secs_f64());
     Err(LaunchError::NoLauncher { master, seconds, source: last })

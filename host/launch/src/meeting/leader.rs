@@ -1,20 +1,23 @@
 //! The launcher of machine 0: waits for the others, and decides. Knows nothing of processes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::arrivals::Arrivals;
 use super::link::Link;
 use super::message::Message;
-use super::{Decision, News, OwnEnd, PAUSE, RoundPlace, Standing, Summary};
+use super::{Decision, News, OwnEnd, RoundPlace, Standing, Summary, next_signal};
 use crate::ending::{FAILED, Failure, RoundEnd, signal_name};
 use crate::output::say;
 use crate::port::ClaimedPort;
 use crate::signals::{Caught, INTERRUPT, asks_for_an_end};
 use crate::{Endpoint, LaunchError, LaunchPlan};
 
-/// Before those that are waited for are named.
+/// Before those that are waited for are named, and named again when they are others.
 const A_WHILE: Duration = Duration::from_secs(2);
+
+/// For machines to come that are only to hear that the job is over.
+const LATE: Duration = Duration::from_secs(60);
 
 /// Where a machine stands in the round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ struct Machine {
     stage: Stage,
     /// Its ranks, once they may start, and how far it knows the job to be.
     ready: Option<(u32, Standing)>,
+    /// For which machines it was told to wait.
+    told: Vec<u32>,
 }
 
 /// What was heard of the round that runs.
@@ -53,8 +58,10 @@ pub(crate) struct Leader {
     round: Heard,
     /// Whether ranks run, or are about to end.
     is_in_round: bool,
-    /// Signals that other machines caught, and whether they are meant for the second time.
-    asks: VecDeque<(i32, bool)>,
+    /// Signals that other machines caught: which machine, and whether the signal is meant for the second time.
+    asks: VecDeque<(u32, i32, bool)>,
+    /// Machines that came, if only to leave again.
+    met: BTreeSet<u32>,
     /// Why a machine will not take part any more.
     left: Option<Failure>,
 }
@@ -71,6 +78,7 @@ impl Leader {
             round: Heard::default(),
             is_in_round: false,
             asks: VecDeque::new(),
+            met: BTreeSet::new(),
             left: None,
         })
     }
@@ -83,16 +91,18 @@ impl Leader {
     ) -> Result<RoundPlace, LaunchError> {
         self.machines.values_mut().for_each(|machine| machine.stage = Stage::Waiting);
         self.is_in_round = false;
+        self.machines.values_mut().for_each(|machine| machine.told.clear());
         let began = Instant::now();
-        let (mut is_told, master, nnodes) = (false, &plan.master, plan.nnodes);
+        let (mut told, mut tell_at) = (Vec::new(), began + A_WHILE);
+        let (master, nnodes) = (&plan.master, plan.nnodes);
         if standing.restart == 0 {
             say(&format!("waiting at {master} for {} of {nnodes} machines", nnodes - 1));
         }
         loop {
             self.look();
             // First: the next round, whose machines may all be there, would forget it.
-            if let Some((signal, _)) = self.asks.pop_front() {
-                return Err(self.interrupted(signal, standing));
+            if let Some((number, signal, _)) = self.asks.pop_front() {
+                return Err(self.interrupted(signal, Some(number), standing));
             }
             let missing = self.missing(plan.nnodes);
             if missing.is_empty() {
@@ -105,22 +115,27 @@ impl Leader {
                 let (nnodes, seconds) = (plan.nnodes, plan.patience.join.as_secs_f64());
                 return Err(LaunchError::MachinesMissing { nnodes, missing, seconds });
             }
-            if !is_told && began.elapsed() > A_WHILE {
-                is_told = true;
-                self.tell_waiting(plan, &missing, standing.restart);
+            if tell_at <= Instant::now() {
+                tell_at = Instant::now() + A_WHILE;
+                self.tell_waiting(plan, (&missing, &mut told), standing.restart);
             }
-            if let Some(signal) = caught.next(PAUSE).filter(|signal| asks_for_an_end(*signal)) {
-                return Err(self.interrupted(signal, standing));
+            if let Some(signal) = next_signal(caught).filter(|signal| asks_for_an_end(*signal)) {
+                return Err(self.interrupted(signal, None, standing));
             }
         }
         self.start(plan, standing)
     }
 
-    fn interrupted(&self, signal: i32, mut standing: Standing) -> LaunchError {
+    fn interrupted(
+        &self,
+        signal: i32,
+        machine: Option<u32>,
+        mut standing: Standing,
+    ) -> LaunchError {
         for (_, theirs) in self.machines.values().filter_map(|other| other.ready.clone()) {
             standing.and(theirs);
         }
-        LaunchError::Interrupted { signal, saved: standing.saved }
+        LaunchError::Interrupted { signal, machine, saved: standing.saved }
     }
 
     fn missing(&self, nnodes: u32) -> Vec<u32> {
@@ -129,13 +144,24 @@ impl Leader {
         (1..nnodes).filter(|number| !is_here(number)).collect()
     }
 
-    /// Here and where machines wait with this one.
-    fn tell_waiting(&mut self, plan: &LaunchPlan, missing: &[u32], restart: u32) {
+    /// Here and where machines wait with this one, where it is not known yet.
+    fn tell_waiting(
+        &mut self,
+        plan: &LaunchPlan,
+        (missing, told): (&[u32], &mut Vec<u32>),
+        restart: u32,
+    ) {
         let again = if restart == 0 { "" } else { " to come again" };
         let why = format!("for {}{again}", machines(missing));
-        say(&format!("waiting at {} {why}", plan.master));
+        if told != missing {
+            say(&format!("waiting at {} {why}", plan.master));
+            *told = missing.to_vec();
+        }
         for machine in self.machines.values_mut().filter(|machine| machine.ready.is_some()) {
-            machine.link.send(&Message::Wait { why: why.clone() });
+            if machine.told != missing {
+                machine.link.send(&Message::Wait { why: why.clone() });
+                machine.told = missing.to_vec();
+            }
         }
     }
 
@@ -193,7 +219,9 @@ impl Leader {
             if self.is_in_round {
                 arrival.tell_to_wait("the ranks of the others have not ended yet");
             }
-            let machine = Machine { link: arrival.link, stage: Stage::Waiting, ready: None };
+            let (link, stage, told) = (arrival.link, Stage::Waiting, Vec::new());
+            let machine = Machine { link, stage, ready: None, told };
+            self.met.insert(arrival.node_rank);
             self.machines.insert(arrival.node_rank, machine);
             arrival.said.into_iter().for_each(|message| self.hear(arrival.node_rank, message));
         }
@@ -211,9 +239,9 @@ impl Leader {
                 self.round.ends.push(end);
                 self.round.asked = asked.or(self.round.asked);
             }
-            Message::Ask { signal, at_once } => {
+            Message::Ask { signal, at_once } if asks_for_an_end(signal) => {
                 self.round.asked = Some(signal);
-                self.asks.push_back((signal, at_once));
+                self.asks.push_back((number, signal, at_once));
                 self.pass_on(signal, at_once, Some(number));
             }
             Message::Leaving { failure } => {
@@ -222,6 +250,10 @@ impl Leader {
                     self.round.failure.get_or_insert(failure.clone());
                 }
                 self.left.get_or_insert(failure);
+            }
+            Message::Away { why } => {
+                machine.ready = None;
+                say(&format!("machine {number}: {why}; it may come again"));
             }
             _ => {}
         }
@@ -233,10 +265,18 @@ impl Leader {
         running.map(|(number, machine)| (*number, &mut machine.link))
     }
 
-    /// To all whose ranks run but the one that said so.
+    /// To all that take part in the round, also where the ranks have ended.
+    fn tell_all_but(&mut self, whose: Option<u32>, message: &Message) {
+        for (number, machine) in &mut self.machines {
+            if machine.stage != Stage::Waiting && Some(*number) != whose {
+                machine.link.send(message);
+            }
+        }
+    }
+
+    /// To all but the one that said so.
     pub(super) fn pass_on(&mut self, signal: i32, at_once: bool, whose: Option<u32>) {
-        let others = self.running().filter(|(number, _)| Some(*number) != whose);
-        others.for_each(|(_, link)| link.send(&Message::Ask { signal, at_once }));
+        self.tell_all_but(whose, &Message::Ask { signal, at_once });
     }
 
     pub(super) fn has_left(&self) -> bool {
@@ -249,7 +289,7 @@ impl Leader {
             self.stop(&failure);
             return Some(News::Failed(failure));
         }
-        self.asks.pop_front().map(|(signal, at_once)| News::Asked { signal, at_once })
+        self.asks.pop_front().map(|(_, signal, at_once)| News::Asked { signal, at_once })
     }
 
     pub(super) fn stop(&mut self, failure: &Failure) {
@@ -257,12 +297,15 @@ impl Leader {
             return;
         }
         self.round.failure.get_or_insert_with(|| failure.clone());
-        let message = Message::Stop { failure: failure.clone() };
-        self.running().for_each(|(_, link)| link.send(&message));
+        self.tell_all_but(None, &Message::Stop { failure: failure.clone() });
     }
 
     /// Waits for the ranks of all machines to end.
     pub(super) fn end_round(&mut self, own: &OwnEnd, caught: &Caught) -> Summary {
+        if own.end != RoundEnd::Failed {
+            // Heard of when somebody had all killed here, which counts.
+            self.round.failure = None;
+        }
         let has_failed = self.round.failure.is_some();
         let (mut here, mut decision) = (own.caught, None);
         let (mut is_told, began) = (false, Instant::now());
@@ -278,9 +321,13 @@ impl Leader {
                 let others = machines(&running);
                 say(&format!("the ranks of this machine have ended; waiting for {others}"));
             }
-            let Some(signal) = caught.next(PAUSE) else { continue };
-            is_told = true;
+            let Some(signal) = next_signal(caught) else { continue };
             let (name, others) = (signal_name(signal), machines(&running));
+            if !asks_for_an_end(signal) {
+                say(&format!("{name}: the ranks of this machine have ended; waiting for {others}"));
+                continue;
+            }
+            is_told = true;
             if signal == INTERRUPT && here == Some(INTERRUPT) {
                 say(&format!("{name} again: ending at once, {others} too"));
                 self.pass_on(signal, true, None);
@@ -292,13 +339,14 @@ impl Leader {
                     "{name}: the ranks of this machine have ended; passed on to {others}, and waiting"
                 ));
                 self.pass_on(signal, false, None);
-                here = Some(signal).filter(|signal| asks_for_an_end(*signal)).or(here);
+                here = Some(signal);
             }
         }
         let end = self.round.ends.iter().copied().fold(own.end, RoundEnd::and);
         let end = if self.round.failure.is_some() { RoundEnd::Failed } else { end };
         let failure = self.round.failure.clone().filter(|_| !has_failed);
-        Summary { end, asked: here.or(own.asked).or(self.round.asked), failure, decision }
+        let asked = here.or(own.asked).or(self.round.asked);
+        Summary { end, asked, failure, decision, reason: None }
     }
 
     pub(super) fn announce(&mut self, decision: Decision, reason: &str) {
@@ -321,6 +369,31 @@ impl Leader {
     pub(super) fn leave(&mut self, failure: &Failure) {
         self.stop(failure);
         self.announce(Decision::Over(failure.code), &failure.summary);
+    }
+
+    /// Machines that have never come hear it when they come, for a while.
+    pub(super) fn tell_late(&mut self, plan: &LaunchPlan, failure: &Failure, caught: &Caught) {
+        let most = LATE.min(plan.patience.join);
+        let until = Instant::now() + most;
+        let mut is_told = false;
+        loop {
+            let absent: Vec<u32> = (1..plan.nnodes).filter(|one| !self.met.contains(one)).collect();
+            if absent.is_empty() || until <= Instant::now() {
+                return;
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                let (others, most) = (machines(&absent), most.as_secs_f64());
+                say(&format!("waiting for {others} to hear it, at most {most} s"));
+            }
+            if next_signal(caught).is_some_and(asks_for_an_end) {
+                return;
+            }
+            let met = self.met.len();
+            self.look();
+            if self.met.len() > met {
+                self.announce(Decision::Over(failure.code), &failure.summary);
+            }
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! A connection between two launchers: lines out, lines in, and whether the other side is still there. Never waits.
-//! Knows nothing of what is said.
+//! A connection between two launchers: lines out, lines in, and whether the other side is still there. Waits where the
+//! other side takes nothing in, at most five seconds for a line. Knows nothing of what is said.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -33,6 +33,8 @@ pub(super) enum Message {
     Over { code: u8, reason: String },
     /// This launcher ends, since it cannot do its part.
     Leaving { failure: Failure },
+    /// This launcher was ended before its ranks were started; its machine may come again.
+    Away { why: String },
     /// Somebody is still there.
     Alive,
 }

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ending::{Failure, RoundEnd};
 use crate::port::ClaimedPort;
+use crate::roles::reap_orphans;
 use crate::signals::Caught;
 use crate::{Endpoint, LaunchError, LaunchPlan};
 
@@ -82,6 +83,8 @@ pub(crate) enum Decision {
 /// What another machine says while ranks run here.
 pub(crate) enum News {
     Failed(Failure),
+    /// Machine 0 is gone: why the job failed, if nothing else is.
+    Lost(Failure),
     /// Its launcher was asked to end with this signal.
     Asked {
         signal: i32,
@@ -107,6 +110,8 @@ pub(crate) struct Summary {
     pub(crate) failure: Option<Failure>,
     /// What comes next, if that is decided elsewhere or by a second Ctrl-C.
     pub(crate) decision: Option<Decision>,
+    /// Why there is nothing to come, in the words of machine 0.
+    pub(crate) reason: Option<String>,
 }
 
 /// The other machines.
@@ -179,7 +184,7 @@ impl Peers {
         match self {
             Peers::Alone => {
                 let OwnEnd { end, asked, .. } = own;
-                Summary { end, asked, failure: None, decision: None }
+                Summary { end, asked, failure: None, decision: None, reason: None }
             }
             Peers::Leader(leader) => leader.end_round(&own, caught),
             Peers::Follower(follower) => follower.await_decision(&own, caught),
@@ -206,4 +211,25 @@ impl Peers {
             Peers::Follower(follower) => follower.leave(failure),
         }
     }
+
+    /// Machine 0 has left: those that have not come yet hear it when they come.
+    pub(crate) fn tell_late(&mut self, plan: &LaunchPlan, failure: &Failure, caught: &Caught) {
+        if let Peers::Leader(leader) = self {
+            leader.tell_late(plan, failure, caught);
+        }
+    }
+
+    /// This launcher was ended before its ranks were started, and its machine may come again.
+    pub(crate) fn go_away(&mut self, why: String) {
+        if let Peers::Follower(follower) = self {
+            follower.go_away(why);
+        }
+    }
+}
+
+/// The next signal, or `None` after a moment. No ranks run meanwhile, so that all children that have ended are orphans.
+fn next_signal(caught: &Caught) -> Option<i32> {
+    let signal = caught.next(PAUSE);
+    reap_orphans(|_| false);
+    signal
 }

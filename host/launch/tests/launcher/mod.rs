@@ -159,6 +159,31 @@ pub(crate) fn start_two(place: &Place, flags: &[&str], script: &str) -> [Running
     })
 }
 
+/// The launcher of a machine of three, with one rank there.
+pub(crate) fn start_of_three(
+    place: &Place,
+    machine: u32,
+    port: &str,
+    flags: &[&str],
+    script: &str,
+) -> Running {
+    start_of_three_as(place, &format!("m{machine}"), (machine, port), flags, script)
+}
+
+/// As [`start_of_three`], with a name of its own.
+pub(crate) fn start_of_three_as(
+    place: &Place,
+    name: &str,
+    (machine, port): (u32, &str),
+    flags: &[&str],
+    script: &str,
+) -> Running {
+    let number = machine.to_string();
+    let fixed = ["--nnodes", "3", "--node-rank", &number, "--master-addr", "127.0.0.1"];
+    let all = [fixed.as_slice(), &["--master-port", port], flags].concat();
+    place.start(name, &all, script)
+}
+
 /// Below the ports that the system gives to whoever asks for any, and taken by no other test while this process lives, as
 /// little as the next ones, of which ranks take one.
 pub(crate) fn free_port() -> String {
@@ -234,6 +259,12 @@ pub(crate) fn send(process: u32, signal: &str) {
 }
 
 impl Running {
+    /// Waits until the launcher has said this.
+    #[track_caller]
+    pub(crate) fn await_words(&self, words: &str) {
+        until(words, || self.stderr().contains(words));
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -274,6 +305,11 @@ impl Drop for Running {
 }
 
 impl Ended {
+    /// What the launcher said last.
+    pub(crate) fn last_line(&self) -> &str {
+        self.stderr.trim_end().rsplit('\n').next().unwrap()
+    }
+
     #[track_caller]
     pub(crate) fn expect(&self, code: i32, said: &[&str]) {
         assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
