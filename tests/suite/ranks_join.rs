@@ -129,6 +129,25 @@ fn the_launcher_names_the_rank_that_the_others_wait_for() {
 }
 
 #[test]
+fn a_rank_that_is_told_a_network_card_which_is_not_there_is_named_by_all() {
+    let (workspace, port) = (Workspace::new(), claimed_port());
+    let ranks = [0, 1, 2].map(|own| {
+        let mut command = rank(&workspace, (own, 3), port, PATIENT);
+        if own == 1 {
+            command.env("GLOO_SOCKET_IFNAME", "no-such-card");
+        }
+        start(command)
+    });
+    let problem = "GLOO_SOCKET_IFNAME: expected a network card of this machine (";
+    for (own, outcome) in [0, 1, 2].into_iter().zip(ranks.map(Running::wait)) {
+        let found = "found no-such-card on rank 1";
+        outcome.expect_code(1).expect_error(&[problem, found]);
+        let elsewhere = "rank 1 cannot start, and the run ends on every rank: ";
+        assert_eq!(outcome.stderr.contains(elsewhere), own != 1, "{outcome}");
+    }
+}
+
+#[test]
 fn ranks_that_were_not_started_alike_name_each_other() {
     let workspace = Workspace::new();
     workspace.train(&["train_cfg.max_epochs=1"]).expect_code(0);

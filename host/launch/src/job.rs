@@ -267,7 +267,7 @@ impl Job<'_> {
         let may_come =
             !matches!(error, LaunchError::Interrupted { .. } | LaunchError::MachinesMissing { .. });
         if may_come {
-            self.peers.tell_late(self.plan, &failure, &self.caught);
+            self.peers.tell_late(self.plan, &failure, self.caught);
         }
     }
 }

@@ -17,7 +17,7 @@ use tch::Device;
 
 use crate::error::TrainerError;
 use crate::joining::{Hearing, Joining, Waiting};
-use crate::own_address::Way;
+use crate::own_address::{Way, told_interface};
 use crate::{cores, cuda, heartbeat};
 
 /// How long processes wait for each other where the config does not say: half an hour, as in PyTorch.
@@ -67,8 +67,8 @@ impl Company {
         let place = format!("{host}:{port}");
         let master = host.clone();
         let store = joining.open(&place, move |left| store((&host, port), rank, left))?;
+        let interface = told_interface(rank).map_err(|error| joining.give_up(&store, error))?;
         joining.wait(&store)?;
-        let interface = std::env::var("GLOO_SOCKET_IFNAME").ok().filter(|name| !name.is_empty());
         let is_local = number("LOCAL_WORLD_SIZE")? == Some(world);
         let address = if is_local {
             interface.is_none().then(|| "127.0.0.1".to_owned())

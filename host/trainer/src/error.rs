@@ -74,6 +74,12 @@ pub(crate) enum TrainerError {
         "rank {rank} was started for {own}, and rank {other} for {found} (start all with the same command)"
     )]
     StartedOtherwise { rank: usize, own: String, other: usize, found: String },
+    /// The environment names a network card that is not there.
+    #[error(
+        "GLOO_SOCKET_IFNAME: expected a network card of this machine ({}), found {name} on rank {rank}",
+        cards.join(", ")
+    )]
+    NoNetworkCard { rank: usize, name: String, cards: Vec<String> },
     #[error("rank {rank}{}: {message}", words::CANNOT_START_ELSEWHERE)]
     OtherRank { rank: usize, message: String },
     #[error("{0}")]

@@ -33,6 +33,8 @@ const GIVEN_UP: &str = "snaphook/joining/given_up";
 const STARTED_FOR: &str = "snaphook/joining/started_for";
 /// A rank that was started for something else, and for what.
 const OTHERWISE: &str = "snaphook/joining/otherwise";
+/// A rank that cannot take part, and why, in a line of its own.
+const UNABLE: &str = "snaphook/joining/unable";
 /// Set by each rank that knows why ranks do not come together.
 const HEARD: &str = "snaphook/joining/heard";
 
@@ -146,9 +148,18 @@ impl Joining {
         Ok(store)
     }
 
+    /// This rank cannot take part, and the others need not wait for it.
+    pub(crate) fn give_up(&self, store: &Store, error: TrainerError) -> TrainerError {
+        let words = format!("{}\n{error}", self.rank);
+        if store.set(UNABLE, words.as_bytes()).is_ok() {
+            say_farewell(store, (self.rank, self.world));
+        }
+        error
+    }
+
     /// Waits until all ranks have come to the store.
     ///
-    /// Errors: those that do not come, by their numbers; one that was asked to end meanwhile.
+    /// Errors: those that do not come, by their numbers; one that was asked to end meanwhile, or cannot take part.
     pub(crate) fn wait(&mut self, store: &Store) -> Result<(), TrainerError> {
         let met = self.wait_for_all(store);
         if met.is_err() {
@@ -160,7 +171,7 @@ impl Joining {
     fn wait_for_all(&mut self, store: &Store) -> Result<(), TrainerError> {
         let (place, left) = ((self.rank, self.world), self.left());
         self.check_started_alike(store)?;
-        let mut otherwise = None;
+        let (mut otherwise, mut unable) = (None, None);
         let (mut gone, mut given_up) = (None, None);
         let mut next_look = Duration::ZERO;
         let come = await_ranks(store, place, left, |arrivals| {
@@ -169,15 +180,20 @@ impl Joining {
                 gone = who_left(store);
                 given_up = told(store, GIVEN_UP).map(|told| numbers(&told));
                 otherwise = told(store, OTHERWISE);
+                unable = told(store, UNABLE);
             }
             self.say_when_due(arrivals.waited(), || missing_words(arrivals, place.1));
-            gone.is_none() && given_up.is_none() && otherwise.is_none()
+            gone.is_none() && given_up.is_none() && otherwise.is_none() && unable.is_none()
         });
         let seconds = self.timeout.as_secs_f64();
         if let Some((other, found)) = otherwise.as_deref().and_then(|told| told.split_once(' ')) {
             let (own, other) = (self.started_for(), other.parse().unwrap_or(0));
             let (rank, found) = (self.rank, found.to_owned());
             return Err(TrainerError::StartedOtherwise { rank, own, other, found });
+        }
+        if let Some((rank, message)) = unable.as_deref().and_then(|told| told.split_once('\n')) {
+            let (rank, message) = (rank.parse().unwrap_or(0), message.to_owned());
+            return Err(TrainerError::OtherRank { rank, message });
         }
         if let Some(missing) = given_up {
             return Err(TrainerError::MissingRanks { place, missing, seconds });

@@ -5,6 +5,31 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 
 use snaphook_c10d::{Error, Store};
 
+use crate::error::TrainerError;
+
+/// The network card that the environment names for Gloo, if it does.
+///
+/// Errors: this machine has no such card.
+pub(crate) fn told_interface(rank: usize) -> Result<Option<String>, TrainerError> {
+    let name = std::env::var("GLOO_SOCKET_IFNAME").ok().filter(|name| !name.is_empty());
+    let cards = network_cards();
+    match name {
+        // Where the system does not list them Gloo finds out.
+        Some(name) if !cards.is_empty() && !cards.contains(&name) => {
+            Err(TrainerError::NoNetworkCard { rank, name, cards })
+        }
+        name => Ok(name),
+    }
+}
+
+fn network_cards() -> Vec<String> {
+    let entries = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let mut cards: Vec<_> =
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    cards.sort_unstable();
+    cards
+}
+
 /// The way from this process to the master: its own address on it, and the master's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Way(Option<(IpAddr, IpAddr)>);
