@@ -187,8 +187,12 @@ fn a_check_that_is_ended_takes_its_child_with_it_and_remembers_nothing() {
 
 /// The child of a process with one child.
 fn child_of(pid: u32) -> Option<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
+    let parent = format!("\nPPid:\t{pid}\n");
+    let mut entries = std::fs::read_dir("/proc").ok()?.flatten();
+    entries.find_map(|entry| {
+        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+        status.contains(&parent).then(|| entry.file_name().to_str()?.parse().ok())?
+    })
 }
 
 #[test]

@@ -241,9 +241,9 @@ fn each_process_has_its_own_page_for_prometheus_and_a_taken_port_is_told() {
 /// A free port whose next one is taken.
 fn neighbours() -> (u16, std::net::TcpListener) {
     loop {
-        let port = claimed_port();
-        if let Ok(taken) = std::net::TcpListener::bind(("127.0.0.1", port + 1)) {
-            return (port, taken);
+        let [port, next] = [claimed_port(), claimed_port()];
+        if next == port + 1 {
+            return (port, std::net::TcpListener::bind(("127.0.0.1", next)).unwrap());
         }
     }
 }

@@ -8,7 +8,7 @@ use nix::sys::signal::SigSet;
 
 use crate::ending::{Failure, RoundEnd};
 use crate::meeting::{Beginning, Decision, OwnEnd, Peers, RoundPlace, Standing};
-use crate::output::{Terminals, say};
+use crate::output::{Terminals, say, say_error};
 use crate::report::RoundReport;
 use crate::roles::Guard;
 use crate::round::{Round, RoundRequest};
@@ -58,22 +58,20 @@ impl Program for AnyProgram {}
 /// What ranks and launcher said is on the terminal then, which takes as long as its reader takes. Of a job that was asked to
 /// end it takes no longer than [`Patience::grace`](crate::Patience::grace), and a signal ends it in any case.
 ///
-/// Errors: a job that cannot be started. Its exit code stands in place of the error where nobody reads what is said.
+/// Why a job cannot be started is said in the same way, and the code is that of [`LaunchError::exit_code`].
+///
+/// Errors: no thread, or no signals, to begin with.
 pub fn launch(plan: &LaunchPlan, program: &dyn Program) -> Result<u8, LaunchError> {
     let terminals = Terminals::start()?;
     let caught = Caught::start()?;
-    let ended = run(plan, program, &caught);
-    let is_asked = match &ended {
-        Ok(end) => end.is_asked,
-        Err(error) => matches!(error, LaunchError::Interrupted { .. }),
-    };
-    let is_shown = terminals.let_readers_read(&caught, is_asked.then_some(plan.patience.grace));
-    match ended {
-        Ok(end) => Ok(end.code),
-        // A caller that told it would wait for ever.
-        Err(error) if !is_shown => Ok(error.exit_code()),
-        Err(error) => Err(error),
-    }
+    let JobEnd { code, is_asked } = run(plan, program, &caught).unwrap_or_else(|error| {
+        // Whoever told it later might wait without end for a terminal that stands still.
+        say_error(&error);
+        let is_asked = matches!(error, LaunchError::Interrupted { .. });
+        JobEnd { code: error.exit_code(), is_asked }
+    });
+    terminals.let_readers_read(&caught, is_asked.then_some(plan.patience.grace));
+    Ok(code)
 }
 
 /// How a job ended.

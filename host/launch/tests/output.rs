@@ -5,7 +5,7 @@
 mod launcher;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 
@@ -91,15 +91,29 @@ fn a_job_that_is_asked_to_end_waits_no_longer_for_a_reader_than_for_ranks() {
 
 #[test]
 fn a_job_that_does_not_begin_ends_where_nobody_reads_why() {
-    let place = Place::new();
-    let mut still = still(&place);
-    while still.write(&[b'x'; 1 << 12]).is_ok() {}
-    let port = free_port();
-    let flags = format!(
-        "--nnodes 2 --node-rank 0 --master-addr 127.0.0.1 --master-port {port} --grace 0.3"
-    );
-    let running = start_before_still(&place, &flags, "true");
-    until("a launcher that hears", || has_signal(running.id(), "SigCgt:", 15));
-    send(running.id(), "-TERM");
-    assert_eq!(running.wait().code, 143);
+    for stands_still_at_once in [true, false] {
+        let place = Place::new();
+        let mut still = still(&place);
+        let fill = |still: &mut File| while still.write(&[b'x'; 1 << 12]).is_ok() {};
+        if stands_still_at_once {
+            fill(&mut still);
+        }
+        let port = free_port();
+        let flags = format!(
+            "--nnodes 2 --node-rank 0 --master-addr 127.0.0.1 --master-port {port} --grace 0.3"
+        );
+        let running = start_before_still(&place, &flags, "true");
+        until("a launcher that hears", || has_signal(running.id(), "SigCgt:", 15));
+        if !stands_still_at_once {
+            let mut said = Vec::new();
+            until("its words", || {
+                let mut piece = [0; 1 << 12];
+                said.extend(still.read(&mut piece).map_or(&[][..], |read| &piece[..read]));
+                String::from_utf8_lossy(&said).contains("waiting at")
+            });
+            fill(&mut still);
+        }
+        send(running.id(), "-TERM");
+        assert_eq!(running.wait().code, 143);
+    }
 }

@@ -4,6 +4,7 @@
 
 mod launcher;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
@@ -45,10 +46,12 @@ fn what_answers_and_is_no_launcher_is_not_waited_for_without_end() {
     let port = listener.local_addr().unwrap().port().to_string();
     let attempts = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&attempts);
-    // Takes connections and closes them, as long as the tests run.
+    // Takes connections and closes them, as long as the tests run; every other one after a word that no launcher says.
     std::thread::spawn(move || {
-        listener.incoming().for_each(|_| {
-            counter.fetch_add(1, Ordering::SeqCst);
+        listener.incoming().flatten().for_each(|mut stream| {
+            if counter.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+                let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 70]);
+            }
         });
     });
     let ended = start_of_three(&place, 1, &port, &["--join-timeout", "1"], "true").wait();
@@ -128,6 +131,7 @@ fn orphans_are_waited_for_while_a_launcher_waits_for_machines() {
         let waiting = place.start_command("waiting", shell);
         let orphan = place.process("orphan");
         until("its end", || !std::path::Path::new(&format!("/proc/{orphan}")).exists());
+        waiting.await_words(if machine == "0" { "waiting at" } else { "looks for machine 0" });
         send(waiting.id(), "-TERM");
         waiting.wait().expect(143, &["ended by SIGTERM before the ranks were started"]);
     }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests count as no tests for clippy
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use snaphook_report::{
     ConfigDifference, Environment, HookCost, PhaseTime, Position, RunData, RunFolder, RunRecord,
@@ -17,8 +18,48 @@ fn browser() -> Option<PathBuf> {
     }
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
     let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    let all = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    all.into_iter().find(|path| path.is_file())
+    let mut all = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    all.find(|path| path.is_file() && can_show(path))
+}
+
+/// Whether it shows a page of this folder: some systems have a program of that name which only says how to get one, or one that
+/// does not see our files.
+fn can_show(browser: &Path) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(browser, folder.path(), "<p>here it is</p>", 800);
+    let shown = std::fs::File::create(folder.path().join("shown")).unwrap();
+    let Ok(mut child) = command.stdout(shown).stderr(Stdio::null()).spawn() else { return false };
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::fs::read_to_string(folder.path().join("shown")).unwrap_or_default().contains("here it is")
+}
+
+/// Prints what the page has become in a window of this width. Files are made in the folder.
+fn command(browser: &Path, folder: &Path, page: &str, width: u32) -> Command {
+    let file = folder.join("page.html");
+    std::fs::write(&file, page).unwrap();
+    let mut command = Command::new(browser);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+    ]);
+    command.args([
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]);
+    command.arg(format!("--user-data-dir={}", folder.join("profile").display()));
+    command.arg(format!("--window-size={width},900")).arg("--dump-dom");
+    command.arg(format!("file://{}", file.display()));
+    command
 }
 
 /// What a person would do on the page, and what is then to be seen; written into the page's own root element.
@@ -40,25 +81,9 @@ const PROBE: &str = "<script>addEventListener('load', () => {
 /// The root element of the page after the probe, as Chromium shows it in a window of this width.
 fn probed(browser: &Path, page: &str, width: u32, is_dark: bool) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("page.html");
-    std::fs::write(&file, page.replace("</body>", &format!("{PROBE}</body>"))).unwrap();
-    let mut command = Command::new(browser);
-    command.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-    ]);
-    command.args([
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]);
+    let page = page.replace("</body>", &format!("{PROBE}</body>"));
+    let mut command = command(browser, folder.path(), &page, width);
     command.arg(format!("--blink-settings=preferredColorScheme={}", u32::from(!is_dark)));
-    command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
-    command.arg(format!("--window-size={width},900")).arg("--dump-dom");
-    command.arg(format!("file://{}", file.display()));
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let start = text.find("<html").unwrap_or_else(|| {

@@ -177,7 +177,8 @@ impl Joining {
         let come = await_ranks(store, place, left, |arrivals| {
             if arrivals.waited() >= next_look {
                 next_look = arrivals.waited() + LOOK;
-                gone = who_left(store);
+                // Its own word is this process' end, on another thread.
+                gone = who_left(store).filter(|(rank, _)| *rank != place.0);
                 given_up = told(store, GIVEN_UP).map(|told| numbers(&told));
                 otherwise = told(store, OTHERWISE);
                 unable = told(store, UNABLE);

@@ -8,9 +8,7 @@ use std::time::SystemTime;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use nix::sys::signal::SigSet;
-use snaphook_launch::{
-    AnyProgram, LaunchArguments, LaunchError, LaunchPlan, Launcher, Program, Variables,
-};
+use snaphook_launch::{AnyProgram, LaunchArguments, LaunchPlan, Launcher, Program, Variables};
 
 use super::train;
 use crate::args::{Cli, Command, RankArguments, Resume, TrainArguments};
@@ -36,13 +34,7 @@ pub(super) fn launch(flags: &LaunchArguments) -> Result<Exit, CliError> {
             work_dir.display()
         ));
     }
-    let code = match snaphook_launch::launch(&plan, job.program()) {
-        Err(error @ LaunchError::Interrupted { .. }) => {
-            report::print_error(&error);
-            error.exit_code()
-        }
-        result => result?,
-    };
+    let code = snaphook_launch::launch(&plan, job.program())?;
     // Any code that a rank may end with; everything of the launch has been put away.
     std::process::exit(code.into());
 }

@@ -42,6 +42,8 @@ struct Machine {
 #[derive(Default)]
 struct Heard {
     failure: Option<Failure>,
+    /// Whether it is that a launcher is gone.
+    is_loss: bool,
     /// Whether all machines know of it.
     is_told: bool,
     ends: Vec<RoundEnd>,
@@ -210,6 +212,7 @@ impl Leader {
             let machine = self.machines.remove(&number);
             if machine.is_some_and(|machine| machine.stage == Stage::Running) {
                 let summary = format!("the launcher of machine {number} is gone: {why}");
+                self.round.is_loss |= self.round.failure.is_none();
                 self.round.failure.get_or_insert(Failure::of_launchers(summary));
             }
         }
@@ -302,8 +305,8 @@ impl Leader {
 
     /// Waits for the ranks of all machines to end.
     pub(super) fn end_round(&mut self, own: &OwnEnd, caught: &Caught) -> Summary {
-        if own.end != RoundEnd::Failed {
-            // Heard of when somebody had all killed here, which counts.
+        if own.end != RoundEnd::Failed && self.round.is_loss {
+            // Seen when somebody had all killed here, which counts.
             self.round.failure = None;
         }
         let has_failed = self.round.failure.is_some();

@@ -17,7 +17,10 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Link {
     stream: TcpStream,
     arrived: Vec<u8>,
-    began: Instant,
+    /// Whether a launcher has spoken at the other side.
+    has_spoken: bool,
+    /// Whether what had come before the other side was lost is taken in.
+    is_drained: bool,
     heard: Instant,
     sent: Instant,
     lost: Option<String>,
@@ -31,7 +34,8 @@ impl Link {
         stream.set_nodelay(true)?;
         let now = Instant::now();
         let (arrived, lost) = (Vec::new(), None);
-        Ok(Link { stream, arrived, began: now, heard: now, sent: now, lost, silence })
+        let (has_spoken, is_drained) = (false, false);
+        Ok(Link { stream, arrived, has_spoken, is_drained, heard: now, sent: now, lost, silence })
     }
 
     /// Why the other side is gone, if it is.
@@ -49,9 +53,9 @@ impl Link {
         self.heard
     }
 
-    /// Whether anything came from the other side.
+    /// Whether a launcher has spoken at the other side: anything else may send a few bytes, too.
     pub(super) fn has_spoken(&self) -> bool {
-        self.heard > self.began
+        self.has_spoken
     }
 
     pub(super) fn send(&mut self, message: &Message) {
@@ -84,14 +88,16 @@ impl Link {
 
     /// What came since the last call; says that this side is still there, now and then.
     pub(super) fn receive(&mut self) -> Vec<Message> {
-        if self.lost.is_some() {
-            return Vec::new();
-        }
-        if let Err(reason) = self.read() {
-            self.lost = Some(reason);
-        }
-        if self.sent.elapsed() >= self.silence / 6 {
-            self.send(&Message::Alive);
+        if self.lost.is_none() {
+            if let Err(reason) = self.read() {
+                self.lost = Some(reason);
+            }
+            if self.sent.elapsed() >= self.silence / 6 {
+                self.send(&Message::Alive);
+            }
+        } else if !std::mem::replace(&mut self.is_drained, true) {
+            // It may have said why before it went.
+            let _ = self.read();
         }
         self.take_messages()
     }
@@ -130,8 +136,11 @@ impl Link {
         let mut messages = Vec::new();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice(line) {
-                Ok(Message::Alive) => {}
-                Ok(message) => messages.push(message),
+                Ok(message) => {
+                    self.has_spoken = true;
+                    messages
+                        .extend(Some(message).filter(|message| !matches!(message, Message::Alive)));
+                }
                 Err(_) => {
                     self.lost = Some(FOREIGN.to_owned());
                     break;

@@ -15,7 +15,7 @@ mod terminal;
 
 pub(crate) use pump::follow;
 pub(crate) use rank_log::{RankLog, last_lines};
-pub(crate) use terminal::{Show, Terminals, say};
+pub(crate) use terminal::{Show, Terminals, say, say_error};
 
 /// What a line ends with, or a state of a progress bar.
 const ENDS: [u8; 2] = *b"\n\r";

@@ -1,5 +1,5 @@
 //! What is to be shown on one terminal, in its order. As long as little waits it is kept here; what comes then stays in the
-//! logs, so that a terminal that stands still costs no memory. Knows nothing of terminals.
+//! logs, so that a terminal that stands still costs little memory. Knows nothing of terminals.
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -42,7 +42,6 @@ impl RankLog {
     pub(super) fn write(&self, lines: &[u8]) -> Option<Range<u64>> {
         *self.last_output.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let mut length = self.length.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was written of lines that did not fit is written over.
         match self.file.write_all_at(lines, *length) {
             Ok(()) => {
                 let start = *length;
@@ -50,6 +49,8 @@ impl RankLog {
                 Some(start..*length)
             }
             Err(error) => {
+                // Of lines that did not fit nothing stays.
+                let _ = self.file.set_len(*length);
                 if !self.is_broken.swap(true, Ordering::Relaxed) {
                     let path = self.path.display();
                     say(&format!("{path}: cannot be written, the ranks go on without it: {error}"));

@@ -1,6 +1,7 @@
 //! The terminals of the launcher, each with a thread that shows what waits for it: lines of ranks and words of the launcher.
 //! Knows nothing of where lines come from.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -25,7 +26,26 @@ static TERMINALS: OnceLock<Terminals> = OnceLock::new();
 
 /// Says a line of the launcher's own on standard error, without waiting until it is there.
 pub(crate) fn say(text: &str) {
-    let line = format!("{LAUNCHER}{text}\n").into_bytes();
+    say_words(format!("{LAUNCHER}{text}\n").into_bytes());
+}
+
+/// Says why a job cannot be started, with the causes that its words do not hold already.
+pub(crate) fn say_error(error: &dyn Error) {
+    let mut last = error.to_string();
+    let mut text = format!("error: {last}\n");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !last.contains(&message) {
+            text += &format!("  caused by: {message}\n");
+            last = message;
+        }
+        cause = error.source();
+    }
+    say_words(text.into_bytes());
+}
+
+fn say_words(line: Vec<u8>) {
     match TERMINALS.get() {
         Some(terminals) => terminals.of(Stream::Stderr).push_words(line),
         // When standard error is closed there is nobody left to tell.
@@ -76,21 +96,21 @@ impl Terminals {
     }
 
     /// Takes nothing more, as what a rank left running may speak for ever, and waits until all that was said is shown: for
-    /// as long as that takes, or for `patience`, or until a moment after a signal that asks for an end. Whether all is shown.
-    pub(crate) fn let_readers_read(&self, caught: &Caught, patience: Option<Duration>) -> bool {
+    /// as long as that takes, or for `patience`, or until a moment after a signal that asks for an end.
+    pub(crate) fn let_readers_read(&self, caught: &Caught, patience: Option<Duration>) {
         self.all().iter().for_each(|queue| queue.close());
         let patience = if caught.is_impatient() { Some(LAST_LOOK) } else { patience };
         let mut until = patience.map(|patience| Instant::now() + patience);
         loop {
             if self.all().iter().all(|queue| queue.is_shown_within(PAUSE)) {
-                return true;
+                return;
             }
             if caught.next(Duration::ZERO).is_some_and(asks_for_an_end) {
                 let soon = Instant::now() + LAST_LOOK;
                 until = Some(until.map_or(soon, |until| until.min(soon)));
             }
             if until.is_some_and(|until| until <= Instant::now()) {
-                return false;
+                return;
             }
         }
     }

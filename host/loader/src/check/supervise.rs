@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How often a silent child is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// For what a child wrote before its end to be read, on a machine that is busy.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long the child may take before the first step, which no code of the plugin delays.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How much of the child's words is kept.
@@ -43,12 +45,12 @@ pub fn check_in_child(mut child: Command, limits: CheckLimits) -> io::Result<Che
     let followed = seen.follow(&group, &events, limits.deadline)?;
     group.end();
     // What it wrote last; a process that left the group could keep the pipe open.
-    while let Ok(event) = events.recv_timeout(LOOK * 10) {
+    while let Ok(event) = events.recv_timeout(LAST_WORDS) {
         seen.take(event);
     }
     let status = group.0.wait()?;
     // Nothing is ever sent: the other end goes when all was read.
-    let _ = is_read.recv_timeout(LOOK * 10);
+    let _ = is_read.recv_timeout(LAST_WORDS);
     let Seen { steps, at, is_finished } = seen;
     let end = match followed {
         Followed::Stopped { signal } => CheckEnd::Stopped { signal },

@@ -42,6 +42,22 @@ pub fn undone() -> usize {
     UNDONE.load(Ordering::Acquire)
 }
 
+/// Work that was begun, until this is dropped.
+struct Begun;
+
+impl Begun {
+    fn new() -> Begun {
+        UNDONE.fetch_add(1, Ordering::AcqRel);
+        Begun
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        UNDONE.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 enum Work {
     Checkpoint(Box<Job>),
     Supplement(Supplement),
@@ -82,7 +98,7 @@ impl Done {
 }
 
 struct Thread {
-    jobs: Sender<Work>,
+    jobs: Sender<(Work, Begun)>,
     results: Receiver<Done>,
     handle: JoinHandle<()>,
 }
@@ -121,11 +137,7 @@ impl Writer {
             self.thread = Some(Thread::start().map_err(CheckpointError::write(&path))?);
         }
         if let Some(thread) = &self.thread {
-            UNDONE.fetch_add(1, Ordering::AcqRel);
-            thread.jobs.send(work).map_err(|_| {
-                UNDONE.fetch_sub(1, Ordering::AcqRel);
-                gone(path)
-            })?;
+            thread.jobs.send((work, Begun::new())).map_err(|_| gone(path))?;
             self.pending += 1;
         }
         Ok(())
@@ -184,10 +196,10 @@ impl Drop for Writer {
 
 impl Thread {
     fn start() -> std::io::Result<Thread> {
-        let (jobs, todo) = channel::<Work>();
+        let (jobs, todo) = channel::<(Work, Begun)>();
         let (done, results) = channel();
         let work = move || {
-            for work in todo {
+            for (work, begun) in todo {
                 let is_checkpoint = matches!(work, Work::Checkpoint(_));
                 let result = match work {
                     Work::Checkpoint(job) => write(*job).map(Some),
@@ -196,7 +208,7 @@ impl Thread {
                     }
                     Work::Removal(path) => remove(&path).map(|()| None),
                 };
-                UNDONE.fetch_sub(1, Ordering::AcqRel);
+                drop(begun);
                 if done.send(Done { is_checkpoint, result }).is_err() {
                     return;
                 }
