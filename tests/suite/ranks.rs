@@ -191,7 +191,7 @@ fn learning_rates_are_scaled_by_the_samples_of_all_ranks() {
     outcomes[0].expect_text(&[line]);
     let resumed = ["--resume", "work/epoch_1", "--cfg-options", "train_dataloader.batch_size=1"];
     workspace.train(&[&resumed[..], &scaled[..]].concat()).expect_code(1).expect_error(&[
-        "auto_scale_lr.enable: the checkpoint's batch was 4 over 2 ranks, this run's is 1 over 1",
+        "auto_scale_lr.enable: the checkpoint's step had 4 samples over 2 ranks, this run's has 1 over 1",
     ]);
 }
 
