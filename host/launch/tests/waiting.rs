@@ -49,7 +49,7 @@ fn what_answers_and_is_no_launcher_is_not_waited_for_without_end() {
     // Takes connections and closes them, as long as the tests run; every other one after a word that no launcher says.
     std::thread::spawn(move || {
         listener.incoming().flatten().for_each(|mut stream| {
-            if counter.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+            if counter.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
                 let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 70]);
             }
         });
