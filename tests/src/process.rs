@@ -1,5 +1,6 @@
 //! Runs a program with a deadline and collects what it says. Knows nothing of which program it is.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
@@ -42,13 +43,15 @@ fn with_default_interrupt(command: Command) -> Command {
         return command;
     }
     let mut with = Command::new("env");
-    with.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => with.env(name, value),
-            None => with.env_remove(name),
-        };
+    with.arg("--default-signal=INT");
+    // For the program, and not for `env` itself.
+    for name in command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name) {
+        with.arg("-u").arg(name);
     }
+    for (name, value) in command.get_envs() {
+        with.args(value.map(|value| [name, value].join(OsStr::new("="))));
+    }
+    with.arg(command.get_program()).args(command.get_args());
     if let Some(folder) = command.get_current_dir() {
         with.current_dir(folder);
     }

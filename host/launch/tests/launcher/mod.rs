@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // not every test program uses all of it
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
@@ -110,13 +111,15 @@ fn with_default_signals(command: Command) -> Command {
         return command;
     }
     let mut with = Command::new("env");
-    with.arg("--default-signal=INT,QUIT").arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => with.env(name, value),
-            None => with.env_remove(name),
-        };
+    with.arg("--default-signal=INT,QUIT");
+    // For the program, and not for `env` itself.
+    for name in command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name) {
+        with.arg("-u").arg(name);
     }
+    for (name, value) in command.get_envs() {
+        with.args(value.map(|value| [name, value].join(OsStr::new("="))));
+    }
+    with.arg(command.get_program()).args(command.get_args());
     with
 }
 
