@@ -20,7 +20,7 @@ mod workspace;
 
 pub use fixtures::fixture;
 pub use outcome::Outcome;
-pub use process::{Running, is_ignored, start};
+pub use process::{Running, start};
 pub use programs::{Programs, programs, repository};
 pub use ranks::claimed_port;
 pub use records::{checkpoints, is_whole, scalars, trace, weights};

@@ -6,7 +6,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use snaphook_launch::is_ignored;
+
 use crate::Outcome;
+
+/// The number of Ctrl-C's signal.
+const SIGINT: i32 = 2;
 
 /// Far above what any run of the tests takes: only a run that hangs meets it.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -30,16 +35,9 @@ pub fn start(command: Command) -> Running {
     Running { child, shown, stdout: Some(collect(stdout)), stderr: Some(collect(stderr)) }
 }
 
-/// Whether these tests, and what they start, ignore this signal: under `nohup`, or in the background of a shell without job control.
-pub fn is_ignored(signal: u32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-    u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal - 1) & 1 == 1
-}
-
 /// As a terminal starts it, which has nothing ignore Ctrl-C.
 fn with_default_interrupt(command: Command) -> Command {
-    if !is_ignored(2) {
+    if !is_ignored(SIGINT) {
         return command;
     }
     let mut with = Command::new("env");

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use snaphook_tests::{Running, Workspace, fixture, is_ignored, is_whole, scalars, weights};
+use snaphook_launch::is_ignored;
+use snaphook_tests::{Running, Workspace, fixture, is_whole, scalars, weights};
 
 const LONG: &str = "\
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=1)

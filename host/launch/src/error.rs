@@ -1,5 +1,6 @@
 //! Why a job cannot be started. What ranks do once they run is no error of the launcher.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -176,6 +177,16 @@ impl LaunchError {
             LaunchError::Interrupted { signal, .. } => RoundEnd::Signal(*signal).exit_code(None),
             error if error.is_usage() => 2,
             _ => 1,
+        }
+    }
+
+    /// Its words, and in a line of its own the cause that they do not hold already.
+    pub fn with_cause(&self) -> String {
+        let words = self.to_string();
+        let cause = self.source().map(ToString::to_string).filter(|cause| !words.contains(cause));
+        match cause {
+            Some(cause) => format!("{words}\n  caused by: {cause}"),
+            None => words,
         }
     }
 

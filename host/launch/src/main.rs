@@ -1,6 +1,5 @@
 //! `snaphook-launch`: runs any program as the ranks of a job. For Snaphook's own runs, `snaphook launch` knows more.
 
-use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,10 +24,8 @@ fn main() -> ExitCode {
     match run(&Line::parse().flags) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let cause =
-                error.source().map_or(String::new(), |cause| format!("\n  caused by: {cause}"));
             // When standard error is closed there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "error: {error}{cause}");
+            let _ = writeln!(std::io::stderr(), "error: {}", error.with_cause());
             ExitCode::from(error.exit_code())
         }
     }

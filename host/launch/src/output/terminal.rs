@@ -1,7 +1,6 @@
 //! The terminals of the launcher, each with a thread that shows what waits for it: lines of ranks and words of the launcher.
 //! Knows nothing of where lines come from.
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -29,20 +28,9 @@ pub(crate) fn say(text: &str) {
     say_words(format!("{LAUNCHER}{text}\n").into_bytes());
 }
 
-/// Says why a job cannot be started, with the causes that its words do not hold already.
-pub(crate) fn say_error(error: &dyn Error) {
-    let mut last = error.to_string();
-    let mut text = format!("error: {last}\n");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !last.contains(&message) {
-            text += &format!("  caused by: {message}\n");
-            last = message;
-        }
-        cause = error.source();
-    }
-    say_words(text.into_bytes());
+/// Says why a job cannot be started.
+pub(crate) fn say_error(error: &LaunchError) {
+    say_words(format!("error: {}\n", error.with_cause()).into_bytes());
 }
 
 fn say_words(line: Vec<u8>) {
